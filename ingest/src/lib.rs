@@ -1,1 +1,12 @@
-//! Placeholder.
+#![doc = include_str!("../README.md")]
+
+pub mod backlog;
+pub mod body;
+pub mod forgery_limiter;
+pub mod metrics;
+pub mod queue;
+pub mod server;
+pub mod settings;
+pub mod signature;
+pub mod source_address;
+pub mod webhook;

@@ -1,1 +1,10 @@
-//! Placeholder.
+#![doc = include_str!("../README.md")]
+
+pub mod admin;
+pub mod envelope;
+pub mod logging;
+pub mod queue;
+pub mod redis_link;
+pub mod settings;
+pub mod shutdown;
+pub mod svix_id;

@@ -1,0 +1,84 @@
+//! Reads the settings, wires the parts, waits for the end.
+
+use std::process::ExitCode;
+use std::sync::Arc;
+
+use ingest::body::BodyReader;
+use ingest::forgery_limiter::ForgeryLimiter;
+use ingest::metrics::Metrics;
+use ingest::queue::Queue;
+use ingest::server;
+use ingest::settings::{Arguments, Settings, Task};
+use ingest::webhook::Endpoint;
+use prometheus::Registry;
+use shared::redis_link::RedisLink;
+use shared::settings::refuse;
+use shared::{admin, logging, shutdown};
+
+fn main() -> ExitCode {
+    let arguments: Arguments = match shared::settings::arguments() {
+        Ok(arguments) => arguments,
+        Err(code) => return code,
+    };
+    let task = match arguments.task() {
+        Ok(task) => task,
+        Err(error) => return refuse(&error),
+    };
+    let runtime = match tokio::runtime::Runtime::new() {
+        Ok(runtime) => runtime,
+        Err(error) => return refuse(&format!("the runtime cannot be started: {error}")),
+    };
+    let outcome = runtime.block_on(async {
+        match task {
+            Task::Run(settings) => run(*settings).await,
+            Task::CheckHealth(address) => admin::check_health(address).await,
+        }
+    });
+    // Whatever still runs has had its time.
+    runtime.shutdown_background();
+    match outcome {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => refuse(&error),
+    }
+}
+
+/// The ingest is ready while Redis answers.
+struct RedisHealth(RedisLink);
+
+impl admin::Health for RedisHealth {
+    async fn ready(&self) -> Result<(), &'static str> {
+        if self.0.answers().await {
+            Ok(())
+        } else {
+            Err("Redis does not answer")
+        }
+    }
+
+    async fn refresh(&self) {}
+}
+
+async fn run(settings: Settings) -> Result<(), String> {
+    logging::start(&settings.common);
+    let stop = shutdown::on_signal().map_err(|error| error.to_string())?;
+    let registry = Registry::new();
+    let metrics = Metrics::new(&registry).map_err(|error| error.to_string())?;
+    let link = RedisLink::new(settings.common.redis.clone()).map_err(|error| error.to_string())?;
+    let listener = shared::settings::listen("INGEST_ADDR", settings.address).await?;
+    let admin_listener =
+        shared::settings::listen("ADMIN_ADDR", settings.common.admin_address).await?;
+    let health = Arc::new(RedisHealth(link.clone()));
+    tokio::spawn(admin::serve(admin_listener, health, registry, stop.clone()));
+    let endpoint = Arc::new(Endpoint {
+        verifier: settings.verifier,
+        body_reader: BodyReader::new(settings.max_body_bytes),
+        forgery_limiter: ForgeryLimiter::default(),
+        trusted_proxy_hops: settings.trusted_proxy_hops,
+        queue: Queue::new(link, settings.max_backlog, metrics.clone()),
+        metrics,
+        stop: stop.clone(),
+    });
+    tracing::info!(address = %settings.address, "ingest is listening");
+    server::run(listener, endpoint, stop, settings.common.shutdown_grace).await;
+    tracing::info!("ingest has stopped");
+    Ok(())
+}

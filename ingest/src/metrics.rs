@@ -1,0 +1,64 @@
+//! What the ingest counts, in Prometheus' words and units.
+
+use prometheus::{Histogram, HistogramOpts, IntCounterVec, IntGauge, Opts, Registry};
+
+/// The metrics; clones count together.
+#[derive(Clone)]
+pub struct Metrics {
+    /// Requests by the status of their answer.
+    pub requests: IntCounterVec,
+    /// Requests that are no delivery of Svix, by what is wrong with them.
+    pub verification_failures: IntCounterVec,
+    /// From XADD to the acknowledgement of Redis.
+    pub enqueue_seconds: Histogram,
+    /// Connections that are open.
+    pub open_connections: IntGauge,
+}
+
+impl Metrics {
+    /// Registers the metrics.
+    ///
+    /// # Errors
+    /// When `registry` has metrics of these names already.
+    pub fn new(registry: &Registry) -> prometheus::Result<Self> {
+        let metrics = Self {
+            requests: IntCounterVec::new(
+                Opts::new(
+                    "clerk_ingest_requests_total",
+                    "Requests by the status of their answer",
+                ),
+                &["status"],
+            )?,
+            verification_failures: IntCounterVec::new(
+                Opts::new(
+                    "clerk_ingest_verification_failures_total",
+                    "Requests that were refused with 400, by what was wrong with them",
+                ),
+                &["kind"],
+            )?,
+            enqueue_seconds: Histogram::with_opts(
+                HistogramOpts::new(
+                    "clerk_ingest_enqueue_seconds",
+                    "From sending an event to Redis to its acknowledgement",
+                )
+                .buckets(prometheus::exponential_buckets(0.000_25, 2.0, 16)?),
+            )?,
+            open_connections: IntGauge::new(
+                "clerk_ingest_open_connections",
+                "Connections that are open",
+            )?,
+        };
+        registry.register(Box::new(metrics.requests.clone()))?;
+        registry.register(Box::new(metrics.verification_failures.clone()))?;
+        registry.register(Box::new(metrics.enqueue_seconds.clone()))?;
+        registry.register(Box::new(metrics.open_connections.clone()))?;
+        // Alarms compare with zero before the first failure.
+        for kind in ["header", "timestamp", "signature", "body", "event"] {
+            metrics
+                .verification_failures
+                .with_label_values(&[kind])
+                .inc_by(0);
+        }
+        Ok(metrics)
+    }
+}

@@ -1,0 +1,106 @@
+//! What the operator decides.
+
+use std::net::SocketAddr;
+
+use clap::{Parser, Subcommand};
+use shared::settings::{CommonArguments, CommonSettings, Setting, SettingError};
+
+use crate::signature::Verifier;
+
+/// Verifies Clerk webhooks and puts them on a Redis stream.
+///
+/// Each setting is a flag or an environment variable; a file .env is read too.
+#[derive(Parser, Debug)]
+#[command(version)]
+pub struct Arguments {
+    #[command(subcommand)]
+    command: Option<Command>,
+    /// Signing secrets of the endpoint (whsec_...), several of them separated by spaces or commas [required]
+    #[arg(long, env = "CLERK_WEBHOOK_SIGNING_SECRET", hide_env_values = true)]
+    clerk_webhook_signing_secret: Option<String>,
+    /// Address of the webhook endpoint [default: 0.0.0.0:8080]
+    #[arg(long, env = "INGEST_ADDR", hide_env_values = true)]
+    ingest_addr: Option<String>,
+    /// The longest body that is accepted, in bytes [default: 1048576]
+    #[arg(long, env = "MAX_BODY_BYTES", hide_env_values = true)]
+    max_body_bytes: Option<String>,
+    /// How many entries may wait in the stream before new ones are answered 503 [default: 1000000]
+    #[arg(long, env = "MAX_BACKLOG", hide_env_values = true)]
+    max_backlog: Option<String>,
+    /// How many proxies in front append to X-Forwarded-For [default: 0]
+    #[arg(long, env = "TRUSTED_PROXY_HOPS", hide_env_values = true)]
+    trusted_proxy_hops: Option<String>,
+    #[command(flatten)]
+    common: CommonArguments,
+}
+
+#[derive(Subcommand, Debug, Clone, Copy)]
+enum Command {
+    /// Ask a running ingest whether it is ready; exits 0 if so
+    Healthcheck,
+}
+
+/// What the process is to do.
+pub enum Task {
+    /// Serve until a signal.
+    Run(Box<Settings>),
+    /// Ask the process with this admin address whether it is ready.
+    CheckHealth(SocketAddr),
+}
+
+/// The settings, all of them valid.
+#[derive(Debug)]
+pub struct Settings {
+    /// What both programs have.
+    pub common: CommonSettings,
+    /// Holds the signing secrets.
+    pub verifier: Verifier,
+    /// Address of the webhook endpoint.
+    pub address: SocketAddr,
+    /// The longest body that is accepted, in bytes.
+    pub max_body_bytes: usize,
+    /// How many entries may wait in the stream.
+    pub max_backlog: u64,
+    /// How many proxies in front append to `X-Forwarded-For`.
+    pub trusted_proxy_hops: usize,
+}
+
+impl Arguments {
+    /// Reads the text into settings.
+    ///
+    /// # Errors
+    /// Names the first setting that cannot be used.
+    pub fn task(&self) -> Result<Task, SettingError> {
+        let default_admin_address = SocketAddr::from(([127, 0, 0, 1], 9100));
+        if let Some(Command::Healthcheck) = self.command {
+            return self
+                .common
+                .admin_address(default_admin_address)
+                .map(Task::CheckHealth);
+        }
+        let secrets = self.clerk_webhook_signing_secret.as_deref();
+        Ok(Task::Run(Box::new(Settings {
+            verifier: Setting::secret("CLERK_WEBHOOK_SIGNING_SECRET", secrets).required(
+                "the endpoint's signing secret, whsec_ and base64, or several of them",
+                Verifier::parse,
+            )?,
+            common: self.common.settings(default_admin_address)?,
+            address: Setting::new("INGEST_ADDR", self.ingest_addr.as_deref())
+                .address(SocketAddr::from(([0, 0, 0, 0], 8080)))?,
+            max_body_bytes: size(
+                Setting::new("MAX_BODY_BYTES", self.max_body_bytes.as_deref())
+                    .number(1_048_576, 1..=67_108_864)?,
+            ),
+            max_backlog: Setting::new("MAX_BACKLOG", self.max_backlog.as_deref())
+                .number(1_000_000, 1..=1_000_000_000)?,
+            trusted_proxy_hops: size(
+                Setting::new("TRUSTED_PROXY_HOPS", self.trusted_proxy_hops.as_deref())
+                    .number(0, 0..=16)?,
+            ),
+        })))
+    }
+}
+
+fn size(number: u64) -> usize {
+    usize::try_from(number).unwrap_or(usize::MAX)
+}

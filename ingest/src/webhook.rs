@@ -1,0 +1,210 @@
+//! The one path of a request, and which answer each way off it gets.
+
+use std::net::IpAddr;
+use std::sync::Once;
+use std::time::{Duration, Instant};
+
+use bytes::Bytes;
+use http_body_util::Full;
+use hyper::body::Incoming;
+use hyper::header::{ALLOW, CONNECTION, CONTENT_TYPE, HeaderName, HeaderValue, RETRY_AFTER};
+use hyper::{HeaderMap, Method, Request, Response, StatusCode};
+use shared::envelope::Envelope;
+use tokio_util::sync::CancellationToken;
+
+use crate::body::{self, BodyError, BodyReader};
+use crate::forgery_limiter::ForgeryLimiter;
+use crate::metrics::Metrics;
+use crate::queue::{NotQueued, Queue};
+use crate::signature::Verifier;
+use crate::source_address::source_address;
+
+/// Where Clerk is pointed at.
+pub const PATH: &str = "/api/webhooks/clerk";
+
+/// Seconds after which Svix may try again: what is short, a restart or a full memory, passes soon;
+/// a backlog takes longer.
+const RETRY_SOON: u64 = 5;
+const RETRY_LATER: u64 = 30;
+
+static UNKNOWN_PROXY: Once = Once::new();
+
+/// The webhook endpoint.
+pub struct Endpoint {
+    /// Holds the signing secrets.
+    pub verifier: Verifier,
+    /// Bounds bodies.
+    pub body_reader: BodyReader,
+    /// Remembers who forged.
+    pub forgery_limiter: ForgeryLimiter,
+    /// How many proxies in front append to `X-Forwarded-For`.
+    pub trusted_proxy_hops: usize,
+    /// Where events go.
+    pub queue: Queue,
+    /// What is counted.
+    pub metrics: Metrics,
+    /// Cancelled once the process is to stop.
+    pub stop: CancellationToken,
+}
+
+/// Every way that a request can end.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Answer {
+    Queued,
+    Reachable,
+    Refused,
+    NoSuchPath,
+    NoSuchMethod,
+    BodyTooSlow,
+    BodyTooLarge,
+    Limited(Duration),
+    Unavailable(u64),
+}
+
+impl Endpoint {
+    /// Answers one request that came over a connection from `peer`.
+    pub async fn answer(&self, request: Request<Incoming>, peer: IpAddr) -> Response<Full<Bytes>> {
+        let (head, mut body) = request.into_parts();
+        let answer = match (head.uri.path(), &head.method) {
+            (PATH, &Method::POST) => self.receive(&head.headers, &mut body, peer).await,
+            (PATH, &Method::GET | &Method::HEAD) => Answer::Reachable,
+            (PATH, _) => Answer::NoSuchMethod,
+            _ => Answer::NoSuchPath,
+        };
+        if !hyper::body::Body::is_end_stream(&body) {
+            body::discard(body);
+        }
+        let response = answer.response();
+        self.metrics
+            .requests
+            .with_label_values(&[response.status().as_str()])
+            .inc();
+        response
+    }
+
+    async fn receive(&self, headers: &HeaderMap, body: &mut Incoming, peer: IpAddr) -> Answer {
+        let received = Instant::now();
+        if self.stop.is_cancelled() {
+            return Answer::Unavailable(RETRY_SOON);
+        }
+        let source = source_address(peer, headers, self.trusted_proxy_hops);
+        if source.is_none() {
+            UNKNOWN_PROXY.call_once(|| {
+                tracing::warn!(
+                    "a request carries X-Forwarded-For while TRUSTED_PROXY_HOPS is 0: \
+                     it is taken for a proxy's, and forged requests that come through it are not limited"
+                );
+            });
+        }
+        if let Some(wait) =
+            source.and_then(|address| self.forgery_limiter.limited(address, received))
+        {
+            return Answer::Limited(wait);
+        }
+        let body = match self.body_reader.read(body).await {
+            Ok(body) => body,
+            Err(BodyError::TooLarge) => return Answer::BodyTooLarge,
+            Err(BodyError::TooSlow) => return Answer::BodyTooSlow,
+            Err(BodyError::Broken) => return Answer::Refused,
+            Err(BodyError::NoMemory) => {
+                tracing::warn!("all the memory for bodies is taken");
+                return Answer::Unavailable(RETRY_SOON);
+            }
+        };
+        let svix_id = match self.verifier.verify(headers, &body.bytes) {
+            Ok(svix_id) => svix_id,
+            Err(rejection) => {
+                if let Some(address) = source {
+                    self.forgery_limiter.forged(address, received);
+                }
+                self.metrics
+                    .verification_failures
+                    .with_label_values(&[rejection.name()])
+                    .inc();
+                tracing::info!(
+                    reason = rejection.name(),
+                    "refused a request that does not verify"
+                );
+                return Answer::Refused;
+            }
+        };
+        if let Some(address) = source {
+            self.forgery_limiter.verified(address, received);
+        }
+        let envelope = match Envelope::parse(&body.bytes) {
+            Ok(envelope) => envelope,
+            Err(error) => {
+                self.metrics
+                    .verification_failures
+                    .with_label_values(&["event"])
+                    .inc();
+                tracing::warn!(svix_id = svix_id.as_str(), reason = %error, "refused a signed body");
+                return Answer::Refused;
+            }
+        };
+        match self
+            .queue
+            .push(&svix_id, &envelope.event_type, &body.bytes)
+            .await
+        {
+            Ok(()) => {
+                let milliseconds = received.elapsed().as_millis();
+                tracing::debug!(svix_id = svix_id.as_str(), milliseconds, "queued");
+                Answer::Queued
+            }
+            Err(NotQueued::BacklogFull) => {
+                tracing::warn!(svix_id = svix_id.as_str(), "the backlog is full");
+                Answer::Unavailable(RETRY_LATER)
+            }
+            Err(NotQueued::Unavailable(error)) => {
+                tracing::warn!(
+                    svix_id = svix_id.as_str(),
+                    reason = shared::redis_link::reason(&error),
+                    "Redis did not take an event"
+                );
+                Answer::Unavailable(RETRY_SOON)
+            }
+        }
+    }
+}
+
+impl Answer {
+    fn response(self) -> Response<Full<Bytes>> {
+        // What is wrong with a request stands in the log; who forges learns nothing.
+        let (status, body) = match self {
+            Self::Queued => (StatusCode::OK, "queued\n"),
+            Self::Reachable => (StatusCode::OK, "the endpoint is reachable\n"),
+            Self::Refused => (StatusCode::BAD_REQUEST, "invalid webhook\n"),
+            Self::NoSuchPath => (StatusCode::NOT_FOUND, "not found\n"),
+            Self::NoSuchMethod => (StatusCode::METHOD_NOT_ALLOWED, "method not allowed\n"),
+            Self::BodyTooSlow => (StatusCode::REQUEST_TIMEOUT, "too slow\n"),
+            Self::BodyTooLarge => (StatusCode::PAYLOAD_TOO_LARGE, "too large\n"),
+            Self::Limited(_) => (StatusCode::TOO_MANY_REQUESTS, "too many forged requests\n"),
+            Self::Unavailable(_) => (StatusCode::SERVICE_UNAVAILABLE, "try again later\n"),
+        };
+        let mut response = Response::new(Full::new(Bytes::from_static(body.as_bytes())));
+        *response.status_mut() = status;
+        let mut header =
+            |name: HeaderName, value: HeaderValue| response.headers_mut().insert(name, value);
+        header(
+            CONTENT_TYPE,
+            HeaderValue::from_static("text/plain; charset=utf-8"),
+        );
+        match self {
+            Self::NoSuchMethod => {
+                header(ALLOW, HeaderValue::from_static("GET, HEAD, POST"));
+            }
+            Self::Limited(wait) => {
+                header(RETRY_AFTER, HeaderValue::from(wait.as_secs() + 1));
+            }
+            Self::Unavailable(seconds) => {
+                header(RETRY_AFTER, HeaderValue::from(seconds));
+            }
+            Self::BodyTooSlow => {
+                header(CONNECTION, HeaderValue::from_static("close"));
+            }
+            _ => {}
+        }
+        response
+    }
+}

@@ -1,0 +1,153 @@
+//! `GET /healthz`, `/readyz` and `/metrics` on `ADMIN_ADDR`, and the health check that asks them.
+
+use std::convert::Infallible;
+use std::net::{IpAddr, SocketAddr};
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use http_body_util::Full;
+use hyper::body::Incoming;
+use hyper::header::{ALLOW, CONTENT_TYPE};
+use hyper::service::service_fn;
+use hyper::{Method, Request, Response, StatusCode};
+use hyper_util::client::legacy::Client;
+use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
+use prometheus::{Encoder, Registry, TextEncoder};
+use tokio::net::TcpListener;
+use tokio::sync::Semaphore;
+use tokio_util::sync::CancellationToken;
+
+/// Requests on the admin address that are served at the same time; more wait.
+const MAX_CONNECTIONS: usize = 32;
+const HEADER_TIMEOUT: Duration = Duration::from_secs(5);
+const HEALTH_CHECK_TIMEOUT: Duration = Duration::from_secs(3);
+
+/// What a program knows about its own health.
+pub trait Health: Send + Sync + 'static {
+    /// Whether the stores answer; if not, which one does not.
+    fn ready(&self) -> impl Future<Output = Result<(), &'static str>> + Send;
+
+    /// Brings gauges up to date before they are read. Must not wait long for a store that is away.
+    fn refresh(&self) -> impl Future<Output = ()> + Send;
+}
+
+/// Serves the admin endpoints until the process ends. `/readyz` answers 503 once `stop` is
+/// cancelled, so that nobody sends work to a process that is about to go.
+pub async fn serve<H: Health>(
+    listener: TcpListener,
+    health: Arc<H>,
+    registry: Registry,
+    stop: CancellationToken,
+) {
+    let places = Arc::new(Semaphore::new(MAX_CONNECTIONS));
+    loop {
+        let Ok(place) = Arc::clone(&places).acquire_owned().await else {
+            return;
+        };
+        let stream = match listener.accept().await {
+            Ok((stream, _)) => stream,
+            Err(_) => {
+                // Out of file descriptors, most likely: accepting again at once would spin.
+                tokio::time::sleep(Duration::from_millis(100)).await;
+                continue;
+            }
+        };
+        let (health, registry, stop) = (Arc::clone(&health), registry.clone(), stop.clone());
+        tokio::spawn(async move {
+            let service = service_fn(|request| answer(request, &*health, &registry, &stop));
+            let _ = hyper::server::conn::http1::Builder::new()
+                .timer(TokioTimer::new())
+                .header_read_timeout(HEADER_TIMEOUT)
+                .keep_alive(false)
+                .serve_connection(TokioIo::new(stream), service)
+                .await;
+            drop(place);
+        });
+    }
+}
+
+async fn answer<H: Health>(
+    request: Request<Incoming>,
+    health: &H,
+    registry: &Registry,
+    stop: &CancellationToken,
+) -> Result<Response<Full<Bytes>>, Infallible> {
+    let path = request.uri().path();
+    if !matches!(path, "/healthz" | "/readyz" | "/metrics") {
+        return Ok(text(StatusCode::NOT_FOUND, "not found\n"));
+    }
+    if request.method() != Method::GET && request.method() != Method::HEAD {
+        let mut response = text(StatusCode::METHOD_NOT_ALLOWED, "method not allowed\n");
+        response
+            .headers_mut()
+            .insert(ALLOW, hyper::header::HeaderValue::from_static("GET, HEAD"));
+        return Ok(response);
+    }
+    Ok(match path {
+        "/healthz" => text(StatusCode::OK, "alive\n"),
+        "/readyz" if stop.is_cancelled() => text(StatusCode::SERVICE_UNAVAILABLE, "stopping\n"),
+        "/readyz" => match health.ready().await {
+            Ok(()) => text(StatusCode::OK, "ready\n"),
+            Err(reason) => text(StatusCode::SERVICE_UNAVAILABLE, format!("{reason}\n")),
+        },
+        _ => {
+            health.refresh().await;
+            metrics(registry)
+        }
+    })
+}
+
+fn metrics(registry: &Registry) -> Response<Full<Bytes>> {
+    let encoder = TextEncoder::new();
+    let mut body = Vec::new();
+    match encoder.encode(&registry.gather(), &mut body) {
+        Ok(()) => {
+            let mut response = text(StatusCode::OK, body);
+            response.headers_mut().insert(
+                CONTENT_TYPE,
+                hyper::header::HeaderValue::from_static("text/plain; version=0.0.4; charset=utf-8"),
+            );
+            response
+        }
+        Err(_) => text(
+            StatusCode::INTERNAL_SERVER_ERROR,
+            "metrics cannot be written\n",
+        ),
+    }
+}
+
+fn text(status: StatusCode, body: impl Into<Bytes>) -> Response<Full<Bytes>> {
+    let mut response = Response::new(Full::new(body.into()));
+    *response.status_mut() = status;
+    response.headers_mut().insert(
+        CONTENT_TYPE,
+        hyper::header::HeaderValue::from_static("text/plain; charset=utf-8"),
+    );
+    response
+}
+
+/// Asks the process whose admin address is `address` whether it is ready.
+///
+/// # Errors
+/// Says in one line why it is not.
+pub async fn check_health(address: SocketAddr) -> Result<(), String> {
+    // A process that listens on every address is asked on the loopback one.
+    let host = match address.ip() {
+        IpAddr::V4(ip) if ip.is_unspecified() => IpAddr::from([127, 0, 0, 1]),
+        IpAddr::V6(ip) if ip.is_unspecified() => IpAddr::from([0, 0, 0, 0, 0, 0, 0, 1]),
+        ip => ip,
+    };
+    let url = format!("http://{}/readyz", SocketAddr::new(host, address.port()));
+    let uri = url.parse().map_err(|_| format!("{url} is not a URL"))?;
+    let client: Client<_, Full<Bytes>> = Client::builder(TokioExecutor::new()).build_http();
+    match tokio::time::timeout(HEALTH_CHECK_TIMEOUT, client.get(uri)).await {
+        Ok(Ok(response)) if response.status().is_success() => Ok(()),
+        Ok(Ok(response)) => Err(format!("{url} answered {}", response.status())),
+        Ok(Err(_)) => Err(format!("{url} cannot be reached")),
+        Err(_) => Err(format!(
+            "{url} did not answer within {} s",
+            HEALTH_CHECK_TIMEOUT.as_secs()
+        )),
+    }
+}

@@ -1,0 +1,61 @@
+//! The names that everybody who touches the queue agrees on.
+//!
+//! Braces are part of the key: they are a Redis Cluster hash tag, so that all keys of a partition
+//! live in one slot and a script may change several of them atomically
+//! (<https://redis.io/docs/latest/operate/oss_and_stack/reference/cluster-spec/#hash-tags>).
+
+/// The consumer group on every events stream; one consumer in it is one worker process.
+pub const CONSUMER_GROUP: &str = "clerk-worker";
+
+/// The names of the fields of a stream entry.
+pub mod field {
+    /// The event's identity: one svix-id is one event, however often it is delivered.
+    pub const SVIX_ID: &str = "svix-id";
+    /// The event's `type`, as Clerk wrote it.
+    pub const TYPE: &str = "type";
+    /// The request's body, byte for byte.
+    pub const PAYLOAD: &str = "payload";
+    /// When the ingest received the event, in milliseconds since the epoch.
+    pub const RECEIVED_AT: &str = "received-at";
+    /// How many attempts have failed; only on an entry that has been tried before.
+    pub const ATTEMPTS: &str = "attempts";
+}
+
+/// The keys of one partition.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Keys {
+    /// Stream of what waits or is being worked on.
+    pub events: String,
+    /// Stream of dead letters.
+    pub dead: String,
+    /// Sorted set of what waits for its next attempt, by the time it is due in milliseconds.
+    pub retry: String,
+    /// Hash of the entries that wait in `retry`.
+    pub retry_entries: String,
+}
+
+impl Keys {
+    /// The keys of partition `partition`, counted from 0.
+    #[must_use]
+    pub fn of(partition: u32) -> Self {
+        let key = |name: &str| format!("{{clerk:{partition}}}:{name}");
+        Self {
+            events: key("events"),
+            dead: key("dead"),
+            retry: key("retry"),
+            retry_entries: key("retry:entries"),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn keys_are_those_of_the_contract() {
+        let keys = Keys::of(0);
+        assert_eq!(keys.events, "{clerk:0}:events");
+        assert_eq!(keys.dead, "{clerk:0}:dead");
+    }
+}

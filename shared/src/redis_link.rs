@@ -1,0 +1,163 @@
+//! One multiplexed connection to Redis that replaces itself.
+//!
+//! The `redis` crate's own `ConnectionManager` keeps a connection whose commands time out, because
+//! a time-out is not a lost connection to it; behind a peer that has vanished without a word (a
+//! pulled cable, a frozen proxy) it would keep it for minutes. A link gives its connection up at
+//! the first command that is not answered in time, so a hang is noticed after
+//! [`RESPONSE_TIMEOUT`] and the next command goes over a new connection.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use redis::aio::{ConnectionLike, MultiplexedConnection};
+use redis::{
+    AsyncConnectionConfig, Client, Cmd, ConnectionInfo, ErrorKind, Pipeline, RedisError,
+    RedisFuture, RedisResult, ServerErrorKind, Value,
+};
+use tokio::sync::Mutex;
+
+/// How long a command may take. Svix gives up on a delivery after 15 s, so an answer must be ready
+/// before that; and a Redis that syncs every write to a busy disk may well need a second.
+pub const RESPONSE_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// How long it may take to connect.
+pub const CONNECTION_TIMEOUT: Duration = Duration::from_secs(2);
+
+/// How many commands may wait to be written before callers wait for a place.
+const PIPELINE_BUFFER: usize = 1024;
+
+/// A connection to one Redis, shared by all its clones. Commands of concurrent callers are
+/// pipelined. The first command connects; a command that finds the connection broken fails, and
+/// the next one connects again.
+///
+/// A blocking command holds up all that are sent after it: give it a link of its own.
+#[derive(Clone)]
+pub struct RedisLink(Arc<Inner>);
+
+struct Inner {
+    client: Client,
+    config: AsyncConnectionConfig,
+    /// Held while connecting, so that a crowd of callers makes one attempt and shares its outcome.
+    state: Mutex<State>,
+}
+
+#[derive(Default)]
+struct State {
+    connection: Option<MultiplexedConnection>,
+    /// Counts connections, so that a late failure of an old one does not break the new one.
+    generation: u64,
+    /// When the last attempt to connect failed, and how.
+    failed: Option<(Instant, RedisError)>,
+}
+
+impl RedisLink {
+    /// A link that is not connected yet.
+    ///
+    /// # Errors
+    /// When `info` is not a server that the `redis` crate can talk to.
+    pub fn new(info: ConnectionInfo) -> RedisResult<Self> {
+        let config = AsyncConnectionConfig::new()
+            .set_connection_timeout(Some(CONNECTION_TIMEOUT))
+            .set_response_timeout(Some(RESPONSE_TIMEOUT))
+            .set_pipeline_buffer_size(PIPELINE_BUFFER);
+        Ok(Self(Arc::new(Inner {
+            client: Client::open(info)?,
+            config,
+            state: Mutex::default(),
+        })))
+    }
+
+    /// Whether the server answers a PING.
+    pub async fn answers(&self) -> bool {
+        redis::cmd("PING")
+            .exec_async(&mut self.clone())
+            .await
+            .is_ok()
+    }
+
+    async fn connection(&self) -> RedisResult<(MultiplexedConnection, u64)> {
+        let asked = Instant::now();
+        let mut state = self.0.state.lock().await;
+        if let Some(connection) = &state.connection {
+            return Ok((connection.clone(), state.generation));
+        }
+        if let Some((at, error)) = &state.failed
+            && *at >= asked
+        {
+            return Err(error.clone());
+        }
+        match self
+            .0
+            .client
+            .get_multiplexed_async_connection_with_config(&self.0.config)
+            .await
+        {
+            Ok(connection) => {
+                state.connection = Some(connection.clone());
+                state.generation += 1;
+                state.failed = None;
+                Ok((connection, state.generation))
+            }
+            Err(error) => {
+                state.failed = Some((Instant::now(), error.clone()));
+                Err(error)
+            }
+        }
+    }
+
+    async fn give_up_on<T>(&self, generation: u64, outcome: RedisResult<T>) -> RedisResult<T> {
+        if let Err(error) = &outcome
+            && needs_new_connection(error)
+        {
+            let mut state = self.0.state.lock().await;
+            if state.generation == generation {
+                state.connection = None;
+            }
+        }
+        outcome
+    }
+}
+
+/// What is wrong, for a log: the error's kind and code without its text, which may quote a command.
+#[must_use]
+pub fn reason(error: &RedisError) -> String {
+    let code = error.code().unwrap_or_default();
+    format!("{:?} {code}", error.kind()).trim_end().to_owned()
+}
+
+/// A master that has become a replica answers READONLY for ever; the new master may be behind the
+/// same name.
+fn needs_new_connection(error: &RedisError) -> bool {
+    error.is_unrecoverable_error()
+        || error.is_timeout()
+        || error.kind() == ErrorKind::Server(ServerErrorKind::ReadOnly)
+}
+
+impl ConnectionLike for RedisLink {
+    fn req_packed_command<'a>(&'a mut self, cmd: &'a Cmd) -> RedisFuture<'a, Value> {
+        Box::pin(async move {
+            let (mut connection, generation) = self.connection().await?;
+            let outcome = connection.send_packed_command(cmd).await;
+            self.give_up_on(generation, outcome).await
+        })
+    }
+
+    fn req_packed_commands<'a>(
+        &'a mut self,
+        pipeline: &'a Pipeline,
+        offset: usize,
+        count: usize,
+    ) -> RedisFuture<'a, Vec<Value>> {
+        Box::pin(async move {
+            let (mut connection, generation) = self.connection().await?;
+            let outcome = connection
+                .send_packed_commands(pipeline, offset, count)
+                .await;
+            self.give_up_on(generation, outcome).await
+        })
+    }
+
+    fn get_db(&self) -> i64 {
+        self.0.client.get_connection_info().redis_settings().db()
+    }
+}

@@ -1,0 +1,424 @@
+//! Reading a setting, and the one line that says what is wrong with it.
+//!
+//! Every setting is an environment variable and a command line flag. clap collects both as plain
+//! text; what the text means is decided here, so that a mistake is reported in one line that names
+//! the variable and never shows a secret.
+
+use std::net::SocketAddr;
+use std::process::ExitCode;
+use std::time::Duration;
+
+use clap::{Args, Parser};
+use redis::{ConnectionInfo, IntoConnectionInfo};
+use tokio::net::TcpListener;
+use url::Url;
+
+use crate::logging::LogFormat;
+
+/// A setting that cannot be used. Its text is one line and shows no secret.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{variable}: found {found}, expected {expected}")]
+pub struct SettingError {
+    variable: &'static str,
+    found: String,
+    expected: String,
+}
+
+impl SettingError {
+    /// `found` is shown as it is: redact it first if it is secret.
+    #[must_use]
+    pub fn new(
+        variable: &'static str,
+        found: impl Into<String>,
+        expected: impl Into<String>,
+    ) -> Self {
+        Self {
+            variable,
+            found: found.into(),
+            expected: expected.into(),
+        }
+    }
+}
+
+/// A setting's text, before anybody knows whether it is valid.
+#[derive(Clone, Copy)]
+pub struct Setting<'a> {
+    variable: &'static str,
+    /// `None` when the variable is missing or blank: compose files pass unset variables as "".
+    value: Option<&'a str>,
+    secret: bool,
+}
+
+impl<'a> Setting<'a> {
+    /// A setting whose value may be shown.
+    #[must_use]
+    pub fn new(variable: &'static str, value: Option<&'a str>) -> Self {
+        Self {
+            variable,
+            value: value.map(str::trim).filter(|value| !value.is_empty()),
+            secret: false,
+        }
+    }
+
+    /// A setting whose value is never shown.
+    #[must_use]
+    pub fn secret(variable: &'static str, value: Option<&'a str>) -> Self {
+        Self {
+            secret: true,
+            ..Self::new(variable, value)
+        }
+    }
+
+    /// The value, if there is one.
+    ///
+    /// # Errors
+    /// When `parse` refuses the value; `expected` says what it should have been.
+    pub fn optional<T>(
+        self,
+        expected: &str,
+        parse: impl FnOnce(&'a str) -> Option<T>,
+    ) -> Result<Option<T>, SettingError> {
+        self.value
+            .map(|value| {
+                parse(value).ok_or_else(|| {
+                    let found = if self.secret {
+                        hidden(value)
+                    } else {
+                        format!("{:?}", shortened(value))
+                    };
+                    SettingError::new(self.variable, found, expected)
+                })
+            })
+            .transpose()
+    }
+
+    /// The value, which must be there.
+    ///
+    /// # Errors
+    /// When it is missing, or `parse` refuses it.
+    pub fn required<T>(
+        self,
+        expected: &str,
+        parse: impl FnOnce(&'a str) -> Option<T>,
+    ) -> Result<T, SettingError> {
+        self.optional(expected, parse)?
+            .ok_or_else(|| SettingError::new(self.variable, "nothing", expected))
+    }
+
+    /// A whole number from `range`, or `default`.
+    ///
+    /// # Errors
+    /// When the value is not such a number.
+    pub fn number(
+        self,
+        default: u64,
+        range: std::ops::RangeInclusive<u64>,
+    ) -> Result<u64, SettingError> {
+        let expected = format!("a whole number from {} to {}", range.start(), range.end());
+        let value = self.optional(&expected, |text| {
+            text.parse().ok().filter(|n| range.contains(n))
+        })?;
+        Ok(value.unwrap_or(default))
+    }
+
+    /// A number of milliseconds from `range`, or `default`.
+    ///
+    /// # Errors
+    /// When the value is not such a number.
+    pub fn milliseconds(
+        self,
+        default: u64,
+        range: std::ops::RangeInclusive<u64>,
+    ) -> Result<Duration, SettingError> {
+        self.number(default, range).map(Duration::from_millis)
+    }
+
+    /// An address to listen on, or `default`.
+    ///
+    /// # Errors
+    /// When the value is not `IP:PORT`.
+    pub fn address(self, default: SocketAddr) -> Result<SocketAddr, SettingError> {
+        let address = self.optional("an IP address and port, such as 127.0.0.1:9100", |text| {
+            text.parse().ok()
+        })?;
+        Ok(address.unwrap_or(default))
+    }
+
+    /// Where a Redis is.
+    ///
+    /// # Errors
+    /// When the value is not a `redis://` URL of one server.
+    pub fn redis_url(self) -> Result<Option<ConnectionInfo>, SettingError> {
+        let Some(value) = self.value else {
+            return Ok(None);
+        };
+        let refused =
+            |expected: &str| SettingError::new(self.variable, redacted_url(value), expected);
+        let expected = "a URL such as redis://user:password@host:6379/0";
+        let url = Url::parse(value).map_err(|_| refused(expected))?;
+        match url.scheme() {
+            "redis" if url.host().is_some() => value
+                .into_connection_info()
+                .map(Some)
+                .map_err(|_| refused(expected)),
+            "rediss" => Err(refused("a redis:// URL: TLS to Redis is not supported yet")),
+            _ => Err(refused(expected)),
+        }
+    }
+}
+
+fn hidden(value: &str) -> String {
+    format!("a value of {} characters (hidden)", value.chars().count())
+}
+
+fn shortened(value: &str) -> &str {
+    value
+        .char_indices()
+        .nth(80)
+        .map_or(value, |(end, _)| &value[..end])
+}
+
+/// The URL without user, password and query; hidden whole when it cannot be read.
+#[must_use]
+pub fn redacted_url(value: &str) -> String {
+    match Url::parse(value) {
+        Ok(url) if url.has_host() => {
+            let port = url
+                .port()
+                .map(|port| format!(":{port}"))
+                .unwrap_or_default();
+            format!(
+                "\"{}://{}{port}{}\"",
+                url.scheme(),
+                url.host_str().unwrap_or_default(),
+                url.path()
+            )
+        }
+        _ => hidden(value),
+    }
+}
+
+/// The flags that both programs have, as text.
+#[derive(Args, Debug, Default)]
+pub struct CommonArguments {
+    /// The Redis that holds the queue: redis://user:password@host:port/database [default: redis://127.0.0.1:6379]
+    #[arg(long, env = "REDIS_URL", hide_env_values = true, global = true)]
+    redis_url: Option<String>,
+    /// Number of streams that the events are spread over [default: 1]
+    #[arg(long, env = "REDIS_PARTITIONS", hide_env_values = true, global = true)]
+    redis_partitions: Option<String>,
+    /// Address of /healthz, /readyz and /metrics [default: 127.0.0.1:9100 ingest, 127.0.0.1:9101 worker]
+    #[arg(long, env = "ADMIN_ADDR", hide_env_values = true, global = true)]
+    admin_addr: Option<String>,
+    /// How long to finish what is in flight after SIGTERM, in milliseconds [default: 10000]
+    #[arg(long, env = "SHUTDOWN_GRACE_MS", hide_env_values = true, global = true)]
+    shutdown_grace_ms: Option<String>,
+    /// What to log: a level, or directives as of Rust's tracing [default: info]
+    #[arg(long, env = "RUST_LOG", hide_env_values = true, global = true)]
+    rust_log: Option<String>,
+    /// text or json [default: text on a terminal, json elsewhere]
+    #[arg(long, env = "LOG_FORMAT", hide_env_values = true, global = true)]
+    log_format: Option<String>,
+}
+
+/// The settings that both programs have.
+#[derive(Debug, Clone)]
+pub struct CommonSettings {
+    /// The Redis that holds the queue.
+    pub redis: ConnectionInfo,
+    /// Address of the admin endpoints.
+    pub admin_address: SocketAddr,
+    /// How long to finish what is in flight after a signal.
+    pub shutdown_grace: Duration,
+    /// Directives of what to log.
+    pub log_filter: String,
+    /// How to write a log line.
+    pub log_format: LogFormat,
+}
+
+impl CommonArguments {
+    /// Reads the text into settings.
+    ///
+    /// # Errors
+    /// Names the first setting that cannot be used.
+    pub fn settings(
+        &self,
+        default_admin_address: SocketAddr,
+    ) -> Result<CommonSettings, SettingError> {
+        let partitions = Setting::new("REDIS_PARTITIONS", self.redis_partitions.as_deref());
+        partitions.optional("1: several partitions are not supported yet", |text| {
+            (text == "1").then_some(())
+        })?;
+        let redis = match Setting::secret("REDIS_URL", self.redis_url.as_deref()).redis_url()? {
+            Some(redis) => redis,
+            None => "redis://127.0.0.1:6379"
+                .into_connection_info()
+                .map_err(|_| SettingError::new("REDIS_URL", "nothing", "a URL"))?,
+        };
+        let log_filter = Setting::new("RUST_LOG", self.rust_log.as_deref())
+            .optional(
+                "a level (error, warn, info, debug, trace) or tracing directives",
+                |text| crate::logging::is_filter(text).then(|| text.to_owned()),
+            )?
+            .unwrap_or_else(|| "info".to_owned());
+        Ok(CommonSettings {
+            redis,
+            admin_address: self.admin_address(default_admin_address)?,
+            shutdown_grace: Setting::new("SHUTDOWN_GRACE_MS", self.shutdown_grace_ms.as_deref())
+                .milliseconds(10_000, 100..=3_600_000)?,
+            log_filter,
+            log_format: Setting::new("LOG_FORMAT", self.log_format.as_deref())
+                .optional("text or json", LogFormat::parse)?
+                .unwrap_or_else(LogFormat::of_this_terminal),
+        })
+    }
+
+    /// `ADMIN_ADDR` alone: all that the health check needs.
+    ///
+    /// # Errors
+    /// When it is not an address.
+    pub fn admin_address(&self, default: SocketAddr) -> Result<SocketAddr, SettingError> {
+        Setting::new("ADMIN_ADDR", self.admin_addr.as_deref()).address(default)
+    }
+}
+
+/// Puts the variables of the file `.env`, here or in a folder above, into the environment, where
+/// they are not set already.
+///
+/// # Errors
+/// When there is such a file and it cannot be read. The text does not show what is in it.
+fn load_dotenv() -> Result<(), String> {
+    match dotenvy::dotenv() {
+        Ok(_) => Ok(()),
+        Err(error) if error.not_found() => Ok(()),
+        Err(dotenvy::Error::LineParse(_, _)) => {
+            Err(".env: found a line that is not NAME=value, expected every line to be NAME=value or a # comment".into())
+        }
+        Err(_) => Err(".env: found a file that cannot be read, expected a text file of NAME=value lines".into()),
+    }
+}
+
+/// The command line and the environment, `.env` included, as `A` has it. Where that cannot be had
+/// the process is to end with the returned code: clap has printed its help, or what is wrong has
+/// been said in one line.
+///
+/// # Errors
+/// The exit code to end with.
+pub fn arguments<A: Parser>() -> Result<A, ExitCode> {
+    load_dotenv().map_err(|error| refuse(&error))?;
+    A::try_parse().map_err(|error| {
+        if error.use_stderr() {
+            refuse(
+                error
+                    .to_string()
+                    .lines()
+                    .next()
+                    .unwrap_or_default()
+                    .trim_start_matches("error: "),
+            )
+        } else {
+            let _ = error.print();
+            ExitCode::SUCCESS
+        }
+    })
+}
+
+/// Listens on `address`, the value of `variable`.
+///
+/// # Errors
+/// Names the variable when the address cannot be listened on.
+pub async fn listen(variable: &'static str, address: SocketAddr) -> Result<TcpListener, String> {
+    TcpListener::bind(address).await.map_err(|error| {
+        let expected = format!("an address that this process can listen on ({error})");
+        SettingError::new(variable, format!("\"{address}\""), expected).to_string()
+    })
+}
+
+/// Says in one line on standard error why the process ends, and returns the code to end with.
+#[allow(
+    clippy::print_stderr,
+    reason = "the log does not exist before the settings are known"
+)]
+pub fn refuse(reason: &(impl std::fmt::Display + ?Sized)) -> ExitCode {
+    eprintln!("error: {reason}");
+    ExitCode::from(2)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_bad_number_is_named_with_what_was_found_and_expected() {
+        let error = Setting::new("BATCH_SIZE", Some("many"))
+            .number(256, 1..=10_000)
+            .unwrap_err();
+        assert_eq!(
+            error.to_string(),
+            "BATCH_SIZE: found \"many\", expected a whole number from 1 to 10000"
+        );
+    }
+
+    #[test]
+    fn a_blank_value_is_the_default() {
+        assert_eq!(
+            Setting::new("BATCH_SIZE", Some("  "))
+                .number(256, 1..=10_000)
+                .unwrap(),
+            256
+        );
+    }
+
+    #[test]
+    fn a_secret_is_never_shown() {
+        let error = Setting::secret("DATABASE_URL", Some("hunter2"))
+            .required("a URL", |_| None::<()>)
+            .unwrap_err()
+            .to_string();
+        assert!(
+            error.contains("DATABASE_URL: found a value of 7 characters (hidden)"),
+            "{error}"
+        );
+        for url in [
+            "rediss://me:hunter2@host:1/0?password=hunter2",
+            "hunter2",
+            "http://x:hunter2@h/",
+        ] {
+            let error = Setting::secret("REDIS_URL", Some(url))
+                .redis_url()
+                .unwrap_err()
+                .to_string();
+            assert!(!error.contains("hunter2"), "{error}");
+            assert_eq!(error.lines().count(), 1);
+        }
+    }
+
+    #[test]
+    fn what_is_not_supported_yet_is_refused() {
+        let arguments = |partitions: &str| CommonArguments {
+            redis_partitions: Some(partitions.into()),
+            ..Default::default()
+        };
+        let default = "127.0.0.1:9100".parse().unwrap();
+        assert!(arguments("1").settings(default).is_ok());
+        assert!(
+            arguments("2")
+                .settings(default)
+                .unwrap_err()
+                .to_string()
+                .contains("REDIS_PARTITIONS")
+        );
+        for url in [
+            "rediss://h",
+            "redis+sentinel://h/x",
+            "redis://a:1,b:2",
+            "unix:///x",
+            "redis://",
+        ] {
+            assert!(
+                Setting::secret("REDIS_URL", Some(url)).redis_url().is_err(),
+                "{url}"
+            );
+        }
+    }
+}
