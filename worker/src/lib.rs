@@ -1,1 +1,23 @@
-//! Placeholder.
+#![doc = include_str!("../README.md")]
+
+pub mod address;
+pub mod apply;
+pub mod back_off;
+pub mod cache_tags;
+pub mod consumer;
+pub mod database;
+pub mod entry;
+pub mod event;
+pub mod failure;
+pub mod ledger;
+pub mod metrics;
+pub mod migration;
+pub mod plan;
+pub mod processor;
+pub mod queue;
+pub mod retention;
+pub mod retry;
+pub mod settings;
+pub mod storage;
+pub mod user;
+pub mod visibility;

@@ -1,0 +1,22 @@
+#!lua flags=allow-oom
+-- Puts the entries whose next attempt is due back on the stream.
+--   KEYS: events stream, retry set, hash of waiting entries
+--   ARGV: how many at the most
+-- Returns how many, and how many milliseconds until the next one is due, or -1 if none waits.
+local events, retry, entries = KEYS[1], KEYS[2], KEYS[3]
+local time = redis.call('TIME')
+local now = string.format('%.0f', time[1] * 1000 + math.floor(time[2] / 1000))
+
+local due = redis.call('ZRANGE', retry, '-inf', now, 'BYSCORE', 'LIMIT', 0, ARGV[1])
+for _, svix_id in ipairs(due) do
+  local packed = redis.call('HGET', entries, svix_id)
+  if packed then
+    redis.call('XADD', events, '*', unpack(cmsgpack.unpack(packed)))
+    redis.call('HDEL', entries, svix_id)
+  end
+  redis.call('ZREM', retry, svix_id)
+end
+
+local next = redis.call('ZRANGE', retry, 0, 0, 'WITHSCORES')
+if #next == 0 then return { #due, -1 } end
+return { #due, math.max(0, tonumber(next[2]) - tonumber(now)) }

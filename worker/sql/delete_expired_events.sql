@@ -1,0 +1,6 @@
+-- Deletes up to $2 ledger rows that are older than $1 days.
+DELETE FROM clerk_sync.events
+ WHERE ctid = ANY (ARRAY(
+       SELECT ctid FROM clerk_sync.events
+        WHERE processed_at < now() - make_interval(days => $1::int)
+        LIMIT $2::bigint))

@@ -1,0 +1,324 @@
+//! Applies a batch: in one transaction if the database takes it, and otherwise in as few as it takes
+//! to single out what it refuses.
+
+use std::collections::{BTreeSet, HashMap, HashSet};
+use std::time::Duration;
+
+use deadpool_postgres::{Object, Transaction};
+use tokio_postgres::IsolationLevel;
+
+use crate::address::settle;
+use crate::database::Database;
+use crate::event::Event;
+use crate::failure::{Failure, Refusal, Remedy};
+use crate::ledger::Outcome;
+use crate::plan::plan;
+use crate::storage::{self, Claim, upserted};
+use crate::user::User;
+
+/// How long a transaction may take before the connection is given up; more than PostgreSQL itself
+/// allows a statement (see `begin.sql`), so this is for a server that says nothing any more.
+const TRANSACTION_TIMEOUT: Duration = Duration::from_secs(30);
+/// How often a transaction that met another one is repeated at once.
+const REPEATS: u32 = 3;
+
+/// What became of one event.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Verdict {
+    /// It stands in the ledger, since now.
+    Recorded(Outcome),
+    /// It stood in the ledger before.
+    Duplicate,
+    /// The database refuses it.
+    Refused(Refusal),
+}
+
+/// How a transaction treats addresses that are taken.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Addresses {
+    /// Hopes that none is.
+    Assume,
+    /// Finds out who has to wait and who has to make room; costs a round trip.
+    Settle,
+}
+
+/// What a transaction comes to.
+enum Attempt {
+    Committed(Vec<Verdict>),
+    /// Nothing was written: these events wait for their address.
+    Waiting(HashSet<usize>),
+}
+
+/// Applies `events` and returns a verdict on each, in their order. No two may have the same svix-id.
+///
+/// Whatever was committed before an error stays; applied again, it is [`Verdict::Duplicate`].
+///
+/// # Errors
+/// When PostgreSQL is away, with the reason.
+pub async fn apply(database: &Database, events: &[&Event]) -> Result<Vec<Verdict>, String> {
+    let mut verdicts: Vec<Option<Verdict>> = vec![None; events.len()];
+    // Parts of the batch that are still to be applied, as indices; the last one is next.
+    let mut parts: Vec<(Vec<usize>, Addresses)> =
+        vec![((0..events.len()).collect(), Addresses::Assume)];
+    while let Some((part, addresses)) = parts.pop() {
+        if part.is_empty() {
+            continue;
+        }
+        let part_events: Vec<&Event> = part.iter().map(|index| events[*index]).collect();
+        match apply_part(database, &part_events, addresses).await {
+            Ok(Attempt::Committed(outcomes)) => {
+                for (index, verdict) in part.iter().zip(outcomes) {
+                    verdicts[*index] = Some(verdict);
+                }
+            }
+            Ok(Attempt::Waiting(waiting)) => {
+                for place in &waiting {
+                    verdicts[part[*place]] = Some(Verdict::Refused(address_taken()));
+                }
+                let rest = part
+                    .iter()
+                    .enumerate()
+                    .filter(|(place, _)| !waiting.contains(place));
+                parts.push((rest.map(|(_, index)| *index).collect(), Addresses::Settle));
+            }
+            Err(Failure::Refused(refusal)) if part.len() == 1 => {
+                verdicts[part[0]] = Some(Verdict::Refused(refusal));
+            }
+            Err(Failure::Refused(_)) => {
+                let (first, second) = part.split_at(part.len() / 2);
+                parts.push((second.to_vec(), Addresses::Assume));
+                parts.push((first.to_vec(), Addresses::Assume));
+            }
+            Err(Failure::Unavailable(reason)) => return Err(reason),
+        }
+    }
+    // Every index was in a part that ended in one of the ways above.
+    Ok(verdicts.into_iter().flatten().collect())
+}
+
+fn address_taken() -> Refusal {
+    Refusal {
+        reason: "the e-mail address belongs to another user".to_owned(),
+        remedy: Remedy::WaitUntilFree,
+    }
+}
+
+/// One part, as often as it meets another transaction; with addresses settled once one is taken.
+async fn apply_part(
+    database: &Database,
+    events: &[&Event],
+    mut addresses: Addresses,
+) -> Result<Attempt, Failure> {
+    let mut repeats = 0;
+    loop {
+        match apply_once(database, events, addresses).await {
+            Err(Failure::Refused(Refusal {
+                remedy: Remedy::WaitUntilFree,
+                ..
+            })) if addresses == Addresses::Assume => {
+                addresses = Addresses::Settle;
+            }
+            Err(Failure::Refused(Refusal {
+                remedy: Remedy::Repeat,
+                ..
+            })) if repeats < REPEATS => {
+                repeats += 1;
+            }
+            outcome => return outcome,
+        }
+    }
+}
+
+async fn apply_once(
+    database: &Database,
+    events: &[&Event],
+    addresses: Addresses,
+) -> Result<Attempt, Failure> {
+    let mut connection = database.connection().await?;
+    let outcome = tokio::time::timeout(
+        TRANSACTION_TIMEOUT,
+        transact(&mut connection, events, addresses),
+    )
+    .await
+    .unwrap_or_else(|_| {
+        Err(Failure::Unavailable(
+            "PostgreSQL does not answer".to_owned(),
+        ))
+    });
+    if let Err(Failure::Unavailable(_)) = outcome {
+        // Nobody knows what state it is in: the pool makes a new one.
+        drop(Object::take(connection));
+    }
+    outcome
+}
+
+/// One transaction. The ledger comes first: whoever records a svix-id is the only one to apply it
+/// (P3), and a second transaction with the same one waits there until this one has ended.
+async fn transact(
+    connection: &mut Object,
+    events: &[&Event],
+    addresses: Addresses,
+) -> Result<Attempt, Failure> {
+    let transaction = connection
+        .build_transaction()
+        .isolation_level(IsolationLevel::ReadCommitted)
+        .read_only(false)
+        .start()
+        .await?;
+    let assumed = plan(events).outcomes;
+    let ((), recorded) = tokio::try_join!(
+        storage::begin(&transaction),
+        storage::record_events(&transaction, events, &assumed)
+    )?;
+    let new: Vec<&Event> = events
+        .iter()
+        .copied()
+        .filter(|event| recorded.contains(event.svix_id.as_str()))
+        .collect();
+    let plan = plan(&new);
+    let newest: Vec<&Event> = plan.newest.values().copied().collect();
+    let claims = if newest.is_empty() {
+        Vec::new()
+    } else {
+        storage::claim_versions(&transaction, &newest).await?
+    };
+    let winners = Winners::new(&newest, &claims);
+    if addresses == Addresses::Settle {
+        let waiting = make_room(&transaction, &winners).await?;
+        if !waiting.is_empty() {
+            transaction.rollback().await?;
+            let is_waiting = |event: &Event| {
+                upserted(event).is_some_and(|user| waiting.contains(user.id.as_str()))
+                    && plan
+                        .newest
+                        .values()
+                        .any(|newest| newest.svix_id == event.svix_id)
+            };
+            let places = events
+                .iter()
+                .enumerate()
+                .filter(|(_, event)| is_waiting(event));
+            return Ok(Attempt::Waiting(places.map(|(place, _)| place).collect()));
+        }
+    }
+    storage::delete_users(&transaction, &winners.deleted).await?;
+    let written = storage::upsert_users(&transaction, &winners.users, &winners.first_seen).await?;
+    let kept: Vec<&str> = winners
+        .users
+        .iter()
+        .map(|user| user.id.as_str())
+        .filter(|id| !written.contains(*id))
+        .collect();
+    storage::adopt_newer_rows(&transaction, &kept).await?;
+
+    let changed: HashSet<&str> = written
+        .iter()
+        .map(String::as_str)
+        .chain(winners.deleted.iter().copied())
+        .collect();
+    let outcomes: HashMap<&str, Outcome> = new
+        .iter()
+        .zip(&plan.outcomes)
+        .map(|(event, planned)| {
+            let lost = event
+                .user_id()
+                .is_some_and(|user_id| !changed.contains(user_id.as_str()));
+            (
+                event.svix_id.as_str(),
+                if lost { Outcome::Stale } else { *planned },
+            )
+        })
+        .collect();
+    let corrections: Vec<(&str, Outcome)> = events
+        .iter()
+        .zip(&assumed)
+        .filter_map(|(event, assumed)| {
+            let svix_id = event.svix_id.as_str();
+            outcomes
+                .get(svix_id)
+                .filter(|outcome| *outcome != assumed)
+                .map(|outcome| (svix_id, *outcome))
+        })
+        .collect();
+    storage::correct_outcomes(&transaction, &corrections).await?;
+    transaction.commit().await?;
+    let verdict = |event: &&Event| match outcomes.get(event.svix_id.as_str()) {
+        Some(outcome) => Verdict::Recorded(*outcome),
+        None => Verdict::Duplicate,
+    };
+    Ok(Attempt::Committed(events.iter().map(verdict).collect()))
+}
+
+/// The users who are to be written.
+struct Winners<'a> {
+    /// Rows to write, in the order of user ids.
+    users: Vec<&'a User>,
+    /// When each of `users` was changed, to tell who is newer.
+    newest_first: Vec<&'a User>,
+    /// Rows to delete.
+    deleted: Vec<&'a str>,
+    /// Of whom nothing was known.
+    first_seen: Vec<&'a str>,
+}
+
+impl<'a> Winners<'a> {
+    fn new(newest: &[&'a Event], claims: &[Claim]) -> Self {
+        let claims: HashMap<&str, bool> = claims
+            .iter()
+            .map(|claim| (claim.user_id.as_str(), claim.first_seen))
+            .collect();
+        let mut winners = Self {
+            users: vec![],
+            newest_first: vec![],
+            deleted: vec![],
+            first_seen: vec![],
+        };
+        let mut events = Vec::new();
+        for event in newest {
+            let Some(user_id) = event.user_id().map(crate::user::UserId::as_str) else {
+                continue;
+            };
+            let Some(first_seen) = claims.get(user_id) else {
+                continue;
+            };
+            if *first_seen {
+                winners.first_seen.push(user_id);
+            }
+            match upserted(event) {
+                Some(user) => {
+                    winners.users.push(user);
+                    events.push(*event);
+                }
+                None => winners.deleted.push(user_id),
+            }
+        }
+        events.sort_by_key(|event| std::cmp::Reverse(event.revision()));
+        winners.newest_first = events.into_iter().filter_map(upserted).collect();
+        winners
+    }
+}
+
+/// Lets winners make room for each other and returns the ids of those who have to wait; if there are
+/// any, nothing was written.
+async fn make_room(
+    transaction: &Transaction<'_>,
+    winners: &Winners<'_>,
+) -> Result<HashSet<String>, tokio_postgres::Error> {
+    let held = storage::addresses_held(transaction, &winners.users).await?;
+    let held: Vec<(&str, &str)> = held
+        .iter()
+        .map(|(user, email)| (user.as_str(), email.as_str()))
+        .collect();
+    let wanted: Vec<(&str, &str)> = winners
+        .newest_first
+        .iter()
+        .map(|user| (user.id.as_str(), user.email.as_str()))
+        .collect();
+    let leaving: BTreeSet<&str> = winners.deleted.iter().copied().collect();
+    let settlement = settle(&wanted, &leaving, &held);
+    if settlement.waiting.is_empty() && !settlement.vacating.is_empty() {
+        let vacating: Vec<&str> = settlement.vacating.into_iter().collect();
+        storage::vacate_addresses(transaction, &vacating).await?;
+    }
+    Ok(settlement.waiting.into_iter().map(str::to_owned).collect())
+}

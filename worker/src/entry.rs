@@ -1,0 +1,177 @@
+//! An entry of the stream.
+
+use std::time::{Duration, SystemTime};
+
+use redis::{Value, streams::StreamId};
+use shared::queue::field;
+use shared::svix_id::SvixId;
+
+use crate::event::{Event, Unusable};
+
+/// The id that Redis gave an entry: `milliseconds-sequence`.
+pub type EntryId = String;
+
+/// One entry, read once.
+#[derive(Debug)]
+pub struct Entry {
+    /// Its id in the stream.
+    pub id: EntryId,
+    /// How many attempts have failed so far.
+    pub failed_attempts: u32,
+    /// The event, or why there is none.
+    pub event: Result<Event, Unreadable>,
+}
+
+/// Why an entry cannot be acted on, now or ever.
+#[derive(Debug, PartialEq, Eq, thiserror::Error)]
+pub enum Unreadable {
+    /// The field `svix-id` is missing, empty, longer than 255 bytes, or holds control characters.
+    #[error("the entry has no usable svix-id")]
+    SvixId,
+    /// The field `payload` is missing.
+    #[error("the entry has no payload")]
+    Payload,
+    /// The payload cannot be acted on.
+    #[error("{reason}")]
+    Event {
+        /// Whose payload it is.
+        svix_id: SvixId,
+        /// What is wrong with it.
+        reason: Unusable,
+    },
+}
+
+impl Entry {
+    /// Reads an entry; its payload is not kept.
+    #[must_use]
+    pub fn parse(entry: &StreamId) -> Self {
+        let failed_attempts = number(entry, field::ATTEMPTS).unwrap_or(0);
+        Self {
+            id: entry.id.clone(),
+            failed_attempts,
+            event: event(entry),
+        }
+    }
+
+    /// The identity, where it is known.
+    #[must_use]
+    pub const fn svix_id(&self) -> Option<&SvixId> {
+        match &self.event {
+            Ok(Event { svix_id, .. }) | Err(Unreadable::Event { svix_id, .. }) => Some(svix_id),
+            Err(_) => None,
+        }
+    }
+}
+
+fn event(entry: &StreamId) -> Result<Event, Unreadable> {
+    let svix_id = bytes(entry, field::SVIX_ID)
+        .and_then(|bytes| SvixId::parse(std::str::from_utf8(bytes).ok()?))
+        .ok_or(Unreadable::SvixId)?;
+    let payload = bytes(entry, field::PAYLOAD).ok_or(Unreadable::Payload)?;
+    Event::parse(svix_id.clone(), received_at(entry), payload)
+        .map_err(|reason| Unreadable::Event { svix_id, reason })
+}
+
+/// An entry that was added by hand was received when Redis took it.
+fn received_at(entry: &StreamId) -> SystemTime {
+    const YEAR_10000: u64 = 253_402_300_800_000;
+    let milliseconds = number(entry, field::RECEIVED_AT)
+        .filter(|milliseconds| *milliseconds < YEAR_10000)
+        .or_else(|| {
+            entry
+                .id
+                .split('-')
+                .next()?
+                .parse()
+                .ok()
+                .filter(|milliseconds| *milliseconds < YEAR_10000)
+        })
+        .unwrap_or(0);
+    SystemTime::UNIX_EPOCH + Duration::from_millis(milliseconds)
+}
+
+fn number<T: std::str::FromStr>(entry: &StreamId, field: &str) -> Option<T> {
+    std::str::from_utf8(bytes(entry, field)?).ok()?.parse().ok()
+}
+
+fn bytes<'a>(entry: &'a StreamId, field: &str) -> Option<&'a [u8]> {
+    match entry.map.get(field) {
+        Some(Value::BulkString(bytes)) => Some(bytes),
+        _ => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn entry(fields: &[(&str, &str)]) -> Entry {
+        let map = fields
+            .iter()
+            .map(|(name, value)| {
+                (
+                    (*name).to_owned(),
+                    Value::BulkString(value.as_bytes().to_vec()),
+                )
+            })
+            .collect();
+        Entry::parse(&StreamId {
+            id: "1716883200000-0".into(),
+            map,
+            ..StreamId::default()
+        })
+    }
+
+    const PAYLOAD: &str = r#"{"type":"user.deleted","data":{"id":"user_1"}}"#;
+
+    #[test]
+    fn an_entry_added_by_hand_needs_only_svix_id_and_payload() {
+        let entry = entry(&[("svix-id", "msg_1"), ("payload", PAYLOAD)]);
+        let event = entry.event.unwrap();
+        assert_eq!(event.event_type, "user.deleted");
+        assert_eq!(
+            event.received_at,
+            SystemTime::UNIX_EPOCH + Duration::from_millis(1_716_883_200_000)
+        );
+        assert_eq!(entry.failed_attempts, 0);
+    }
+
+    #[test]
+    fn what_is_missing_is_named() {
+        assert_eq!(
+            entry(&[("payload", PAYLOAD)]).event.unwrap_err(),
+            Unreadable::SvixId
+        );
+        assert_eq!(
+            entry(&[("svix-id", ""), ("payload", PAYLOAD)])
+                .event
+                .unwrap_err(),
+            Unreadable::SvixId
+        );
+        assert_eq!(
+            entry(&[("svix-id", "msg_1")]).event.unwrap_err(),
+            Unreadable::Payload
+        );
+        let not_json = entry(&[("svix-id", "msg_1"), ("payload", "nonsense")]);
+        assert_eq!(not_json.svix_id().unwrap().as_str(), "msg_1");
+        assert!(
+            not_json
+                .event
+                .unwrap_err()
+                .to_string()
+                .starts_with("the payload is not JSON")
+        );
+    }
+
+    #[test]
+    fn numbers_that_are_none_do_no_harm() {
+        let entry = entry(&[
+            ("svix-id", "msg_1"),
+            ("payload", PAYLOAD),
+            ("attempts", "-1"),
+            ("received-at", "99999999999999999"),
+        ]);
+        assert_eq!(entry.failed_attempts, 0);
+        assert!(entry.event.is_ok());
+    }
+}

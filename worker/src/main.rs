@@ -1,0 +1,225 @@
+//! Reads the settings, wires the parts, waits for the end.
+
+use std::process::ExitCode;
+use std::sync::Arc;
+use std::time::Duration;
+
+use prometheus::Registry;
+use redis::RedisError;
+use shared::redis_link::RedisLink;
+use shared::settings::refuse;
+use shared::{admin, logging, shutdown};
+use tokio::sync::mpsc;
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+use worker::back_off::BackOff;
+use worker::cache_tags::CacheTags;
+use worker::consumer::Consumer;
+use worker::database::{Database, DatabaseUrl};
+use worker::metrics::Metrics;
+use worker::processor::Processor;
+use worker::queue::Queue;
+use worker::settings::{Arguments, Settings, Task};
+use worker::visibility::{self, InFlight};
+use worker::{migration, retention, retry};
+
+fn main() -> ExitCode {
+    let arguments: Arguments = match shared::settings::arguments() {
+        Ok(arguments) => arguments,
+        Err(code) => return code,
+    };
+    let task = match arguments.task() {
+        Ok(task) => task,
+        Err(error) => return refuse(&error),
+    };
+    let runtime = match tokio::runtime::Runtime::new() {
+        Ok(runtime) => runtime,
+        Err(error) => return refuse(&format!("the runtime cannot be started: {error}")),
+    };
+    let outcome = runtime.block_on(async {
+        match task {
+            Task::Run(settings) => run(*settings).await,
+            Task::Migrate(settings) => {
+                let (database, common) = *settings;
+                logging::start(&common);
+                migrate(&database).await
+            }
+            Task::CheckHealth(address) => admin::check_health(address).await,
+        }
+    });
+    // Whatever still runs has had its time.
+    runtime.shutdown_background();
+    match outcome {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => refuse(&error),
+    }
+}
+
+async fn migrate(database: &DatabaseUrl) -> Result<(), String> {
+    let applied = migration::migrate(&Database::new(database)?).await?;
+    tracing::info!(applied, "the database is up to date");
+    Ok(())
+}
+
+/// The worker is ready while its stores answer.
+struct StoresHealth {
+    queue: Queue,
+    cache_tags: CacheTags,
+    database: Database,
+    metrics: Metrics,
+    migrated: CancellationToken,
+}
+
+impl admin::Health for StoresHealth {
+    async fn ready(&self) -> Result<(), &'static str> {
+        if !self.queue.answers().await {
+            Err("Redis does not answer")
+        } else if !self.cache_tags.answers().await {
+            Err("the cache's Redis does not answer")
+        } else if !self.database.answers().await {
+            Err("PostgreSQL does not answer")
+        } else if !self.migrated.is_cancelled() {
+            Err("the database is not migrated yet")
+        } else {
+            Ok(())
+        }
+    }
+
+    async fn refresh(&self) {
+        if let Ok(depth) = self.queue.depth().await {
+            self.metrics.depth(depth);
+        }
+    }
+}
+
+async fn run(settings: Settings) -> Result<(), String> {
+    logging::start(&settings.common);
+    let stop = shutdown::on_signal().map_err(|error| error.to_string())?;
+    let registry = Registry::new();
+    let metrics = Metrics::new(&registry).map_err(|error| error.to_string())?;
+    let database = Database::new(&settings.database)?;
+    let link = |info| RedisLink::new(info).map_err(|error: RedisError| error.to_string());
+    let queue_link = link(settings.common.redis.clone())?;
+    let cache_link = settings
+        .cache_redis
+        .map_or_else(|| Ok(queue_link.clone()), link)?;
+    let consumer_name = consumer_name();
+    let queue = Queue::new(
+        queue_link,
+        link(settings.common.redis)?,
+        consumer_name.clone(),
+    );
+    let cache_tags = CacheTags::new(cache_link, settings.cache_tag_prefix);
+    let migrated = CancellationToken::new();
+    let admin_listener =
+        shared::settings::listen("ADMIN_ADDR", settings.common.admin_address).await?;
+    let health = Arc::new(StoresHealth {
+        queue: queue.clone(),
+        cache_tags: cache_tags.clone(),
+        database: database.clone(),
+        metrics: metrics.clone(),
+        migrated: migrated.clone(),
+    });
+    tokio::spawn(admin::serve(admin_listener, health, registry, stop.clone()));
+
+    if until_migrated(&database, &stop).await.is_none() {
+        return Ok(());
+    }
+    migrated.cancel();
+    tracing::info!(consumer = consumer_name, "worker has started");
+
+    let in_flight = InFlight::default();
+    // Whatever may go on until the last batch is done with.
+    let background_stop = CancellationToken::new();
+    tokio::spawn(visibility::keep_visible(
+        queue.clone(),
+        in_flight.clone(),
+        settings.reclaim_after,
+        background_stop.clone(),
+    ));
+    tokio::spawn(retry::return_due_entries(
+        queue.clone(),
+        background_stop.clone(),
+    ));
+    tokio::spawn(retention::keep(
+        database.clone(),
+        settings.ledger_retention_days,
+        background_stop.clone(),
+    ));
+    // One batch waits while one is being applied.
+    let (batches, received) = mpsc::channel(1);
+    let tasks = TaskTracker::new();
+    let consumer = Consumer {
+        queue: queue.clone(),
+        in_flight: in_flight.clone(),
+        batch_size: settings.batch_size,
+        reclaim_after: settings.reclaim_after,
+        metrics: metrics.clone(),
+    };
+    let processor = Processor {
+        queue: queue.clone(),
+        database,
+        cache_tags,
+        in_flight,
+        max_attempts: settings.max_attempts,
+        metrics,
+        stop: stop.clone(),
+    };
+    tasks.spawn(consumer.run(batches, stop.clone()));
+    tasks.spawn(processor.run(received));
+    tasks.close();
+
+    stop.cancelled().await;
+    finish(&tasks, &queue, settings.common.shutdown_grace).await;
+    background_stop.cancel();
+    tracing::info!("worker has stopped");
+    Ok(())
+}
+
+/// Lets the batch in flight finish, then hands back whatever this consumer still holds.
+async fn finish(tasks: &TaskTracker, queue: &Queue, grace: Duration) {
+    // Handing back must fit into the grace period too.
+    let for_batches = grace * 4 / 5;
+    if tokio::time::timeout(for_batches, tasks.wait())
+        .await
+        .is_err()
+    {
+        tracing::warn!("a batch did not finish in time: handing it back");
+    }
+    match tokio::time::timeout(grace - for_batches, queue.leave()).await {
+        Ok(Ok(entries)) => tracing::info!(entries, "handed back"),
+        _ => {
+            tracing::warn!("entries could not be handed back: another worker takes them over later")
+        }
+    }
+}
+
+/// PostgreSQL may be away when the worker starts: that is an outage like any other.
+async fn until_migrated(database: &Database, stop: &CancellationToken) -> Option<()> {
+    let mut back_off = BackOff::of_a_store();
+    loop {
+        match stop
+            .run_until_cancelled(migration::migrate(database))
+            .await?
+        {
+            Ok(applied) => {
+                tracing::info!(applied, "the database is up to date");
+                return Some(());
+            }
+            Err(reason) => tracing::warn!(reason, "the database cannot be migrated yet"),
+        }
+        stop.run_until_cancelled(tokio::time::sleep(back_off.after_failure()))
+            .await?;
+    }
+}
+
+/// Unique for each process, and tells an operator where it runs.
+fn consumer_name() -> String {
+    let host = std::fs::read_to_string("/proc/sys/kernel/hostname").unwrap_or_default();
+    format!(
+        "{}-{}-{}",
+        host.trim(),
+        std::process::id(),
+        uuid::Uuid::new_v4().simple()
+    )
+}

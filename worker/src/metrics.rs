@@ -1,0 +1,106 @@
+//! What the worker counts, in Prometheus' words and units.
+
+use prometheus::{Histogram, HistogramOpts, IntCounter, IntCounterVec, IntGauge, Opts, Registry};
+
+use crate::queue::Depth;
+
+/// The metrics; clones count together.
+#[derive(Clone)]
+pub struct Metrics {
+    events: IntCounterVec,
+    /// Entries of a batch.
+    pub batch_size: Histogram,
+    /// From the ingest's receipt to the commit.
+    pub end_to_end_seconds: Histogram,
+    /// Entries that were taken over from a worker that was gone.
+    pub reclaimed: IntCounter,
+    /// Attempts that failed because a store was away.
+    pub store_failures: IntCounterVec,
+    backlog: IntGauge,
+    pending: IntGauge,
+    waiting_retries: IntGauge,
+    dead_letters: IntGauge,
+}
+
+impl Metrics {
+    /// Registers the metrics.
+    ///
+    /// # Errors
+    /// When `registry` has metrics of these names already.
+    pub fn new(registry: &Registry) -> prometheus::Result<Self> {
+        let gauge = |name: &str, help: &str| -> prometheus::Result<IntGauge> {
+            let gauge = IntGauge::new(name, help)?;
+            registry.register(Box::new(gauge.clone()))?;
+            Ok(gauge)
+        };
+        let counters =
+            |name: &str, help: &str, labels: &[&str]| -> prometheus::Result<IntCounterVec> {
+                let counters = IntCounterVec::new(Opts::new(name, help), labels)?;
+                registry.register(Box::new(counters.clone()))?;
+                Ok(counters)
+            };
+        let histogram =
+            |name: &str, help: &str, buckets: Vec<f64>| -> prometheus::Result<Histogram> {
+                let histogram =
+                    Histogram::with_opts(HistogramOpts::new(name, help).buckets(buckets))?;
+                registry.register(Box::new(histogram.clone()))?;
+                Ok(histogram)
+            };
+        let reclaimed = IntCounter::new(
+            "clerk_worker_reclaimed_total",
+            "Entries that were taken over from a worker that was gone",
+        )?;
+        registry.register(Box::new(reclaimed.clone()))?;
+        Ok(Self {
+            events: counters(
+                "clerk_worker_events_total",
+                "Events by type and by what became of them in one attempt",
+                &["type", "outcome"],
+            )?,
+            batch_size: histogram(
+                "clerk_worker_batch_size",
+                "Entries of a batch",
+                prometheus::exponential_buckets(1.0, 2.0, 12)?,
+            )?,
+            end_to_end_seconds: histogram(
+                "clerk_worker_end_to_end_seconds",
+                "From the ingest's receipt of an event to its commit",
+                prometheus::exponential_buckets(0.001, 2.0, 24)?,
+            )?,
+            reclaimed,
+            store_failures: counters(
+                "clerk_worker_store_failures_total",
+                "Attempts that failed because a store was away",
+                &["store"],
+            )?,
+            backlog: gauge(
+                "clerk_queue_backlog_entries",
+                "Entries that wait or are being worked on",
+            )?,
+            pending: gauge("clerk_queue_pending_entries", "Entries that a worker holds")?,
+            waiting_retries: gauge(
+                "clerk_queue_waiting_retries_entries",
+                "Entries that wait for their next attempt",
+            )?,
+            dead_letters: gauge("clerk_queue_dead_letters_entries", "Dead letters")?,
+        })
+    }
+
+    /// Counts one event. Types that nobody knows are counted as one, so that senders cannot make
+    /// up time series.
+    pub fn event(&self, event_type: &str, outcome: &str) {
+        let event_type = match event_type {
+            "user.created" | "user.updated" | "user.deleted" => event_type,
+            _ => "other",
+        };
+        self.events.with_label_values(&[event_type, outcome]).inc();
+    }
+
+    /// Sets the gauges of the queue.
+    pub fn depth(&self, depth: Depth) {
+        self.backlog.set(depth.backlog);
+        self.pending.set(depth.pending);
+        self.waiting_retries.set(depth.waiting_retries);
+        self.dead_letters.set(depth.dead_letters);
+    }
+}

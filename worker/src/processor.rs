@@ -1,0 +1,229 @@
+//! What is done with a batch, in the order that the promises rest on: commit, then delete the cache
+//! tags, then remove the entries. A worker that dies anywhere in between leaves the entries pending;
+//! whoever takes them over finds them in the ledger and deletes the tags again (P3, P7).
+
+use std::collections::{BTreeSet, HashMap};
+use std::time::SystemTime;
+
+use redis::RedisResult;
+use shared::redis_link;
+use shared::svix_id::SvixId;
+use tokio::sync::mpsc::Receiver;
+use tokio_util::sync::CancellationToken;
+
+use crate::apply::{Verdict, apply};
+use crate::back_off::BackOff;
+use crate::cache_tags::CacheTags;
+use crate::database::Database;
+use crate::entry::{Entry, EntryId};
+use crate::event::Event;
+use crate::failure::Refusal;
+use crate::ledger::Outcome;
+use crate::metrics::Metrics;
+use crate::queue::Queue;
+use crate::retry::{NextStep, next_step};
+use crate::user::UserId;
+use crate::visibility::InFlight;
+
+/// Processes batches.
+pub struct Processor {
+    /// Where entries go when they are done with.
+    pub queue: Queue,
+    /// Where users go.
+    pub database: Database,
+    /// What is deleted after a commit.
+    pub cache_tags: CacheTags,
+    /// What has been read and not finished.
+    pub in_flight: InFlight,
+    /// How many attempts an event has.
+    pub max_attempts: u32,
+    /// What is counted.
+    pub metrics: Metrics,
+    /// Cancelled once the process is to stop.
+    pub stop: CancellationToken,
+}
+
+/// The process is to stop and a store is away: what is left is handed back.
+struct Interrupted;
+
+impl Processor {
+    /// Processes batches until there are no more, or until `stop` is cancelled and the batch that
+    /// was begun is done with.
+    pub async fn run(self, mut batches: Receiver<Vec<Entry>>) {
+        while let Some(Some(batch)) = self.stop.run_until_cancelled(batches.recv()).await {
+            let entries: Vec<EntryId> = batch.iter().map(|entry| entry.id.clone()).collect();
+            self.metrics.batch_size.observe(batch.len() as f64);
+            let processed = self.process(&batch).await;
+            self.in_flight.remove(&entries);
+            if processed.is_err() {
+                return;
+            }
+        }
+    }
+
+    async fn process(&self, batch: &[Entry]) -> Result<(), Interrupted> {
+        let events = one_of_each(batch);
+        let verdicts = self.until_postgres_answers(&events).await?;
+        let committed_at = SystemTime::now();
+        let verdicts: HashMap<&SvixId, &Verdict> = events
+            .iter()
+            .map(|event| &event.svix_id)
+            .zip(&verdicts)
+            .collect();
+
+        let changed: BTreeSet<&UserId> = events
+            .iter()
+            .filter(|event| {
+                matches!(
+                    verdicts.get(&event.svix_id),
+                    // A worker may have died after the commit of a duplicate, before its tags.
+                    Some(Verdict::Recorded(Outcome::Applied) | Verdict::Duplicate)
+                )
+            })
+            .filter_map(|event| event.user_id())
+            .collect();
+        self.until_redis_answers(|| self.cache_tags.delete(&changed))
+            .await?;
+
+        let mut finished = Vec::with_capacity(batch.len());
+        for entry in batch {
+            match &entry.event {
+                Err(unreadable) => self.dead_letter(entry, &unreadable.to_string(), 1).await?,
+                Ok(event) => match verdicts.get(&event.svix_id) {
+                    Some(Verdict::Refused(refusal)) => self.refused(entry, refusal).await?,
+                    Some(verdict) => {
+                        finished.push(entry.id.clone());
+                        self.report(event, verdict, committed_at);
+                    }
+                    // Every event has a verdict.
+                    None => {}
+                },
+            }
+        }
+        self.until_redis_answers(|| self.queue.finish(&finished))
+            .await
+    }
+
+    async fn refused(&self, entry: &Entry, refusal: &Refusal) -> Result<(), Interrupted> {
+        let failed_attempts = entry.failed_attempts.saturating_add(1);
+        match next_step(refusal, failed_attempts, self.max_attempts) {
+            NextStep::DeadLetter => {
+                self.dead_letter(entry, &refusal.reason, failed_attempts)
+                    .await
+            }
+            NextStep::Park { wait, manner } => {
+                self.count(entry, "retried");
+                tracing::warn!(
+                    svix_id = entry.svix_id().map(SvixId::as_str),
+                    reason = refusal.reason,
+                    failed_attempts,
+                    "an event waits for its next attempt"
+                );
+                self.until_redis_answers(|| {
+                    self.queue.park(&entry.id, failed_attempts, wait, manner)
+                })
+                .await
+            }
+        }
+    }
+
+    async fn dead_letter(
+        &self,
+        entry: &Entry,
+        reason: &str,
+        attempts: u32,
+    ) -> Result<(), Interrupted> {
+        self.count(entry, "dead_lettered");
+        tracing::error!(
+            svix_id = entry.svix_id().map(SvixId::as_str),
+            reason,
+            attempts,
+            "an event was dead-lettered"
+        );
+        self.until_redis_answers(|| self.queue.dead_letter(&entry.id, reason, attempts))
+            .await
+    }
+
+    fn count(&self, entry: &Entry, outcome: &str) {
+        let event_type = entry
+            .event
+            .as_ref()
+            .map_or("unknown", |event| event.event_type.as_str());
+        self.metrics.event(event_type, outcome);
+    }
+
+    fn report(&self, event: &Event, verdict: &Verdict, committed_at: SystemTime) {
+        let outcome = match verdict {
+            Verdict::Recorded(outcome) => outcome.name(),
+            Verdict::Duplicate => "duplicate",
+            Verdict::Refused(_) => return,
+        };
+        let latency = committed_at
+            .duration_since(event.received_at)
+            .unwrap_or_default();
+        self.metrics.event(&event.event_type, outcome);
+        self.metrics
+            .end_to_end_seconds
+            .observe(latency.as_secs_f64());
+        tracing::info!(
+            svix_id = event.svix_id.as_str(),
+            r#type = event.event_type,
+            user_id = event.user_id().map(UserId::as_str),
+            outcome,
+            milliseconds = u64::try_from(latency.as_millis()).unwrap_or(u64::MAX),
+            "event"
+        );
+    }
+
+    async fn until_postgres_answers(&self, events: &[&Event]) -> Result<Vec<Verdict>, Interrupted> {
+        let mut back_off = BackOff::of_a_store();
+        loop {
+            match apply(&self.database, events).await {
+                Ok(verdicts) => return Ok(verdicts),
+                Err(reason) => self.wait_for("postgres", &reason, &mut back_off).await?,
+            }
+        }
+    }
+
+    async fn until_redis_answers<F: Future<Output = RedisResult<()>>>(
+        &self,
+        command: impl Fn() -> F,
+    ) -> Result<(), Interrupted> {
+        let mut back_off = BackOff::of_a_store();
+        loop {
+            match command().await {
+                Ok(()) => return Ok(()),
+                Err(error) => {
+                    self.wait_for("redis", &redis_link::reason(&error), &mut back_off)
+                        .await?
+                }
+            }
+        }
+    }
+
+    /// An outage counts against nobody: the batch waits here until it is over (P8).
+    async fn wait_for(
+        &self,
+        store: &str,
+        reason: &str,
+        back_off: &mut BackOff,
+    ) -> Result<(), Interrupted> {
+        self.metrics
+            .store_failures
+            .with_label_values(&[store])
+            .inc();
+        tracing::warn!(store, reason, "a store is away: waiting for it");
+        let wait = tokio::time::sleep(back_off.after_failure());
+        self.stop.run_until_cancelled(wait).await.ok_or(Interrupted)
+    }
+}
+
+/// The events of a batch, one of each svix-id.
+fn one_of_each(batch: &[Entry]) -> Vec<&Event> {
+    let mut seen = std::collections::HashSet::new();
+    batch
+        .iter()
+        .filter_map(|entry| entry.event.as_ref().ok())
+        .filter(|event| seen.insert(&event.svix_id))
+        .collect()
+}

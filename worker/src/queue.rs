@@ -1,0 +1,332 @@
+//! Everything that a worker says to the queue's Redis, as verbs. Which key holds what stands in the
+//! README of this crate.
+
+use std::time::Duration;
+
+use redis::streams::{StreamAutoClaimReply, StreamId, StreamReadReply};
+use redis::{FromRedisValue, RedisError, RedisResult, Script, ScriptInvocation};
+use shared::queue::{CONSUMER_GROUP, Keys};
+use shared::redis_link::RedisLink;
+
+use crate::entry::EntryId;
+
+/// The queue as one consumer sees it.
+#[derive(Clone)]
+pub struct Queue {
+    link: RedisLink,
+    /// A link that a blocking read may hold up.
+    reading: RedisLink,
+    keys: Keys,
+    consumer: String,
+}
+
+/// When a parked entry is due.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Manner {
+    /// After its wait.
+    Apart,
+    /// At a multiple of its wait, so that those who wait for each other come back together.
+    Meet,
+}
+
+/// What waits where.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Depth {
+    /// Entries of the stream.
+    pub backlog: i64,
+    /// Entries of the stream that some consumer holds.
+    pub pending: i64,
+    /// Entries that wait for their next attempt.
+    pub waiting_retries: i64,
+    /// Dead letters.
+    pub dead_letters: i64,
+}
+
+impl Queue {
+    /// The only partition's queue, for the consumer called `consumer`.
+    #[must_use]
+    pub fn new(link: RedisLink, reading: RedisLink, consumer: String) -> Self {
+        Self {
+            link,
+            reading,
+            keys: Keys::of(0),
+            consumer,
+        }
+    }
+
+    /// Makes sure that the stream and the group are there. The group begins with the oldest entry,
+    /// so that what came before it is not lost.
+    ///
+    /// # Errors
+    /// When Redis cannot be used.
+    pub async fn create_group(&self) -> RedisResult<()> {
+        let created = redis::cmd("XGROUP")
+            .arg("CREATE")
+            .arg(&self.keys.events)
+            .arg(CONSUMER_GROUP)
+            .arg("0")
+            .arg("MKSTREAM")
+            .exec_async(&mut self.link.clone())
+            .await;
+        match created {
+            Err(error) if error.code() == Some("BUSYGROUP") => Ok(()),
+            other => other,
+        }
+    }
+
+    /// Reads up to `count` new entries, and waits for the first one for `wait` at the most.
+    ///
+    /// # Errors
+    /// When Redis cannot be used, or the group is gone.
+    pub async fn read(&self, count: usize, wait: Duration) -> RedisResult<Vec<StreamId>> {
+        let reply: Option<StreamReadReply> = redis::cmd("XREADGROUP")
+            .arg("GROUP")
+            .arg(CONSUMER_GROUP)
+            .arg(&self.consumer)
+            .arg("COUNT")
+            .arg(count)
+            .arg("BLOCK")
+            .arg(milliseconds(wait))
+            .arg("STREAMS")
+            .arg(&self.keys.events)
+            .arg(">")
+            .query_async(&mut self.reading.clone())
+            .await?;
+        Ok(reply
+            .into_iter()
+            .flat_map(|reply| reply.keys)
+            .flat_map(|key| key.ids)
+            .collect())
+    }
+
+    /// Takes over up to `count` entries that no consumer has shown interest in for `idle`, beginning
+    /// at `start`; returns them and where to go on. Pending entries that are deleted are cleared.
+    ///
+    /// # Errors
+    /// When Redis cannot be used, or the group is gone.
+    pub async fn take_over(
+        &self,
+        idle: Duration,
+        start: &str,
+        count: usize,
+    ) -> RedisResult<(Vec<StreamId>, String)> {
+        let reply: StreamAutoClaimReply = redis::cmd("XAUTOCLAIM")
+            .arg(&self.keys.events)
+            .arg(CONSUMER_GROUP)
+            .arg(&self.consumer)
+            .arg(milliseconds(idle))
+            .arg(start)
+            .arg("COUNT")
+            .arg(count)
+            .query_async(&mut self.link.clone())
+            .await?;
+        Ok((reply.claimed, reply.next_stream_id))
+    }
+
+    /// Acknowledges and removes entries that are finished, in one step.
+    ///
+    /// # Errors
+    /// When Redis cannot be used.
+    pub async fn finish(&self, entries: &[EntryId]) -> RedisResult<()> {
+        if entries.is_empty() {
+            return Ok(());
+        }
+        redis::pipe()
+            .atomic()
+            .cmd("XACK")
+            .arg(&self.keys.events)
+            .arg(CONSUMER_GROUP)
+            .arg(entries)
+            .cmd("XDEL")
+            .arg(&self.keys.events)
+            .arg(entries)
+            .exec_async(&mut self.link.clone())
+            .await
+    }
+
+    /// Lets an entry wait for its next attempt.
+    ///
+    /// # Errors
+    /// When Redis cannot be used.
+    pub async fn park(
+        &self,
+        entry: &EntryId,
+        failed_attempts: u32,
+        wait: Duration,
+        manner: Manner,
+    ) -> RedisResult<()> {
+        let script = Script::new(include_str!("../lua/park.lua"));
+        let mut invocation = script.prepare_invoke();
+        invocation
+            .key(&self.keys.events)
+            .key(&self.keys.retry)
+            .key(&self.keys.retry_entries)
+            .arg(CONSUMER_GROUP)
+            .arg(&self.consumer)
+            .arg(entry)
+            .arg(failed_attempts)
+            .arg(milliseconds(wait).max(1))
+            .arg(match manner {
+                Manner::Apart => "apart",
+                Manner::Meet => "meet",
+            });
+        self.invoke(&invocation, ()).await
+    }
+
+    /// Puts up to `count` entries whose next attempt is due back on the stream; returns how many,
+    /// and how long until the next one is due.
+    ///
+    /// # Errors
+    /// When Redis cannot be used.
+    pub async fn unpark(&self, count: usize) -> RedisResult<(usize, Option<Duration>)> {
+        let script = Script::new(include_str!("../lua/unpark.lua"));
+        let mut invocation = script.prepare_invoke();
+        invocation
+            .key(&self.keys.events)
+            .key(&self.keys.retry)
+            .key(&self.keys.retry_entries)
+            .arg(count);
+        let (moved, next): (usize, i64) = invocation.invoke_async(&mut self.link.clone()).await?;
+        Ok((moved, u64::try_from(next).ok().map(Duration::from_millis)))
+    }
+
+    /// Puts an entry with the dead letters.
+    ///
+    /// # Errors
+    /// When Redis cannot be used.
+    pub async fn dead_letter(
+        &self,
+        entry: &EntryId,
+        reason: &str,
+        attempts: u32,
+    ) -> RedisResult<()> {
+        let script = Script::new(include_str!("../lua/dead_letter.lua"));
+        let mut invocation = script.prepare_invoke();
+        invocation
+            .key(&self.keys.events)
+            .key(&self.keys.dead)
+            .arg(CONSUMER_GROUP)
+            .arg(&self.consumer)
+            .arg(entry)
+            .arg(reason)
+            .arg(attempts);
+        self.invoke(&invocation, ()).await
+    }
+
+    /// Puts what this consumer holds, but for the entries in `working`, back on the stream.
+    ///
+    /// # Errors
+    /// When Redis cannot be used.
+    pub async fn hand_back(&self, working: &[EntryId]) -> RedisResult<u64> {
+        self.put_back("stay", working).await
+    }
+
+    /// Puts all that this consumer holds back on the stream and removes the consumer.
+    ///
+    /// # Errors
+    /// When Redis cannot be used.
+    pub async fn leave(&self) -> RedisResult<u64> {
+        self.put_back("leave", &[]).await
+    }
+
+    async fn put_back(&self, manner: &str, working: &[EntryId]) -> RedisResult<u64> {
+        let script = Script::new(include_str!("../lua/hand_back.lua"));
+        let mut invocation = script.prepare_invoke();
+        invocation
+            .key(&self.keys.events)
+            .arg(CONSUMER_GROUP)
+            .arg(&self.consumer)
+            .arg(manner)
+            .arg(working);
+        self.invoke(&invocation, 0).await
+    }
+
+    /// Tells the others that this consumer is still working on `entries`.
+    ///
+    /// # Errors
+    /// When Redis cannot be used.
+    pub async fn extend_visibility(&self, entries: &[EntryId]) -> RedisResult<()> {
+        let script = Script::new(include_str!("../lua/extend_visibility.lua"));
+        let mut invocation = script.prepare_invoke();
+        invocation
+            .key(&self.keys.events)
+            .arg(CONSUMER_GROUP)
+            .arg(&self.consumer)
+            .arg(entries);
+        self.invoke(&invocation, ()).await
+    }
+
+    /// Removes consumers that hold nothing and have not been heard of for `silence`.
+    ///
+    /// # Errors
+    /// When Redis cannot be used.
+    pub async fn remove_idle_consumers(&self, silence: Duration) -> RedisResult<u64> {
+        let script = Script::new(include_str!("../lua/remove_idle_consumers.lua"));
+        let mut invocation = script.prepare_invoke();
+        invocation
+            .key(&self.keys.events)
+            .arg(CONSUMER_GROUP)
+            .arg(milliseconds(silence));
+        self.invoke(&invocation, 0).await
+    }
+
+    /// What waits where.
+    ///
+    /// # Errors
+    /// When Redis cannot be used, or the group is gone.
+    pub async fn depth(&self) -> RedisResult<Depth> {
+        type Summary = (
+            i64,
+            Option<String>,
+            Option<String>,
+            Option<Vec<(String, i64)>>,
+        );
+        let (backlog, (pending, ..), waiting_retries, dead_letters): (i64, Summary, i64, i64) =
+            redis::pipe()
+                .cmd("XLEN")
+                .arg(&self.keys.events)
+                .cmd("XPENDING")
+                .arg(&self.keys.events)
+                .arg(CONSUMER_GROUP)
+                .cmd("ZCARD")
+                .arg(&self.keys.retry)
+                .cmd("XLEN")
+                .arg(&self.keys.dead)
+                .query_async(&mut self.link.clone())
+                .await?;
+        Ok(Depth {
+            backlog,
+            pending,
+            waiting_retries,
+            dead_letters,
+        })
+    }
+
+    /// Whether Redis answers.
+    pub async fn answers(&self) -> bool {
+        self.link.answers().await
+    }
+
+    /// Where the group is gone, so is what the script was to act on: there is nothing to do but to
+    /// go on with a new group.
+    async fn invoke<T: FromRedisValue>(
+        &self,
+        script: &ScriptInvocation<'_>,
+        nothing: T,
+    ) -> RedisResult<T> {
+        match script.invoke_async(&mut self.link.clone()).await {
+            Err(error) if is_group_gone(&error) => self.create_group().await.map(|()| nothing),
+            other => other,
+        }
+    }
+}
+
+/// Whether the stream or the consumer group is not there: after FLUSHALL, or on another Redis.
+#[must_use]
+pub fn is_group_gone(error: &RedisError) -> bool {
+    error.code() == Some("NOGROUP")
+}
+
+fn milliseconds(duration: Duration) -> u64 {
+    u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
+}

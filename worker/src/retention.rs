@@ -1,0 +1,50 @@
+//! The ledger is kept for some days, not for ever.
+
+use std::time::Duration;
+
+use tokio_util::sync::CancellationToken;
+
+use crate::database::Database;
+use crate::failure::Failure;
+
+/// How many rows one statement deletes, so that none takes long.
+const ROWS_AT_ONCE: i64 = 10_000;
+/// How often to look.
+const INTERVAL: Duration = Duration::from_secs(3600);
+
+/// Deletes ledger rows older than `days` now and every hour, until `stop` is cancelled.
+pub async fn keep(database: Database, days: i32, stop: CancellationToken) {
+    loop {
+        match delete_expired(&database, days).await {
+            Ok(0) => {}
+            Ok(rows) => tracing::info!(rows, "deleted expired rows of the ledger"),
+            Err(_) => tracing::warn!(
+                "expired rows of the ledger could not be deleted: trying again in an hour"
+            ),
+        }
+        if stop
+            .run_until_cancelled(tokio::time::sleep(INTERVAL))
+            .await
+            .is_none()
+        {
+            return;
+        }
+    }
+}
+
+async fn delete_expired(database: &Database, days: i32) -> Result<u64, Failure> {
+    let connection = database.connection().await?;
+    let statement = connection
+        .prepare_cached(include_str!("../sql/delete_expired_events.sql"))
+        .await?;
+    let mut deleted = 0;
+    loop {
+        match connection
+            .execute(&statement, &[&days, &ROWS_AT_ONCE])
+            .await?
+        {
+            0 => return Ok(deleted),
+            rows => deleted += rows,
+        }
+    }
+}

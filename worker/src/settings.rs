@@ -1,0 +1,132 @@
+//! What the operator decides.
+
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use clap::{Parser, Subcommand};
+use redis::ConnectionInfo;
+use shared::settings::{CommonArguments, CommonSettings, Setting, SettingError};
+
+use crate::database::DatabaseUrl;
+
+/// Applies Clerk events from a Redis stream to PostgreSQL and deletes cache tags.
+///
+/// Run as many as needed. Each setting is a flag or an environment variable; a file .env is read too.
+#[derive(Parser, Debug)]
+#[command(version)]
+pub struct Arguments {
+    #[command(subcommand)]
+    command: Option<Command>,
+    /// The PostgreSQL that holds the users: postgres://user:password@host:port/database [required]
+    #[arg(long, env = "DATABASE_URL", hide_env_values = true, global = true)]
+    database_url: Option<String>,
+    /// How many entries are applied in one transaction at the most [default: 256]
+    #[arg(long, env = "BATCH_SIZE", hide_env_values = true)]
+    batch_size: Option<String>,
+    /// How many attempts an event has before it is dead-lettered [default: 25]
+    #[arg(long, env = "MAX_ATTEMPTS", hide_env_values = true)]
+    max_attempts: Option<String>,
+    /// After how many milliseconds the entries of a silent worker are taken over [default: 30000]
+    #[arg(long, env = "RECLAIM_AFTER_MS", hide_env_values = true)]
+    reclaim_after_ms: Option<String>,
+    /// The Redis that holds the cache [default: REDIS_URL]
+    #[arg(long, env = "CACHE_REDIS_URL", hide_env_values = true)]
+    cache_redis_url: Option<String>,
+    /// What stands before every cache tag [default: nothing]
+    #[arg(long, env = "CACHE_TAG_PREFIX", hide_env_values = true)]
+    cache_tag_prefix: Option<String>,
+    /// For how many days the ledger is kept [default: 90]
+    #[arg(long, env = "LEDGER_RETENTION_DAYS", hide_env_values = true)]
+    ledger_retention_days: Option<String>,
+    #[command(flatten)]
+    common: CommonArguments,
+}
+
+#[derive(Subcommand, Debug, Clone, Copy)]
+enum Command {
+    /// Apply pending migrations and exit
+    Migrate,
+    /// Ask a running worker whether it is ready; exits 0 if so
+    Healthcheck,
+}
+
+/// What the process is to do.
+pub enum Task {
+    /// Work until a signal.
+    Run(Box<Settings>),
+    /// Apply pending migrations.
+    Migrate(Box<(DatabaseUrl, CommonSettings)>),
+    /// Ask the process with this admin address whether it is ready.
+    CheckHealth(SocketAddr),
+}
+
+/// The settings, all of them valid.
+#[derive(Debug)]
+pub struct Settings {
+    /// What both programs have.
+    pub common: CommonSettings,
+    /// Where the users are.
+    pub database: DatabaseUrl,
+    /// How many entries are applied in one transaction at the most.
+    pub batch_size: usize,
+    /// How many attempts an event has.
+    pub max_attempts: u32,
+    /// After which silence of a worker its entries are taken over.
+    pub reclaim_after: Duration,
+    /// The cache's Redis, if it is not the queue's.
+    pub cache_redis: Option<ConnectionInfo>,
+    /// What stands before every cache tag.
+    pub cache_tag_prefix: String,
+    /// For how many days the ledger is kept.
+    pub ledger_retention_days: i32,
+}
+
+impl Arguments {
+    /// Reads the text into settings.
+    ///
+    /// # Errors
+    /// Names the first setting that cannot be used.
+    pub fn task(&self) -> Result<Task, SettingError> {
+        let default_admin_address = SocketAddr::from(([127, 0, 0, 1], 9101));
+        let database = || DatabaseUrl::parse(self.database_url.as_deref());
+        match self.command {
+            Some(Command::Healthcheck) => {
+                return self
+                    .common
+                    .admin_address(default_admin_address)
+                    .map(Task::CheckHealth);
+            }
+            Some(Command::Migrate) => {
+                return Ok(Task::Migrate(
+                    database()?,
+                    self.common.settings(default_admin_address)?,
+                ));
+            }
+            None => {}
+        }
+        Ok(Task::Run(Box::new(Settings {
+            database: database()?,
+            common: self.common.settings(default_admin_address)?,
+            batch_size: Setting::new("BATCH_SIZE", self.batch_size.as_deref())
+                .number(256, 1..=10_000)?
+                .try_into()
+                .unwrap_or(usize::MAX),
+            max_attempts: Setting::new("MAX_ATTEMPTS", self.max_attempts.as_deref())
+                .number(25, 1..=1_000_000)?
+                .try_into()
+                .unwrap_or(u32::MAX),
+            reclaim_after: Setting::new("RECLAIM_AFTER_MS", self.reclaim_after_ms.as_deref())
+                .milliseconds(30_000, 100..=86_400_000)?,
+            cache_redis: Setting::secret("CACHE_REDIS_URL", self.cache_redis_url.as_deref())
+                .redis_url()?,
+            cache_tag_prefix: self.cache_tag_prefix.clone().unwrap_or_default(),
+            ledger_retention_days: Setting::new(
+                "LEDGER_RETENTION_DAYS",
+                self.ledger_retention_days.as_deref(),
+            )
+            .number(90, 1..=36_500)?
+            .try_into()
+            .unwrap_or(i32::MAX),
+        })))
+    }
+}

@@ -1,0 +1,246 @@
+//! Everything that is said to PostgreSQL while a batch is applied, as verbs.
+
+use std::collections::HashSet;
+use std::time::SystemTime;
+
+use deadpool_postgres::Transaction;
+use tokio_postgres::Error;
+use tokio_postgres::types::ToSql;
+
+use crate::event::{Change, Event};
+use crate::ledger::Outcome;
+use crate::user::User;
+
+/// A user whose newest event is newer than all that was known.
+#[derive(Debug)]
+pub struct Claim {
+    /// Whose.
+    pub user_id: String,
+    /// Nothing was known of this user.
+    pub first_seen: bool,
+}
+
+/// Sets the limits of a transaction. Its first statement.
+///
+/// # Errors
+/// What PostgreSQL says.
+pub async fn begin(transaction: &Transaction<'_>) -> Result<(), Error> {
+    transaction
+        .batch_execute(include_str!("../sql/begin.sql"))
+        .await
+}
+
+/// Records events in the ledger and returns the svix-ids of those that were not there yet.
+///
+/// # Errors
+/// What PostgreSQL says.
+pub async fn record_events(
+    transaction: &Transaction<'_>,
+    events: &[&Event],
+    outcomes: &[Outcome],
+) -> Result<HashSet<String>, Error> {
+    let svix_ids: Vec<&str> = events.iter().map(|event| event.svix_id.as_str()).collect();
+    let types: Vec<&str> = events
+        .iter()
+        .map(|event| event.event_type.as_str())
+        .collect();
+    let user_ids: Vec<Option<&str>> = events
+        .iter()
+        .map(|event| Some(event.user_id()?.as_str()))
+        .collect();
+    let outcomes: Vec<&str> = outcomes.iter().map(|outcome| outcome.name()).collect();
+    let received_at: Vec<SystemTime> = events.iter().map(|event| event.received_at).collect();
+    let statement = transaction
+        .prepare_cached(include_str!("../sql/record_events.sql"))
+        .await?;
+    let rows = transaction
+        .query(
+            &statement,
+            &[&svix_ids, &types, &user_ids, &outcomes, &received_at],
+        )
+        .await?;
+    rows.iter().map(|row| row.try_get(0)).collect()
+}
+
+/// Locks the users of `newest`, the newest event of each, and returns those who are to be written.
+///
+/// # Errors
+/// What PostgreSQL says.
+pub async fn claim_versions(
+    transaction: &Transaction<'_>,
+    newest: &[&Event],
+) -> Result<Vec<Claim>, Error> {
+    let user_ids: Vec<&str> = newest
+        .iter()
+        .filter_map(|event| Some(event.user_id()?.as_str()))
+        .collect();
+    let (mut deleted, mut updated_at) = (Vec::new(), Vec::new());
+    for event in newest {
+        let revision = event.revision();
+        deleted.push(revision.0);
+        updated_at.push(revision.1);
+    }
+    let event_at: Vec<SystemTime> = newest.iter().map(|event| event.event_at).collect();
+    let svix_ids: Vec<&str> = newest.iter().map(|event| event.svix_id.as_str()).collect();
+    let statement = transaction
+        .prepare_cached(include_str!("../sql/claim_versions.sql"))
+        .await?;
+    let rows = transaction
+        .query(
+            &statement,
+            &[&user_ids, &updated_at, &event_at, &svix_ids, &deleted],
+        )
+        .await?;
+    rows.iter()
+        .map(|row| {
+            Ok(Claim {
+                user_id: row.try_get(0)?,
+                first_seen: row.try_get(1)?,
+            })
+        })
+        .collect()
+}
+
+/// Deletes the rows of users whose newest event is a deletion.
+///
+/// # Errors
+/// What PostgreSQL says.
+pub async fn delete_users(transaction: &Transaction<'_>, user_ids: &[&str]) -> Result<(), Error> {
+    if user_ids.is_empty() {
+        return Ok(());
+    }
+    let statement = transaction
+        .prepare_cached(include_str!("../sql/delete_users.sql"))
+        .await?;
+    transaction
+        .execute(&statement, &[&user_ids])
+        .await
+        .map(drop)
+}
+
+/// Writes rows and returns the ids of those that were written. A row of a user in `first_seen` that
+/// is newer stays as it is.
+///
+/// # Errors
+/// What PostgreSQL says.
+pub async fn upsert_users(
+    transaction: &Transaction<'_>,
+    users: &[&User],
+    first_seen: &[&str],
+) -> Result<HashSet<String>, Error> {
+    if users.is_empty() {
+        return Ok(HashSet::new());
+    }
+    let ids: Vec<&str> = users.iter().map(|user| user.id.as_str()).collect();
+    let names: Vec<&str> = users.iter().map(|user| user.name.as_str()).collect();
+    let emails: Vec<&str> = users.iter().map(|user| user.email.as_str()).collect();
+    let image_urls: Vec<Option<&str>> =
+        users.iter().map(|user| user.image_url.as_deref()).collect();
+    let created_at: Vec<SystemTime> = users.iter().map(|user| user.created_at).collect();
+    let updated_at: Vec<SystemTime> = users.iter().map(|user| user.updated_at).collect();
+    let parameters: [&(dyn ToSql + Sync); 7] = [
+        &ids,
+        &names,
+        &emails,
+        &image_urls,
+        &created_at,
+        &updated_at,
+        &first_seen,
+    ];
+    let statement = transaction
+        .prepare_cached(include_str!("../sql/upsert_users.sql"))
+        .await?;
+    let rows = transaction.query(&statement, &parameters).await?;
+    rows.iter().map(|row| row.try_get(0)).collect()
+}
+
+/// Remembers that the application's own rows are newer than what we know.
+///
+/// # Errors
+/// What PostgreSQL says.
+pub async fn adopt_newer_rows(
+    transaction: &Transaction<'_>,
+    user_ids: &[&str],
+) -> Result<(), Error> {
+    if user_ids.is_empty() {
+        return Ok(());
+    }
+    let statement = transaction
+        .prepare_cached(include_str!("../sql/adopt_newer_rows.sql"))
+        .await?;
+    transaction
+        .execute(&statement, &[&user_ids])
+        .await
+        .map(drop)
+}
+
+/// Corrects outcomes in the ledger.
+///
+/// # Errors
+/// What PostgreSQL says.
+pub async fn correct_outcomes(
+    transaction: &Transaction<'_>,
+    corrections: &[(&str, Outcome)],
+) -> Result<(), Error> {
+    if corrections.is_empty() {
+        return Ok(());
+    }
+    let svix_ids: Vec<&str> = corrections.iter().map(|(svix_id, _)| *svix_id).collect();
+    let outcomes: Vec<&str> = corrections
+        .iter()
+        .map(|(_, outcome)| outcome.name())
+        .collect();
+    let statement = transaction
+        .prepare_cached(include_str!("../sql/correct_outcomes.sql"))
+        .await?;
+    transaction
+        .execute(&statement, &[&svix_ids, &outcomes])
+        .await
+        .map(drop)
+}
+
+/// Users and the address of each: who holds an address that `users` are to get, and what `users`
+/// hold now.
+///
+/// # Errors
+/// What PostgreSQL says.
+pub async fn addresses_held(
+    transaction: &Transaction<'_>,
+    users: &[&User],
+) -> Result<Vec<(String, String)>, Error> {
+    let emails: Vec<&str> = users.iter().map(|user| user.email.as_str()).collect();
+    let ids: Vec<&str> = users.iter().map(|user| user.id.as_str()).collect();
+    let statement = transaction
+        .prepare_cached(include_str!("../sql/addresses_held.sql"))
+        .await?;
+    let rows = transaction.query(&statement, &[&emails, &ids]).await?;
+    rows.iter()
+        .map(|row| Ok((row.try_get(0)?, row.try_get(1)?)))
+        .collect()
+}
+
+/// Frees the addresses of users who get another one later in the transaction.
+///
+/// # Errors
+/// What PostgreSQL says.
+pub async fn vacate_addresses(
+    transaction: &Transaction<'_>,
+    user_ids: &[&str],
+) -> Result<(), Error> {
+    let statement = transaction
+        .prepare_cached(include_str!("../sql/vacate_addresses.sql"))
+        .await?;
+    transaction
+        .execute(&statement, &[&user_ids])
+        .await
+        .map(drop)
+}
+
+/// The user that an event upserts.
+#[must_use]
+pub const fn upserted(event: &Event) -> Option<&User> {
+    match &event.change {
+        Change::Upsert(user) => Some(user),
+        Change::Delete(_) | Change::Ignore => None,
+    }
+}

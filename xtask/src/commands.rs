@@ -1,0 +1,7 @@
+//! One module a command.
+
+pub(crate) mod cargo;
+pub(crate) mod demo;
+pub(crate) mod send;
+pub(crate) mod stack;
+pub(crate) mod test;

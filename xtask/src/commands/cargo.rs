@@ -1,0 +1,26 @@
+//! Cargo, called from a program that Cargo runs.
+
+use std::{
+    env,
+    process::{Command, ExitStatus},
+};
+
+use anyhow::Context as _;
+
+/// Runs `cargo ARGUMENTS` on the terminal, with the profile that this program was built with, so
+/// that what it builds lands beside it.
+pub(crate) fn cargo(arguments: &[&str]) -> anyhow::Result<ExitStatus> {
+    let cargo = env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
+    let (subcommand, arguments) = arguments.split_first().context("which cargo command?")?;
+    let profile: &[&str] = if cfg!(debug_assertions) {
+        &[]
+    } else {
+        &["--release"]
+    };
+    Command::new(cargo)
+        .arg(subcommand)
+        .args(profile)
+        .args(arguments)
+        .status()
+        .context("cannot run cargo")
+}

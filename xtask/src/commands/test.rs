@@ -1,0 +1,29 @@
+//! `cargo xtask test`
+
+use std::process::ExitCode;
+
+use anyhow::ensure;
+use xtask::packages;
+
+use super::cargo::cargo;
+
+/// Runs all tests, and brings what they need: the programs, Redis and PostgreSQL.
+#[derive(clap::Args)]
+pub(crate) struct Arguments {
+    /// Passed on to `cargo test --workspace`.
+    #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
+    arguments: Vec<String>,
+}
+
+pub(crate) fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
+    packages::ensure_installed(|what| println!("{what}"))?;
+    // The tests start the programs, which `cargo test` builds for the tests of their own crate only.
+    let built = cargo(&["build", "--workspace", "--bins"])?;
+    ensure!(built.success(), "cargo build: {built}");
+    let mut test = vec!["test", "--workspace"];
+    test.extend(arguments.arguments.iter().map(String::as_str));
+    let code = cargo(&test)?
+        .code()
+        .and_then(|code| u8::try_from(code).ok());
+    Ok(code.map_or(ExitCode::FAILURE, ExitCode::from))
+}

@@ -1,0 +1,101 @@
+//! The Debian packages with the servers: looked for, and installed where that is possible.
+
+use std::{
+    env,
+    path::{Path, PathBuf},
+    process::Command,
+};
+
+use anyhow::{Context as _, bail, ensure};
+use nix::unistd::Uid;
+
+use crate::postgres_server;
+
+/// apt-get neither asks nor starts the packages' own services: the ones on the standard ports are
+/// not ours to start. RUNLEVEL is for machines without systemd, SYSTEMD_OFFLINE for those with it.
+const ENVIRONMENT: [&str; 3] = [
+    "DEBIAN_FRONTEND=noninteractive",
+    "RUNLEVEL=1",
+    "SYSTEMD_OFFLINE=1",
+];
+
+/// The packages whose programs this machine lacks.
+pub fn missing() -> Vec<&'static str> {
+    let mut missing = Vec::new();
+    if find("redis-server").is_none() || find("redis-cli").is_none() {
+        missing.push("redis-server");
+    }
+    if postgres_server::binaries().is_err() {
+        missing.push("postgresql");
+    }
+    missing
+}
+
+/// Installs with apt-get what is missing, when we are root or sudo asks for no password. `say` is
+/// told what is done.
+///
+/// # Errors
+///
+/// When something is missing and cannot be installed; the message names the command to type.
+pub fn ensure_installed(say: impl Fn(&str)) -> anyhow::Result<()> {
+    let missing = missing();
+    if missing.is_empty() {
+        return Ok(());
+    }
+    let list = missing.join(" ");
+    let by_hand = format!("sudo apt-get install --no-install-recommends {list}");
+    let Some(privilege) = privilege().filter(|_| find("apt-get").is_some()) else {
+        bail!(
+            "{list} is not installed, and apt-get cannot be run as root from here; run\n    {by_hand}"
+        );
+    };
+    say(&format!(
+        "{list} is not installed; installing it with apt-get, without starting its services \
+         (the next boot does, unless you run: sudo systemctl disable {list})"
+    ));
+    apt_get(privilege, &["update"]).with_context(|| by_hand.clone())?;
+    let mut install = vec!["install", "--yes", "--no-install-recommends"];
+    install.extend(&missing);
+    apt_get(privilege, &install).with_context(|| by_hand.clone())?;
+    let missing = self::missing();
+    ensure!(
+        missing.is_empty(),
+        "apt-get has installed {list}, yet its programs are not found"
+    );
+    Ok(())
+}
+
+/// What to put before a command so that root runs it; `None` when that is not possible.
+fn privilege() -> Option<&'static [&'static str]> {
+    if Uid::effective().is_root() {
+        return Some(&["env"]);
+    }
+    let sudo = Command::new("sudo").args(["-n", "true"]).output();
+    sudo.is_ok_and(|output| output.status.success())
+        .then_some(&["sudo", "-n", "env"])
+}
+
+fn apt_get(privilege: &[&str], arguments: &[&str]) -> anyhow::Result<()> {
+    let status = Command::new(privilege[0])
+        .args(&privilege[1..])
+        .args(ENVIRONMENT)
+        .args(["apt-get", "--quiet"])
+        .args(arguments)
+        .status()
+        .context("cannot run apt-get")?;
+    ensure!(
+        status.success(),
+        "apt-get {}: {status}",
+        arguments.join(" ")
+    );
+    Ok(())
+}
+
+/// Looks in PATH and, because Debian leaves them out of a user's PATH, in the sbin folders.
+fn find(program: &str) -> Option<PathBuf> {
+    let path = env::var_os("PATH").unwrap_or_default();
+    env::split_paths(&path)
+        .chain(["/usr/sbin", "/sbin"].map(|folder| Path::new(folder).to_owned()))
+        .map(|folder| folder.join(program))
+        .find(|file| file.is_file())
+}
