@@ -154,7 +154,7 @@ mod tests {
             let held: Vec<(&str, &str)> = table.clone().into_iter().collect();
             let settlement = settle(&wanted, &leaving, &held);
             table.retain(|user, _| !leaving.contains(user));
-            table.extend(wanted.iter().filter(|(user, _)| !settlement.waiting.contains(user)));
+            table.extend(wanted.iter().copied().filter(|(user, _)| !settlement.waiting.contains(user)));
             let unique: BTreeSet<&&str> = table.values().collect();
             prop_assert_eq!(unique.len(), table.len());
         }

@@ -97,10 +97,8 @@ impl Arguments {
                     .map(Task::CheckHealth);
             }
             Some(Command::Migrate) => {
-                return Ok(Task::Migrate(
-                    database()?,
-                    self.common.settings(default_admin_address)?,
-                ));
+                let common = self.common.settings(default_admin_address)?;
+                return Ok(Task::Migrate(Box::new((database()?, common))));
             }
             None => {}
         }
