@@ -93,7 +93,7 @@ async fn show(stack: &Stack) -> anyhow::Result<()> {
     println!("\nBeforehand: two users that can be changed, and cache entries of one of them");
     send(&sender, "user.created", &grace, &grace_before.created()).await?;
     send(&sender, "user.created", &alan, &alan_before.created()).await?;
-    wait_until_applied(stack, 2).await?;
+    wait_until_finished(stack, 2).await?;
     let tag = format!("id:{grace}:users");
     let cached = format!("page-of:{grace}");
     stack.redis.cli(&["SET", &cached, "a rendered page"])?;
@@ -107,16 +107,11 @@ async fn show(stack: &Stack) -> anyhow::Result<()> {
     send(&sender, "user.created", &ada, &ada_created).await?;
     send(&sender, "user.updated", &grace, &grace_updated).await?;
     send(&sender, "user.deleted", &alan, &alan_deleted).await?;
-    wait_until_applied(stack, 5).await?;
+    wait_until_finished(stack, 5).await?;
 
     println!("\n2. Redis: the stream {EVENTS}");
-    // An entry leaves the stream just after the commit that the ledger has shown us.
-    wait::until("the stream is empty", APPLY_DEADLINE, async || {
-        length(stack, EVENTS).is_ok_and(|length| length == 0)
-    })
-    .await?;
-    let dead_letters = length(stack, DEAD_LETTERS)?;
-    println!("  5 entries came and went, 0 wait; dead letters: {dead_letters}");
+    let (waiting, dead_letters) = (length(stack, EVENTS)?, length(stack, DEAD_LETTERS)?);
+    println!("  5 entries came; waiting: {waiting}, dead letters: {dead_letters}");
     ensure!(
         dead_letters == 0,
         "there are dead letters in {DEAD_LETTERS}"
@@ -161,15 +156,17 @@ async fn send(sender: &Sender, event_type: &str, user: &str, body: &str) -> anyh
     Ok(())
 }
 
-/// Waits until the ledger holds `count` events, and checks that each of them was applied.
-async fn wait_until_applied(stack: &Stack, count: u32) -> anyhow::Result<()> {
+/// Waits until the ledger holds `count` events, each of them applied, and none is in the stream: an
+/// entry leaves it last of all, when the cache tags are deleted.
+async fn wait_until_finished(stack: &Stack, count: u32) -> anyhow::Result<()> {
     let handled = || stack.sql("select outcome, count(*) from clerk_sync.events group by outcome");
     let expected = format!("applied|{count}");
-    let what = format!("{count} events are applied");
-    let applied = wait::until(&what, APPLY_DEADLINE, async || {
+    let what = format!("{count} events are applied and out of the stream");
+    let finished = wait::until(&what, APPLY_DEADLINE, async || {
         handled().is_ok_and(|handled| handled == expected)
+            && length(stack, EVENTS).is_ok_and(|length| length == 0)
     });
-    applied
+    finished
         .await
         .with_context(|| format!("the ledger's outcomes: {:?}", handled()))
 }

@@ -1,0 +1,122 @@
+//! E-mail addresses are unique, and events arrive in any order.
+
+use crate::helpers::{DEAD, RETRY, World, user};
+
+/// P4
+#[test]
+fn two_users_swap_their_addresses_in_one_batch() {
+    let world = World::migrated();
+    let first_worker = world.worker();
+    world.add_next(&user("user_a", "a@example.com", 1).created());
+    world.add_next(&user("user_b", "b@example.com", 1).created());
+    world.settle();
+    drop(first_worker);
+    world.add_next(&user("user_a", "b@example.com", 2).updated());
+    world.add_next(&user("user_b", "a@example.com", 2).updated());
+    let _worker = world.worker();
+    world.settle();
+    assert_eq!(
+        world.users(),
+        "user_a Ada Lovelace b@example.com\nuser_b Ada Lovelace a@example.com"
+    );
+    assert_eq!(world.redis(&["XLEN", DEAD]), "0");
+}
+
+/// P4: each alone has to wait for the other; they meet.
+#[test]
+fn two_users_swap_their_addresses_in_different_batches() {
+    let world = World::new();
+    let _worker = world.worker();
+    world.add_next(&user("user_a", "a@example.com", 1).created());
+    world.add_next(&user("user_b", "b@example.com", 1).created());
+    world.settle();
+    world.add_next(&user("user_a", "b@example.com", 2).updated());
+    world.wait_for("the first one waits", |world| {
+        world.redis(&["ZCARD", RETRY]) == "1"
+    });
+    world.add_next(&user("user_b", "a@example.com", 2).updated());
+    world.settle();
+    assert_eq!(
+        world.users(),
+        "user_a Ada Lovelace b@example.com\nuser_b Ada Lovelace a@example.com"
+    );
+}
+
+/// P4
+#[test]
+fn the_new_owner_of_an_address_waits_until_the_old_one_is_gone() {
+    let world = World::new();
+    let _worker = world.worker();
+    let old = user("user_old", "shared@example.com", 1);
+    world.add_next(&old.created());
+    world.settle();
+    let new = world.add_next(&user("user_new", "shared@example.com", 2).created());
+    let neighbour = world.add_next(&user("user_neighbour", "neighbour@example.com", 2).created());
+    world.wait_for("the new owner waits", |world| {
+        world.redis(&["ZCARD", RETRY]) == "1"
+    });
+    world.wait_for("the neighbour is applied", |world| {
+        world.outcome(&neighbour) == "applied"
+    });
+    assert_eq!(world.outcome(&new), "");
+    world.add_next(&old.deleted());
+    world.settle();
+    assert_eq!(
+        world.users(),
+        "user_neighbour Ada Lovelace neighbour@example.com\nuser_new Ada Lovelace shared@example.com"
+    );
+    assert_eq!(world.outcome(&new), "applied");
+}
+
+/// P4: the older event of the same user is not lost to the newer one that has to wait.
+#[test]
+fn while_the_newest_event_waits_the_one_before_it_is_applied() {
+    let world = World::migrated();
+    world.add_next(&user("user_holder", "taken@example.com", 1).created());
+    world.add_next(&user("user_a", "a@example.com", 1).created());
+    world.add_next(&user("user_a", "between@example.com", 2).updated());
+    let newest = world.add_next(&user("user_a", "taken@example.com", 3).updated());
+    let _worker = world.worker_with(&[("MAX_ATTEMPTS", "2")]);
+    world.settle();
+    assert_eq!(
+        world.users(),
+        "user_a Ada Lovelace between@example.com\nuser_holder Ada Lovelace taken@example.com"
+    );
+    assert_eq!(
+        world.reason(&newest).as_deref(),
+        Some("the e-mail address belongs to another user")
+    );
+    assert_eq!(world.dead_letter(&newest, "attempts").as_deref(), Some("2"));
+}
+
+/// P4: an address goes round in a circle of five, in one batch and across many.
+#[test]
+fn a_circle_of_addresses_closes() {
+    for batch_size in ["256", "2"] {
+        let world = World::migrated();
+        let name = |n: u32| format!("user_{n}");
+        let first = world.worker();
+        for n in 0..5 {
+            world.add_next(&user(&name(n), &format!("{n}@example.com"), 1).created());
+        }
+        world.settle();
+        drop(first);
+        for n in 0..5 {
+            world.add_next(&user(&name(n), &format!("{}@example.com", (n + 1) % 5), 2).updated());
+        }
+        let _worker = world.worker_with(&[("BATCH_SIZE", batch_size)]);
+        if batch_size == "2" {
+            // Batches of two cannot hold five who wait for each other: none of them is lost.
+            world.wait_for("they wait", |world| world.redis(&["ZCARD", RETRY]) != "0");
+            let _wide = world.worker_with(&[("BATCH_SIZE", "256")]);
+            drop(_worker);
+            world.settle();
+        } else {
+            world.settle();
+        }
+        assert_eq!(
+            world.sql("select string_agg(email, ' ' order by id) from users"),
+            "1@example.com 2@example.com 3@example.com 4@example.com 0@example.com"
+        );
+    }
+}

@@ -1,0 +1,119 @@
+//! The cache tags of changed users.
+
+use xtask::redis_server::RedisServer;
+
+use crate::helpers::{World, user};
+
+/// P7
+#[test]
+fn tags_of_a_changed_user_go_with_the_entries_that_bear_them() {
+    let world = World::new();
+    let _worker = world.worker();
+    world.redis(&["SET", "global:users", "plain"]);
+    world.redis(&["SADD", "id:user_1:users", "page:1", "page:2"]);
+    world.redis(&[
+        "MSET",
+        "page:1",
+        "x",
+        "page:2",
+        "y",
+        "page:3",
+        "kept",
+        "id:user_2:users",
+        "kept",
+    ]);
+    world.add_next(&user("user_1", "ada@example.com", 1).created());
+    world.settle();
+    assert_eq!(
+        world.redis(&[
+            "EXISTS",
+            "global:users",
+            "id:user_1:users",
+            "page:1",
+            "page:2"
+        ]),
+        "0"
+    );
+    assert_eq!(world.redis(&["EXISTS", "page:3", "id:user_2:users"]), "2");
+}
+
+/// P7: an event that changes nothing leaves the cache warm.
+#[test]
+fn a_stale_event_leaves_the_tags() {
+    let world = World::new();
+    let _worker = world.worker();
+    world.add_next(&user("user_1", "ada@example.com", 2).updated());
+    world.settle();
+    world.redis(&["SET", "id:user_1:users", "fresh"]);
+    world.add_next(&user("user_1", "ada@example.com", 1).updated());
+    world.settle();
+    assert_eq!(world.redis(&["EXISTS", "id:user_1:users"]), "1");
+}
+
+#[test]
+fn the_cache_may_be_another_redis_with_a_prefix() {
+    let world = World::new();
+    let cache = RedisServer::start().unwrap();
+    let _worker = world.worker_with(&[
+        ("CACHE_REDIS_URL", &cache.url()),
+        ("CACHE_TAG_PREFIX", "shop:tags:"),
+    ]);
+    for tag in [
+        "shop:tags:global:users",
+        "shop:tags:id:user_1:users",
+        "global:users",
+    ] {
+        cache.cli(&["SET", tag, "x"]).unwrap();
+    }
+    world.add_next(&user("user_1", "ada@example.com", 1).created());
+    world.settle();
+    assert_eq!(cache.cli(&["KEYS", "*"]).unwrap(), "global:users");
+}
+
+/// P7
+#[test]
+fn a_tag_of_many_thousand_entries_goes_whole() {
+    let world = World::migrated();
+    let fill = "for i = 1, 20000 do redis.call('SET', 'page:' .. i, 'x'); \
+                redis.call('SADD', 'global:users', 'page:' .. i) end return 1";
+    world.redis(&["EVAL", fill, "0"]);
+    let _worker = world.worker();
+    world.add_next(&user("user_1", "ada@example.com", 1).created());
+    world.settle();
+    assert_eq!(
+        world.redis(&["EVAL", "return #redis.call('KEYS', 'page:*')", "0"]),
+        "0"
+    );
+    assert_eq!(world.redis(&["EXISTS", "global:users"]), "0");
+}
+
+/// P7: the worker dies after the commit, before the tags: the cache is away just then.
+#[test]
+fn tags_go_also_when_the_worker_dies_between_commit_and_deletion() {
+    let world = World::new();
+    let cache = RedisServer::start().unwrap();
+    let cache_url = cache.url();
+    let settings = [
+        ("CACHE_REDIS_URL", cache_url.as_str()),
+        ("RECLAIM_AFTER_MS", "500"),
+    ];
+    let worker = world.worker_with(&settings);
+    cache.cli(&["SET", "id:user_1:users", "old"]).unwrap();
+    cache.pause().unwrap();
+    let svix_id = world.add_next(&user("user_1", "ada@example.com", 1).created());
+    world.wait_for("the event is committed", |world| {
+        world.outcome(&svix_id) == "applied"
+    });
+    worker.program.kill();
+    cache.resume().unwrap();
+    assert_eq!(cache.cli(&["EXISTS", "id:user_1:users"]).unwrap(), "1");
+    assert_eq!(
+        world.backlog(),
+        1,
+        "the entry stays until the tags are gone"
+    );
+    let _other = world.worker_with(&settings);
+    world.settle();
+    assert_eq!(cache.cli(&["EXISTS", "id:user_1:users"]).unwrap(), "0");
+    assert_eq!(world.sql("select count(*) from clerk_sync.events"), "1");
+}

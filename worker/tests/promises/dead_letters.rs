@@ -1,0 +1,124 @@
+//! Dead letters, and their replay with nothing but redis-cli.
+
+use crate::helpers::{DEAD, EVENTS, World, user};
+
+const REPLAY: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/lua/replay.lua");
+
+fn replay(world: &World, what: &[&str]) -> String {
+    let mut command = vec!["--eval", REPLAY, DEAD, EVENTS, ","];
+    command.extend_from_slice(what);
+    world.redis(&command)
+}
+
+/// P5
+#[test]
+fn a_dead_letter_keeps_the_fields_and_tells_why() {
+    let world = World::new();
+    let _worker = world.worker();
+    let payload = user("user_1", "ada@example.com", 1).email(None).created();
+    world.redis(&[
+        "XADD",
+        EVENTS,
+        "*",
+        "svix-id",
+        "msg_1",
+        "type",
+        "user.created",
+        "payload",
+        &payload,
+        "received-at",
+        "1716883200000",
+        "extra",
+        "kept",
+    ]);
+    world.settle();
+    let field = |name| world.dead_letter("msg_1", name);
+    assert_eq!(field("payload").as_deref(), Some(payload.as_str()));
+    assert_eq!(field("type").as_deref(), Some("user.created"));
+    assert_eq!(field("received-at").as_deref(), Some("1716883200000"));
+    assert_eq!(field("extra").as_deref(), Some("kept"));
+    assert_eq!(
+        field("reason").as_deref(),
+        Some("the user has no primary e-mail address")
+    );
+    assert_eq!(field("attempts").as_deref(), Some("1"));
+    let failed_at: u64 = field("failed-at").unwrap().parse().unwrap();
+    assert!(failed_at > 1_716_883_200_000);
+}
+
+/// P3, P5
+#[test]
+fn replay_moves_one_or_all_or_by_reason_and_says_how_many() {
+    let world = World::new();
+    for n in 1..=5 {
+        let reason = if n <= 3 {
+            "the column is too short (22001)"
+        } else {
+            "a check refuses it (23514)"
+        };
+        let payload = user(&format!("user_{n}"), &format!("{n}@example.com"), 1).created();
+        world.redis(&[
+            "XADD",
+            DEAD,
+            "*",
+            "svix-id",
+            &format!("msg_{n}"),
+            "payload",
+            &payload,
+            "reason",
+            reason,
+            "attempts",
+            "25",
+            "failed-at",
+            "1716883200000",
+        ]);
+    }
+    let _worker = world.worker();
+    assert_eq!(replay(&world, &["msg_unknown"]), "0");
+    assert_eq!(replay(&world, &["msg_1"]), "1");
+    assert_eq!(replay(&world, &["msg_1"]), "0");
+    assert_eq!(replay(&world, &["reason", "too short"]), "2");
+    assert_eq!(
+        replay(&world, &["reason", "("]),
+        "2",
+        "TEXT is text, not a pattern"
+    );
+    assert_eq!(replay(&world, &["all"]), "0");
+    world.settle();
+    assert_eq!(world.sql("select count(*) from users"), "5");
+    assert_eq!(world.redis(&["XLEN", DEAD]), "0");
+}
+
+#[test]
+fn a_replayed_event_begins_anew() {
+    let world = World::new();
+    let worker = world.worker();
+    world.sql("alter table users add constraint short check (length(name) < 5)");
+    let svix_id = world.add_next(&user("user_1", "ada@example.com", 1).created());
+    world.settle();
+    assert!(world.reason(&svix_id).unwrap().contains("constraint short"));
+    drop(worker);
+    assert_eq!(replay(&world, &["all"]), "1");
+    let fields = world.redis(&["XRANGE", EVENTS, "-", "+"]);
+    for absent in ["reason", "attempts", "failed-at"] {
+        assert!(!fields.lines().any(|line| line == absent), "{fields}");
+    }
+    world.sql("alter table users drop constraint short");
+    let _worker = world.worker();
+    world.settle();
+    assert_eq!(world.outcome(&svix_id), "applied");
+}
+
+#[test]
+fn replay_without_a_clear_order_moves_nothing() {
+    let world = World::new();
+    world.redis(&[
+        "XADD", DEAD, "*", "svix-id", "msg_1", "payload", "{}", "reason", "x",
+    ]);
+    for what in [&[][..], &["reason"], &["msg_1", "msg_2"], &["all", "msg_1"]] {
+        let mut command = vec!["--eval", REPLAY, DEAD, EVENTS, ","];
+        command.extend_from_slice(what);
+        assert!(world.redis.cli(&command).is_err(), "{what:?}");
+    }
+    assert_eq!(world.redis(&["XLEN", DEAD]), "1");
+}

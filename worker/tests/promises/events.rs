@@ -1,0 +1,305 @@
+//! What becomes of each type of event.
+
+use crate::helpers::{World, user};
+
+/// P5
+#[test]
+fn an_event_becomes_a_row_and_a_line_of_the_ledger() {
+    let world = World::new();
+    let worker = world.worker();
+    let svix_id = world.add_next(&user("user_1", "ada@example.com", 1).created());
+    world.settle();
+    assert_eq!(world.users(), "user_1 Ada Lovelace ada@example.com");
+    assert_eq!(
+        world.sql(
+            r#"select "imageUrl", extract(epoch from "createdAt"), extract(epoch from "updatedAt") from users"#
+        ),
+        "https://img.clerk.com/ada.jpeg|1716883200.381000|1716883201.000000"
+    );
+    assert_eq!(
+        world.sql("select svix_id, type, user_id, outcome from clerk_sync.events"),
+        format!("{svix_id}|user.created|user_1|applied")
+    );
+    let line = worker.program.output();
+    let line = line
+        .lines()
+        .find(|line| line.contains("\"event\""))
+        .unwrap();
+    for part in [
+        svix_id.as_str(),
+        "user.created",
+        "user_1",
+        "applied",
+        "milliseconds",
+    ] {
+        assert!(line.contains(part), "{part} is missing in {line}");
+    }
+}
+
+#[test]
+fn every_fixture_has_the_outcome_of_the_contract() {
+    let world = World::new();
+    let _worker = world.worker();
+    for (name, payload) in [
+        (
+            "created",
+            include_str!("../../../shared/fixtures/user.created.json"),
+        ),
+        (
+            "updated",
+            include_str!("../../../shared/fixtures/user.updated.json"),
+        ),
+        (
+            "no_names",
+            include_str!("../../../shared/fixtures/user.created.no-names.json"),
+        ),
+        (
+            "phone_only",
+            include_str!("../../../shared/fixtures/user.created.phone-only.json"),
+        ),
+        (
+            "session",
+            include_str!("../../../shared/fixtures/session.created.json"),
+        ),
+        (
+            "organization",
+            include_str!("../../../shared/fixtures/organization.created.json"),
+        ),
+    ] {
+        world.add(name, payload);
+        world.settle();
+    }
+    assert_eq!(
+        world.users(),
+        "user_2g7noNames0000000000000000 User nameless@example.com\n\
+         user_2g7np7Hrk0SN6kj5EDMLDaKNL0S Ada King ada@example.com"
+    );
+    assert_eq!(
+        world.sql("select svix_id, outcome from clerk_sync.events order by processed_at, svix_id"),
+        "created|applied\nupdated|applied\nno_names|applied\nsession|ignored\norganization|ignored"
+    );
+    assert_eq!(
+        world.reason("phone_only").as_deref(),
+        Some("the user has no primary e-mail address")
+    );
+    world.add(
+        "deleted",
+        include_str!("../../../shared/fixtures/user.deleted.json"),
+    );
+    world.settle();
+    assert_eq!(
+        world.users(),
+        "user_2g7noNames0000000000000000 User nameless@example.com"
+    );
+}
+
+/// P3: also with another payload, and while it is still in the same batch.
+#[test]
+fn a_svix_id_is_applied_once() {
+    let world = World::migrated();
+    world.add(
+        "msg_same",
+        &user("user_1", "first@example.com", 1).created(),
+    );
+    world.add(
+        "msg_same",
+        &user("user_1", "second@example.com", 2).updated(),
+    );
+    let _worker = world.worker();
+    world.settle();
+    world.add(
+        "msg_same",
+        &user("user_1", "third@example.com", 3).updated(),
+    );
+    world.add(
+        "msg_same",
+        &user("user_2", "other@example.com", 3).created(),
+    );
+    world.settle();
+    assert_eq!(world.users(), "user_1 Ada Lovelace first@example.com");
+    assert_eq!(world.sql("select count(*) from clerk_sync.events"), "1");
+}
+
+/// P4
+#[test]
+fn an_older_update_never_overwrites_a_newer_one() {
+    let world = World::new();
+    let _worker = world.worker();
+    let newer = world.add_next(&user("user_1", "new@example.com", 2).updated());
+    world.settle();
+    let older = world.add_next(&user("user_1", "old@example.com", 1).created());
+    world.settle();
+    assert_eq!(world.users(), "user_1 Ada Lovelace new@example.com");
+    assert_eq!(
+        (
+            world.outcome(&newer).as_str(),
+            world.outcome(&older).as_str()
+        ),
+        ("applied", "stale")
+    );
+}
+
+/// P4
+#[test]
+fn ties_end_the_same_in_every_order() {
+    let at = 1_716_883_200_000;
+    let payload =
+        |email: &str, timestamp: i64| user("user_1", email, 0).timestamp(timestamp).updated();
+    // Of the same `updated_at`, the later envelope wins, then the greater svix-id.
+    let events = [
+        ("msg_c", payload("early@example.com", at + 1)),
+        ("msg_a", payload("late-a@example.com", at + 2)),
+        ("msg_b", payload("late-b@example.com", at + 2)),
+    ];
+    for order in [
+        [0, 1, 2],
+        [0, 2, 1],
+        [1, 0, 2],
+        [1, 2, 0],
+        [2, 0, 1],
+        [2, 1, 0],
+    ] {
+        let world = World::new();
+        let _worker = world.worker();
+        for index in order {
+            let (svix_id, payload) = &events[index];
+            world.add(svix_id, payload);
+            world.settle();
+        }
+        assert_eq!(
+            world.users(),
+            "user_1 Ada Lovelace late-b@example.com",
+            "{order:?}"
+        );
+    }
+}
+
+/// P4
+#[test]
+fn a_deleted_user_stays_deleted() {
+    let world = World::new();
+    let _worker = world.worker();
+    let payload = user("user_1", "ada@example.com", 1);
+    world.add_next(&payload.created());
+    world.settle();
+    let deleted = world.add_next(&payload.deleted());
+    world.settle();
+    assert_eq!(world.users(), "");
+    let late = world.add_next(&user("user_1", "ada@example.com", 1_000_000).updated());
+    let again = world.add_next(&payload.deleted());
+    world.settle();
+    assert_eq!(world.users(), "");
+    assert_eq!(world.outcome(&deleted), "applied");
+    assert_eq!(world.outcome(&late), "stale");
+    assert_eq!(world.outcome(&again), "stale");
+    assert_eq!(
+        world.sql("select user_id, deleted from clerk_sync.user_versions"),
+        "user_1|t"
+    );
+}
+
+/// P4
+#[test]
+fn a_deletion_that_comes_first_keeps_the_user_away() {
+    let world = World::new();
+    let _worker = world.worker();
+    let payload = user("user_1", "ada@example.com", 1);
+    world.add_next(&payload.deleted());
+    world.settle();
+    world.add_next(&payload.created());
+    world.settle();
+    assert_eq!(world.users(), "");
+}
+
+/// P5, P6: what JSON allows and a column does not.
+#[test]
+fn nasty_payloads_end_in_one_place_and_leave_their_neighbours_alone() {
+    let world = World::migrated();
+    let good = |n: u32| {
+        user(
+            &format!("user_good_{n}"),
+            &format!("good{n}@example.com"),
+            1,
+        )
+        .created()
+    };
+    let plain = user("user_nasty", "nasty@example.com", 1).created();
+    let dead = [
+        ("nul_id", plain.replace("user_nasty", r"user\u0000nasty")),
+        ("long_id", plain.replace("user_nasty", &"x".repeat(256))),
+        (
+            "nul_email",
+            plain.replace("nasty@example.com", r"nasty\u0000@example.com"),
+        ),
+        (
+            "long_email",
+            plain.replace("nasty@example.com", &"x".repeat(256)),
+        ),
+        ("huge_time", plain.replace("1716883201000", "9e300")),
+        ("text_time", plain.replace("1716883201000", "\"yesterday\"")),
+        ("not_json", "nonsense".to_owned()),
+        ("cut_off", plain[..plain.len() / 2].to_owned()),
+        ("array", "[1,2,3]".to_owned()),
+        ("empty", "{}".to_owned()),
+        (
+            "null_data",
+            r#"{"type":"user.created","data":null}"#.to_owned(),
+        ),
+        (
+            "all_null",
+            r#"{"type":"user.updated","data":{"id":null,"email_addresses":null}}"#.to_owned(),
+        ),
+        (
+            "no_id_to_delete",
+            r#"{"type":"user.deleted","data":{"deleted":true}}"#.to_owned(),
+        ),
+    ];
+    for (n, (svix_id, payload)) in (0..).zip(&dead) {
+        world.add_next(&good(n));
+        world.add(svix_id, payload);
+    }
+    world.redis(&["XADD", crate::helpers::EVENTS, "*", "payload", &good(900)]);
+    world.redis(&["XADD", crate::helpers::EVENTS, "*", "svix-id", "no_payload"]);
+    world.redis(&["XADD", crate::helpers::EVENTS, "*", "strange", "field"]);
+    let deep = format!(
+        "{{\"type\":\"user.created\",\"data\":{{\"x\":{}{}}}}}",
+        "[".repeat(5000),
+        "]".repeat(5000)
+    );
+    world.add("deep", &deep);
+    world.add("strange_type", r#"{"type":"a\u0000b\ud800","data":{}}"#);
+    world.add(
+        "unknown_type",
+        r#"{"type":"spaceship.launched","data":{"id":{}}}"#,
+    );
+    world.add(
+        "half_emoji",
+        &plain
+            .replace("\"Ada\"", "\"A\\ud83d\"")
+            .replace("nasty@", "half@"),
+    );
+    let _worker = world.worker();
+    world.settle();
+    for (svix_id, _) in &dead {
+        assert!(world.reason(svix_id).is_some(), "{svix_id}");
+        assert_eq!(world.outcome(svix_id), "", "{svix_id}");
+        assert_eq!(
+            world.dead_letter(svix_id, "attempts").as_deref(),
+            Some("1"),
+            "{svix_id}"
+        );
+    }
+    assert_eq!(
+        world.sql("select count(*) from users where id like 'user_good_%'"),
+        dead.len().to_string()
+    );
+    assert_eq!(world.outcome("unknown_type"), "ignored");
+    assert_eq!(world.outcome("half_emoji"), "applied");
+    assert!(world.reason("deep").is_some());
+    assert!(world.reason("no_payload").is_some());
+    let expected_dead = dead.len() + 5;
+    assert_eq!(
+        world.redis(&["XLEN", crate::helpers::DEAD]),
+        expected_dead.to_string()
+    );
+}

@@ -1,0 +1,183 @@
+//! A world for each test: its own Redis, its own database, as many workers as it wants.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::time::Duration;
+
+use xtask::clerk_payload::UserPayload;
+use xtask::free_port::free_port;
+use xtask::postgres_server::PostgresServer;
+use xtask::program::Program;
+use xtask::redis_server::RedisServer;
+use xtask::wait;
+
+pub(crate) const DEADLINE: Duration = Duration::from_secs(30);
+pub(crate) const EVENTS: &str = "{clerk:0}:events";
+pub(crate) const DEAD: &str = "{clerk:0}:dead";
+pub(crate) const RETRY: &str = "{clerk:0}:retry";
+
+/// A Redis and a database that nobody else uses.
+pub(crate) struct World {
+    pub(crate) redis: RedisServer,
+    pub(crate) postgres: Arc<PostgresServer>,
+    pub(crate) database_url: String,
+    added: AtomicU32,
+}
+
+/// A worker and where to ask about it.
+pub(crate) struct Worker {
+    pub(crate) program: Program,
+    pub(crate) admin: String,
+}
+
+impl World {
+    pub(crate) fn new() -> Self {
+        Self::with_redis(RedisServer::start().unwrap())
+    }
+
+    pub(crate) fn with_redis(redis: RedisServer) -> Self {
+        let postgres = PostgresServer::shared().unwrap();
+        let database_url = postgres.create_database().unwrap();
+        Self {
+            redis,
+            postgres,
+            database_url,
+            added: AtomicU32::new(0),
+        }
+    }
+
+    /// A world whose tables are there before any worker is.
+    pub(crate) fn migrated() -> Self {
+        let world = Self::new();
+        world.migrate();
+        world
+    }
+
+    pub(crate) fn migrate(&self) {
+        let output = Program::run(
+            "worker",
+            &["migrate"],
+            &[("DATABASE_URL", self.database_url.as_str())],
+        )
+        .unwrap();
+        assert!(
+            output.status.success(),
+            "{}",
+            String::from_utf8_lossy(&output.stderr)
+        );
+    }
+
+    pub(crate) fn worker(&self) -> Worker {
+        self.worker_with(&[])
+    }
+
+    /// A worker that has started: it has migrated, and it is a consumer of the group.
+    pub(crate) fn worker_with(&self, settings: &[(&str, &str)]) -> Worker {
+        let worker = self.start_worker(settings);
+        wait::block_until("the worker has started", DEADLINE, || {
+            worker.program.output().contains("worker has started")
+        })
+        .unwrap_or_else(|error| panic!("{error}\n{}", worker.program.output()));
+        worker
+    }
+
+    pub(crate) fn start_worker(&self, settings: &[(&str, &str)]) -> Worker {
+        let admin = format!("127.0.0.1:{}", free_port().unwrap());
+        let redis = self.redis.url();
+        let mut environment = vec![
+            ("REDIS_URL", redis.as_str()),
+            ("DATABASE_URL", self.database_url.as_str()),
+            ("ADMIN_ADDR", admin.as_str()),
+        ];
+        environment.retain(|(name, _)| !settings.iter().any(|(other, _)| other == name));
+        environment.extend_from_slice(settings);
+        Worker {
+            program: Program::start("worker", &environment).unwrap(),
+            admin,
+        }
+    }
+
+    pub(crate) fn sql(&self, sql: &str) -> String {
+        self.postgres
+            .psql(&self.database_url, sql)
+            .unwrap_or_else(|error| panic!("{error}"))
+    }
+
+    pub(crate) fn redis(&self, command: &[&str]) -> String {
+        self.redis
+            .cli(command)
+            .unwrap_or_else(|error| panic!("{error}"))
+    }
+
+    /// Adds an entry by hand.
+    pub(crate) fn add(&self, svix_id: &str, payload: &str) {
+        self.redis(&["XADD", EVENTS, "*", "svix-id", svix_id, "payload", payload]);
+    }
+
+    /// Adds an entry with a svix-id that is greater than all before.
+    pub(crate) fn add_next(&self, payload: &str) -> String {
+        let svix_id = format!("msg_{:06}", self.added.fetch_add(1, Ordering::Relaxed));
+        self.add(&svix_id, payload);
+        svix_id
+    }
+
+    pub(crate) fn wait_for(&self, what: &str, condition: impl Fn(&Self) -> bool) {
+        wait::block_until(what, DEADLINE, || condition(self)).unwrap_or_else(|error| {
+            panic!(
+                "{error}; backlog {}, waiting {}, dead {}\n{}",
+                self.backlog(),
+                self.redis(&["ZCARD", RETRY]),
+                self.redis(&["XRANGE", DEAD, "-", "+"]),
+                self.sql("select * from clerk_sync.events order by 1 limit 50"),
+            )
+        });
+    }
+
+    /// Waits until nothing waits: neither in the stream nor for a retry.
+    pub(crate) fn settle(&self) {
+        self.wait_for("all events are finished", |world| {
+            world.backlog() == 0 && world.redis(&["ZCARD", RETRY]) == "0"
+        });
+    }
+
+    pub(crate) fn backlog(&self) -> u64 {
+        self.redis(&["XLEN", EVENTS]).parse().unwrap()
+    }
+
+    pub(crate) fn outcome(&self, svix_id: &str) -> String {
+        self.sql(&format!(
+            "select outcome from clerk_sync.events where svix_id = '{svix_id}'"
+        ))
+    }
+
+    pub(crate) fn users(&self) -> String {
+        self.sql("select id || ' ' || name || ' ' || email from users order by id")
+    }
+
+    /// Reason of the dead letter of an event.
+    pub(crate) fn reason(&self, svix_id: &str) -> Option<String> {
+        self.dead_letter(svix_id, "reason")
+    }
+
+    /// One field of the dead letter of an event.
+    pub(crate) fn dead_letter(&self, svix_id: &str, field: &str) -> Option<String> {
+        let script = "for _, letter in ipairs(redis.call('XRANGE', KEYS[1], '-', '+')) do \
+             local found, value = false, nil \
+             for i = 1, #letter[2], 2 do \
+               if letter[2][i] == 'svix-id' and letter[2][i + 1] == ARGV[1] then found = true end \
+               if letter[2][i] == ARGV[2] then value = letter[2][i + 1] end \
+             end \
+             if found then return value end \
+           end return ''";
+        let value = self.redis(&["EVAL", script, "1", DEAD, svix_id, field]);
+        (!value.is_empty()).then_some(value)
+    }
+}
+
+/// A user whose second of `updated_at` is told.
+pub(crate) fn user(id: &str, email: &str, second: i64) -> UserPayload {
+    let milliseconds = 1_716_883_200_000 + second * 1000;
+    UserPayload::new(id, email)
+        .updated_at(milliseconds)
+        .timestamp(milliseconds + 50)
+}

@@ -1,0 +1,17 @@
+//! What the worker promises, through the real binary, on a real Redis and PostgreSQL.
+#![allow(clippy::unwrap_used, clippy::panic, reason = "a test fails by panicking")]
+
+mod addresses;
+mod cache;
+mod convergence;
+mod crash;
+mod dead_letters;
+mod events;
+mod existing_table;
+mod helpers;
+mod isolation;
+mod operation;
+mod outages;
+mod retries;
+mod shutdown;
+mod take_over;

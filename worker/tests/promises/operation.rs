@@ -1,0 +1,238 @@
+//! Settings, health, metrics, logs.
+
+use xtask::http::Http;
+use xtask::program::Program;
+
+use crate::helpers::{World, user};
+
+/// P12
+#[test]
+fn a_bad_setting_stops_the_worker_with_one_line_that_names_it() {
+    let good = ("DATABASE_URL", "postgres://me:hunter2@127.0.0.1:1/d");
+    for (variable, value) in [
+        ("DATABASE_URL", ""),
+        ("DATABASE_URL", "mysql://me:hunter2@h/d"),
+        (
+            "DATABASE_URL",
+            "postgres://me:hunter2@h/d?sslmode=verify-full",
+        ),
+        ("REDIS_URL", "rediss://me:hunter2@h"),
+        ("REDIS_URL", "hunter2"),
+        ("CACHE_REDIS_URL", "http://hunter2@h"),
+        ("REDIS_PARTITIONS", "2"),
+        ("BATCH_SIZE", "0"),
+        ("MAX_ATTEMPTS", "-1"),
+        ("RECLAIM_AFTER_MS", "soon"),
+        ("LEDGER_RETENTION_DAYS", "0"),
+        ("ADMIN_ADDR", "localhost"),
+        ("SHUTDOWN_GRACE_MS", "1e9"),
+        ("RUST_LOG", "worker=loud"),
+        ("LOG_FORMAT", "xml"),
+    ] {
+        let mut environment = vec![(variable, value)];
+        if variable != "DATABASE_URL" {
+            environment.push(good);
+        }
+        let output = Program::run("worker", &[], &environment).unwrap();
+        let error = String::from_utf8_lossy(&output.stderr).into_owned();
+        assert!(!output.status.success(), "{variable}={value}");
+        assert_eq!(error.lines().count(), 1, "{error}");
+        assert!(
+            error.contains(variable) && error.contains("expected"),
+            "{error}"
+        );
+        assert!(!error.contains("hunter2"), "{error}");
+        assert!(output.stdout.is_empty());
+    }
+}
+
+#[test]
+fn help_lists_every_setting_and_shows_no_value() {
+    let output = Program::run(
+        "worker",
+        &["--help"],
+        &[("DATABASE_URL", "postgres://me:hunter2@h/d")],
+    )
+    .unwrap();
+    let help = String::from_utf8_lossy(&output.stdout);
+    for variable in [
+        "DATABASE_URL",
+        "BATCH_SIZE",
+        "MAX_ATTEMPTS",
+        "RECLAIM_AFTER_MS",
+        "CACHE_REDIS_URL",
+        "CACHE_TAG_PREFIX",
+        "LEDGER_RETENTION_DAYS",
+        "REDIS_URL",
+        "REDIS_PARTITIONS",
+        "ADMIN_ADDR",
+        "SHUTDOWN_GRACE_MS",
+        "RUST_LOG",
+        "LOG_FORMAT",
+    ] {
+        assert!(help.contains(variable), "{variable}");
+    }
+    assert!(!help.contains("hunter2"));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn health_and_metrics_tell_what_is_going_on() {
+    let mut world = World::new();
+    let worker = world.worker();
+    world.redis(&[
+        "XADD",
+        crate::helpers::DEAD,
+        "*",
+        "svix-id",
+        "msg_x",
+        "payload",
+        "{}",
+    ]);
+    world.add_next(&user("user_1", "ada@example.com", 1).created());
+    world.add(
+        "session",
+        include_str!("../../../shared/fixtures/session.created.json"),
+    );
+    world.settle();
+    let http = Http::new();
+    let url = |path: &str| format!("http://{}{path}", worker.admin);
+    assert_eq!(http.get(&url("/healthz")).await.unwrap().status, 200);
+    assert_eq!(http.get(&url("/readyz")).await.unwrap().status, 200);
+    assert_eq!(http.get(&url("/other")).await.unwrap().status, 404);
+    let metrics = http.get(&url("/metrics")).await.unwrap().body;
+    for line in [
+        r#"clerk_worker_events_total{outcome="applied",type="user.created"} 1"#,
+        r#"clerk_worker_events_total{outcome="ignored",type="other"} 1"#,
+        "clerk_worker_end_to_end_seconds_count 2",
+        "clerk_worker_reclaimed_total 0",
+        "clerk_queue_backlog_entries 0",
+        "clerk_queue_pending_entries 0",
+        "clerk_queue_waiting_retries_entries 0",
+        "clerk_queue_dead_letters_entries 1",
+        "# TYPE clerk_worker_batch_size histogram",
+    ] {
+        assert!(metrics.contains(line), "{line} is missing in\n{metrics}");
+    }
+    let check = || {
+        Program::run(
+            "worker",
+            &["healthcheck"],
+            &[("ADMIN_ADDR", worker.admin.as_str())],
+        )
+        .unwrap()
+    };
+    assert!(check().status.success());
+    world.redis.kill();
+    assert_eq!(http.get(&url("/readyz")).await.unwrap().status, 503);
+    assert_eq!(http.get(&url("/healthz")).await.unwrap().status, 200);
+    assert!(http.get(&url("/metrics")).await.unwrap().status == 200);
+    assert!(!check().status.success());
+}
+
+/// P11
+#[tokio::test(flavor = "multi_thread")]
+async fn nothing_personal_and_no_secret_is_shown() {
+    let world = World::migrated();
+    world.redis(&["CONFIG", "SET", "requirepass", "hunter2"]);
+    let redis_url = world
+        .redis
+        .url()
+        .replace("redis://", "redis://default:hunter2@");
+    let database_url = world.database_url.replace("postgres@", "postgres:hunter3@");
+    let worker = world.worker_with(&[
+        ("REDIS_URL", &redis_url),
+        ("DATABASE_URL", &database_url),
+        ("RUST_LOG", "debug"),
+        ("MAX_ATTEMPTS", "1"),
+    ]);
+    let add = |svix_id: &str, payload: &str| {
+        world.redis(&[
+            "--pass",
+            "hunter2",
+            "--no-auth-warning",
+            "XADD",
+            crate::helpers::EVENTS,
+            "*",
+            "svix-id",
+            svix_id,
+            "payload",
+            payload,
+        ]);
+    };
+    let secret = user("user_1", "private@example.com", 1).first_name("Privatename");
+    add("msg_1", &secret.created());
+    add("msg_2", &user("user_2", "private@example.com", 2).created());
+    add(
+        "msg_3",
+        &secret.created().replace("1716883201000", "\"Privatename\""),
+    );
+    add("msg_4", &secret.created()[..700]);
+    world.sql("alter table users add constraint polite check (name not like 'Rude%')");
+    add(
+        "msg_5",
+        &user("user_3", "rude@example.com", 1)
+            .first_name("Rudename")
+            .created(),
+    );
+    world.wait_for("all are done with", |world| {
+        world.redis(&[
+            "--pass",
+            "hunter2",
+            "--no-auth-warning",
+            "XLEN",
+            crate::helpers::DEAD,
+        ]) == "4"
+    });
+    let metrics = Http::new()
+        .get(&format!("http://{}/metrics", worker.admin))
+        .await
+        .unwrap()
+        .body;
+    let shown = worker.program.output() + &metrics;
+    assert!(
+        shown.contains("msg_2") && shown.contains("dead_lettered"),
+        "{shown}"
+    );
+    for secret in [
+        "private@",
+        "Privatename",
+        "Rudename",
+        "rude@",
+        "hunter2",
+        "hunter3",
+        "email_addresses",
+    ] {
+        assert!(!shown.contains(secret), "{secret} is shown in\n{shown}");
+    }
+}
+
+/// The ledger is kept for a time.
+#[test]
+fn expired_rows_of_the_ledger_are_deleted() {
+    let world = World::migrated();
+    world.sql(
+        "insert into clerk_sync.events \
+         select 'msg_' || n, 'user.updated', null, 'ignored', now(), now() - make_interval(days => n) \
+         from generate_series(0, 20) n",
+    );
+    let _worker = world.worker_with(&[("LEDGER_RETENTION_DAYS", "7")]);
+    world.wait_for("the old ones are gone", |world| {
+        world.sql("select count(*) from clerk_sync.events") == "7"
+    });
+}
+
+#[test]
+fn migrate_migrates_and_ends() {
+    let world = World::new();
+    world.migrate();
+    world.migrate();
+    assert_eq!(world.sql("select count(*) from users"), "0");
+    let failed = Program::run(
+        "worker",
+        &["migrate"],
+        &[("DATABASE_URL", "postgres://a:hunter2@127.0.0.1:1/b")],
+    );
+    let failed = failed.unwrap();
+    assert!(!failed.status.success());
+    assert!(!String::from_utf8_lossy(&failed.stderr).contains("hunter2"));
+}

@@ -1,0 +1,182 @@
+//! An outage costs time, not data.
+
+use xtask::postgres_server::PostgresServer;
+use xtask::redis_server::RedisServer;
+
+use crate::helpers::{DEAD, EVENTS, RETRY, World, user};
+
+fn no_attempt_was_used(world: &World) {
+    assert_eq!(world.redis(&["XLEN", DEAD]), "0");
+    assert_eq!(world.redis(&["ZCARD", RETRY]), "0");
+}
+
+/// P8: PostgreSQL is away when the worker starts, and again later.
+#[test]
+fn postgres_away_counts_against_nobody() {
+    let mut postgres = PostgresServer::start().unwrap();
+    let database_url = postgres.create_database().unwrap();
+    let world = World::new();
+    let settings = [
+        ("DATABASE_URL", database_url.as_str()),
+        ("MAX_ATTEMPTS", "1"),
+    ];
+    let ledger = |postgres: &PostgresServer| {
+        postgres
+            .psql(&database_url, "select count(*) from clerk_sync.events")
+            .unwrap_or_default()
+    };
+    postgres.kill();
+    let worker = world.start_worker(&settings);
+    world.add_next(&user("user_1", "ada@example.com", 1).created());
+    xtask::wait::block_until("it waits for PostgreSQL", crate::helpers::DEADLINE, || {
+        worker
+            .program
+            .output()
+            .matches("cannot be migrated yet")
+            .count()
+            >= 3
+    })
+    .unwrap();
+    postgres.restart().unwrap();
+    world.wait_for("the first event is applied", |_| ledger(&postgres) == "1");
+    postgres.kill();
+    for n in 2..=50 {
+        world.add_next(&user(&format!("user_{n}"), &format!("{n}@example.com"), 1).created());
+    }
+    xtask::wait::block_until("it waits again", crate::helpers::DEADLINE, || {
+        worker.program.output().matches("a store is away").count() >= 3
+    })
+    .unwrap();
+    no_attempt_was_used(&world);
+    postgres.restart().unwrap();
+    world.wait_for("all is applied", |world| {
+        ledger(&postgres) == "50" && world.backlog() == 0
+    });
+    no_attempt_was_used(&world);
+    assert!(worker.program.is_running());
+}
+
+/// P8: whatever Redis answers when it cannot serve, work resumes by itself.
+#[test]
+fn redis_away_counts_against_nobody() {
+    let mut world = World::new();
+    let worker = world.worker_with(&[("MAX_ATTEMPTS", "1")]);
+    world.add_next(&user("user_1", "1@example.com", 1).created());
+    world.settle();
+    world.redis.kill();
+    xtask::wait::block_until("it notices", crate::helpers::DEADLINE, || {
+        worker.program.output().contains("Redis cannot be read")
+    })
+    .unwrap();
+    world.redis.restart().unwrap();
+    world.add_next(&user("user_2", "2@example.com", 1).created());
+    world.settle();
+    world.redis(&["REPLICAOF", "127.0.0.1", "1"]);
+    xtask::wait::block_until("it notices READONLY", crate::helpers::DEADLINE, || {
+        worker.program.output().contains("ReadOnly")
+    })
+    .unwrap();
+    world.redis(&["REPLICAOF", "NO", "ONE"]);
+    world.add_next(&user("user_3", "3@example.com", 1).created());
+    world.settle();
+    // It hangs for longer than a command may take.
+    world.redis.pause().unwrap();
+    let failures = worker
+        .program
+        .output()
+        .matches("Redis cannot be read")
+        .count();
+    xtask::wait::block_until("it notices the hang", crate::helpers::DEADLINE, || {
+        worker
+            .program
+            .output()
+            .matches("Redis cannot be read")
+            .count()
+            > failures
+    })
+    .unwrap();
+    world.redis.resume().unwrap();
+    world.add_next(&user("user_4", "4@example.com", 1).created());
+    world.settle();
+    assert_eq!(world.sql("select count(*) from users"), "4");
+    no_attempt_was_used(&world);
+    assert!(worker.program.is_running());
+}
+
+/// P8: Redis is full, yet what is finished makes room, and what has to wait can be parked.
+#[test]
+fn a_full_redis_is_drained() {
+    let world = World::migrated();
+    world.sql("alter table users add constraint polite check (name not like 'Rude%')");
+    for n in 0..20 {
+        world.add_next(&user(&format!("user_{n}"), &format!("{n}@example.com"), 1).created());
+    }
+    world.add_next(
+        &user("user_rude", "rude@example.com", 1)
+            .first_name("Rude")
+            .created(),
+    );
+    world.redis(&["CONFIG", "SET", "maxmemory", "1"]);
+    let _worker = world.worker();
+    world.settle();
+    assert_eq!(world.sql("select count(*) from users"), "20");
+    assert_eq!(world.redis(&["XLEN", DEAD]), "1");
+}
+
+/// The stream and the group vanish under a worker that reads.
+#[test]
+fn a_group_that_vanishes_is_created_again() {
+    let world = World::new();
+    let _worker = world.worker();
+    world.add_next(&user("user_1", "1@example.com", 1).created());
+    world.settle();
+    for destroy in [
+        &["FLUSHALL"][..],
+        &["DEL", EVENTS],
+        &["XGROUP", "DESTROY", EVENTS, "clerk-worker"],
+    ] {
+        world.redis(destroy);
+        let svix_id = world.add_next(&user("user_1", "1@example.com", 1).updated());
+        world.settle();
+        assert_ne!(world.outcome(&svix_id), "", "{destroy:?}");
+    }
+}
+
+/// P8: the cache's Redis alone is away.
+#[test]
+fn the_cache_away_holds_the_entry_until_the_tag_is_gone() {
+    let world = World::new();
+    let mut cache = RedisServer::start().unwrap();
+    let _worker = world.worker_with(&[("CACHE_REDIS_URL", &cache.url()), ("MAX_ATTEMPTS", "1")]);
+    cache.cli(&["SET", "global:users", "x"]).unwrap();
+    cache.kill();
+    let svix_id = world.add_next(&user("user_1", "ada@example.com", 1).created());
+    world.wait_for("the row is there", |world| {
+        world.outcome(&svix_id) == "applied"
+    });
+    assert_eq!(world.backlog(), 1);
+    cache.restart().unwrap();
+    world.settle();
+    assert_eq!(cache.cli(&["EXISTS", "global:users"]).unwrap(), "0");
+    no_attempt_was_used(&world);
+}
+
+/// P8: sessions are terminated while work is going on.
+#[test]
+fn terminated_sessions_lose_nothing() {
+    let world = World::new();
+    let worker = world.worker_with(&[("BATCH_SIZE", "5"), ("MAX_ATTEMPTS", "1")]);
+    for n in 0..300 {
+        world.add_next(&user(&format!("user_{n}"), &format!("{n}@example.com"), 1).created());
+        if n % 50 == 0 {
+            world.sql(
+                "select pg_terminate_backend(pid) from pg_stat_activity \
+                 where datname = current_database() and pid <> pg_backend_pid()",
+            );
+        }
+    }
+    world.settle();
+    assert_eq!(world.sql("select count(*) from users"), "300");
+    no_attempt_was_used(&world);
+    assert!(worker.program.is_running());
+}
