@@ -8,7 +8,8 @@
 -- Atomic and safe to repeat: a letter is on one of the two streams at any time. Returns how many it
 -- moved.
 local dead, events = KEYS[1], KEYS[2]
-if not dead or not events then
+-- With one key twice the loop below would never end: it would go on with what it has just moved.
+if not dead or not events or dead == events then
   return redis.error_reply('ERR name two keys before the comma: the dead letters and the events')
 end
 local what = ARGV[1]

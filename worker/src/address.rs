@@ -14,8 +14,8 @@ pub struct Settlement<'a> {
 
 /// Settles.
 ///
-/// - `wanted`: users and the address that each is to have, the newest event first: of two who want
-///   the same address the first may have it.
+/// - `wanted`: users and the address that each is to have, the oldest event first: of two who want
+///   the same address the first may have it, as it would if events came in order.
 /// - `leaving`: users that the same transaction deletes.
 /// - `held`: users and the address that each has now; at least the present holders of the wanted
 ///   addresses, and the present addresses of the users in `wanted`.
@@ -123,7 +123,7 @@ mod tests {
     }
 
     #[test]
-    fn of_two_who_want_one_address_the_newer_gets_it() {
+    fn of_two_who_want_one_address_the_first_gets_it() {
         assert_eq!(
             settled(&[("b", "x"), ("a", "x")], &[], &[]),
             (vec!["a"], vec![])

@@ -253,8 +253,8 @@ async fn transact(
 struct Winners<'a> {
     /// Rows to write, in the order of user ids.
     users: Vec<&'a User>,
-    /// When each of `users` was changed, to tell who is newer.
-    newest_first: Vec<&'a User>,
+    /// The same in the order of their events.
+    oldest_first: Vec<&'a User>,
     /// Rows to delete.
     deleted: Vec<&'a str>,
     /// Of whom nothing was known.
@@ -269,7 +269,7 @@ impl<'a> Winners<'a> {
             .collect();
         let mut winners = Self {
             users: vec![],
-            newest_first: vec![],
+            oldest_first: vec![],
             deleted: vec![],
             first_seen: vec![],
         };
@@ -292,8 +292,8 @@ impl<'a> Winners<'a> {
                 None => winners.deleted.push(user_id),
             }
         }
-        events.sort_by_key(|event| std::cmp::Reverse(event.revision()));
-        winners.newest_first = events.into_iter().filter_map(upserted).collect();
+        events.sort_by_key(|event| event.revision());
+        winners.oldest_first = events.into_iter().filter_map(upserted).collect();
         winners
     }
 }
@@ -310,7 +310,7 @@ async fn make_room(
         .map(|(user, email)| (user.as_str(), email.as_str()))
         .collect();
     let wanted: Vec<(&str, &str)> = winners
-        .newest_first
+        .oldest_first
         .iter()
         .map(|user| (user.id.as_str(), user.email.as_str()))
         .collect();

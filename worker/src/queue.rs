@@ -54,24 +54,17 @@ impl Queue {
         }
     }
 
-    /// Makes sure that the stream and the group are there. The group begins with the oldest entry,
-    /// so that what came before it is not lost.
+    /// Makes sure that the stream and the group are there.
     ///
     /// # Errors
     /// When Redis cannot be used.
     pub async fn create_group(&self) -> RedisResult<()> {
-        let created = redis::cmd("XGROUP")
-            .arg("CREATE")
-            .arg(&self.keys.events)
+        let script = Script::new(include_str!("../lua/create_group.lua"));
+        script
+            .key(&self.keys.events)
             .arg(CONSUMER_GROUP)
-            .arg("0")
-            .arg("MKSTREAM")
-            .exec_async(&mut self.link.clone())
-            .await;
-        match created {
-            Err(error) if error.code() == Some("BUSYGROUP") => Ok(()),
-            other => other,
-        }
+            .invoke_async(&mut self.link.clone())
+            .await
     }
 
     /// Reads up to `count` new entries, and waits for the first one for `wait` at the most.
@@ -131,17 +124,13 @@ impl Queue {
         if entries.is_empty() {
             return Ok(());
         }
-        redis::pipe()
-            .atomic()
-            .cmd("XACK")
-            .arg(&self.keys.events)
+        let script = Script::new(include_str!("../lua/finish.lua"));
+        let mut invocation = script.prepare_invoke();
+        invocation
+            .key(&self.keys.events)
             .arg(CONSUMER_GROUP)
-            .arg(entries)
-            .cmd("XDEL")
-            .arg(&self.keys.events)
-            .arg(entries)
-            .exec_async(&mut self.link.clone())
-            .await
+            .arg(entries);
+        self.invoke(&invocation, ()).await
     }
 
     /// Lets an entry wait for its next attempt.

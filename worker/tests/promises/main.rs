@@ -1,5 +1,9 @@
 //! What the worker promises, through the real binary, on a real Redis and PostgreSQL.
-#![allow(clippy::unwrap_used, clippy::panic, reason = "a test fails by panicking")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::panic,
+    reason = "a test fails by panicking"
+)]
 
 mod addresses;
 mod cache;

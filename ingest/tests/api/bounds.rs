@@ -1,0 +1,437 @@
+//! What one sender, or many, may cost.
+
+use std::{fs, time::Duration};
+
+use tokio::{
+    io::{AsyncReadExt as _, AsyncWriteExt as _},
+    net::TcpStream,
+    task::JoinSet,
+};
+use xtask::{clerk_payload::UserPayload, redis_server::RedisServer, wait::until};
+
+use crate::helpers::{
+    DEADLINE, Ingest, SVIX_PATIENCE, backlog, head, read_to_end, read_until, signed, svix_ids,
+};
+
+fn body() -> String {
+    UserPayload::new("user_1", "a@example.com").updated()
+}
+
+/// A signed event of exactly `length` bytes.
+fn body_of(length: usize) -> String {
+    let (before, after) = ("{\"type\":\"user.updated\",\"data\":{\"x\":\"", "\"}}");
+    format!(
+        "{before}{}{after}",
+        "x".repeat(length - before.len() - after.len())
+    )
+}
+
+/// HTTP table: 413
+#[tokio::test]
+async fn a_body_may_be_as_long_as_the_limit_and_no_longer() -> anyhow::Result<()> {
+    let redis = RedisServer::start()?;
+    let settings = [("MAX_BODY_BYTES", "100000")];
+    let ingest = Ingest::start_with(&redis.url(), &settings).await?;
+    assert_eq!(
+        ingest.deliver("msg_1", &body_of(100_000)).await?.status,
+        200
+    );
+    assert_eq!(
+        ingest.deliver("msg_2", &body_of(100_001)).await?.status,
+        413
+    );
+    assert_eq!(svix_ids(&redis).await?, ["msg_1"]);
+
+    let default = Ingest::start(&redis).await?;
+    assert_eq!(
+        default.deliver("msg_3", &body_of(1 << 20)).await?.status,
+        200
+    );
+    assert_eq!(
+        default
+            .deliver("msg_4", &body_of((1 << 20) + 1))
+            .await?
+            .status,
+        413
+    );
+    assert_eq!(svix_ids(&redis).await?, ["msg_1", "msg_3"]);
+    Ok(())
+}
+
+/// HTTP table: 413 without reading it all; a sender that asks first sends nothing.
+#[tokio::test]
+async fn an_announced_body_that_is_too_long_is_refused_before_it_is_sent() -> anyhow::Result<()> {
+    let redis = RedisServer::start()?;
+    let ingest = Ingest::start(&redis).await?;
+    for more in ["", "expect: 100-continue\r\n"] {
+        let mut stream = ingest.connect().await?;
+        let head = head(
+            &signed("msg_1", "")?,
+            &format!("content-length: 1048577\r\n{more}"),
+        );
+        stream.write_all(head.as_bytes()).await?;
+        let answer = read_until(&mut stream, "\r\n\r\n").await?;
+        assert!(answer.starts_with("HTTP/1.1 413 "), "{answer}");
+    }
+    Ok(())
+}
+
+/// HTTP table: 413 without reading it all, readable though the sender keeps writing.
+#[tokio::test]
+async fn an_endless_body_is_answered_413_and_cut_off() -> anyhow::Result<()> {
+    let redis = RedisServer::start()?;
+    let ingest = Ingest::start(&redis).await?;
+    let length = "content-length: 1000000000000\r\n";
+    for framing in [length, "transfer-encoding: chunked\r\n"] {
+        let (mut read, mut write) = ingest.connect().await?.into_split();
+        let head = head(&signed("msg_1", "")?, framing);
+        let writer = tokio::spawn(async move {
+            let chunk = format!("10000\r\n{}\r\n", "x".repeat(0x10000));
+            let mut written = 0_usize;
+            if write.write_all(head.as_bytes()).await.is_err() {
+                return written;
+            }
+            while write.write_all(chunk.as_bytes()).await.is_ok() {
+                written += chunk.len();
+            }
+            written
+        });
+        let mut answer = vec![0; 13];
+        tokio::time::timeout(DEADLINE, read.read_exact(&mut answer)).await??;
+        assert_eq!(
+            String::from_utf8_lossy(&answer),
+            "HTTP/1.1 413 ",
+            "{framing}"
+        );
+        let written = tokio::time::timeout(DEADLINE, writer).await??;
+        // What it throws away, and what the kernels hold.
+        assert!(written < 64 << 20, "{written}");
+    }
+    assert_eq!(backlog(&redis)?, 0);
+    assert_eq!(ingest.deliver("msg_2", &body()).await?.status, 200);
+    Ok(())
+}
+
+/// HTTP table: a body without a length is as good as any.
+#[tokio::test]
+async fn a_chunked_body_is_put_together() -> anyhow::Result<()> {
+    let redis = RedisServer::start()?;
+    let ingest = Ingest::start(&redis).await?;
+    let body = body();
+    let chunks: String = body
+        .as_bytes()
+        .chunks(7)
+        .map(|chunk| {
+            format!(
+                "{:x}\r\n{}\r\n",
+                chunk.len(),
+                String::from_utf8_lossy(chunk)
+            )
+        })
+        .collect();
+    let head = head(
+        &signed("msg_1", &body)?,
+        "transfer-encoding: chunked\r\nconnection: close\r\n",
+    );
+    let answer = ingest
+        .exchange(format!("{head}{chunks}0\r\n\r\n").as_bytes())
+        .await?;
+    assert!(answer.starts_with("HTTP/1.1 200 "), "{answer}");
+    assert_eq!(
+        crate::helpers::entries(&redis).await?[0]["payload"],
+        body.as_bytes()
+    );
+    Ok(())
+}
+
+/// HTTP table: 408, or the connection is closed.
+#[tokio::test]
+async fn a_request_that_is_too_slow_is_cut_off() -> anyhow::Result<()> {
+    let redis = RedisServer::start()?;
+    let ingest = Ingest::start(&redis).await?;
+    let body = body();
+    let slow_body = async {
+        let mut stream = ingest.begin("msg_1", &body).await?;
+        stream.write_all(&body.as_bytes()[..100]).await?;
+        read_to_end(&mut stream).await
+    };
+    let slow_head = async {
+        let mut stream = ingest.connect().await?;
+        stream
+            .write_all(b"POST /api/webhooks/clerk HTTP/1.1\r\nhost: ")
+            .await?;
+        read_to_end(&mut stream).await
+    };
+    let idle = async { read_to_end(&mut ingest.connect().await?).await };
+    let idle_after_a_request = async {
+        let mut stream = ingest.connect().await?;
+        stream
+            .write_all(b"GET / HTTP/1.1\r\nhost: ingest\r\n\r\n")
+            .await?;
+        read_to_end(&mut stream).await
+    };
+    // A time-out that begins anew with every byte never ends.
+    let a_byte_at_a_time = async |begin: &str| {
+        let (mut read, mut write) = ingest.connect().await?.into_split();
+        write.write_all(begin.as_bytes()).await?;
+        let writer = tokio::spawn(async move {
+            while write.write_all(b"x").await.is_ok() {
+                tokio::time::sleep(Duration::from_millis(100)).await;
+            }
+        });
+        let mut answer = Vec::new();
+        // It may end with a reset.
+        let _ = tokio::time::timeout(DEADLINE, read.read_to_end(&mut answer)).await?;
+        tokio::time::timeout(DEADLINE, writer).await??;
+        anyhow::Ok(String::from_utf8_lossy(&answer).into_owned())
+    };
+    let trickled_head = a_byte_at_a_time("POST /api/webhooks/clerk HTTP/1.1\r\nx: ");
+    let begin = head(&signed("msg_1", &body)?, "content-length: 1000000\r\n");
+    let trickled_body = a_byte_at_a_time(&begin);
+
+    let (slow_body, slow_head, idle, idle_after_a_request, trickled_head, trickled_body) = tokio::try_join!(
+        slow_body,
+        slow_head,
+        idle,
+        idle_after_a_request,
+        trickled_head,
+        trickled_body
+    )?;
+    for answer in [&slow_body, &trickled_body] {
+        assert!(answer.starts_with("HTTP/1.1 408 "), "{answer}");
+    }
+    for answer in [&slow_head, &trickled_head, &idle] {
+        assert!(
+            answer.is_empty() || answer.starts_with("HTTP/1.1 408 "),
+            "{answer}"
+        );
+    }
+    assert!(
+        idle_after_a_request.starts_with("HTTP/1.1 404 "),
+        "{idle_after_a_request}"
+    );
+    assert_eq!(backlog(&redis)?, 0);
+    Ok(())
+}
+
+/// P2, P9: whatever does not keep to HTTP is refused, and the next request is served.
+#[tokio::test]
+async fn what_is_not_http_is_refused() -> anyhow::Result<()> {
+    let redis = RedisServer::start()?;
+    let ingest = Ingest::start(&redis).await?;
+    let body = body();
+    let post = |more: &str| anyhow::Ok(head(&signed("msg_1", &body)?, more) + &body);
+    let close = "connection: close\r\n";
+    let length = body.len();
+    for (what, request, status) in [
+        (
+            "garbage",
+            "\u{16}\u{3}\u{1}\u{2}\0garbage\r\n\r\n".to_owned(),
+            "400",
+        ),
+        ("no version", "GET /\r\n\r\n".into(), "400"),
+        ("a space in a name", post("con tent: x\r\n")?, "400"),
+        ("no number", post("content-length: x\r\n")?, "400"),
+        ("negative", post("content-length: -1\r\n")?, "400"),
+        (
+            "beyond 64 bits",
+            post("content-length: 99999999999999999999999\r\n")?,
+            "400",
+        ),
+        (
+            "two lengths",
+            post(&format!(
+                "content-length: {length}\r\ncontent-length: 1\r\n"
+            ))?,
+            "400",
+        ),
+        ("no length at all", post(close)?, "400"),
+        (
+            "a length too short",
+            post(&format!("content-length: {}\r\n{close}", length - 1))?,
+            "400",
+        ),
+        (
+            "a chunk without length",
+            post("transfer-encoding: chunked\r\n")?,
+            "400",
+        ),
+        (
+            "a long header",
+            post(&format!("x: {}\r\n", "x".repeat(20_000)))?,
+            "431",
+        ),
+        ("many headers", post(&"x: y\r\n".repeat(100))?, "431"),
+        (
+            "a long path",
+            format!("GET /{} HTTP/1.1\r\n\r\n", "x".repeat(70_000)),
+            "4",
+        ),
+    ] {
+        let answer = ingest.exchange(request.as_bytes()).await?;
+        assert!(
+            answer.starts_with(&format!("HTTP/1.1 {status}")),
+            "{what}: {answer}"
+        );
+        assert_eq!(backlog(&redis)?, 0, "{what}");
+    }
+    // A sender that is gone before the end of its body.
+    let mut stream = ingest.begin("msg_1", &body).await?;
+    stream.write_all(&body.as_bytes()[..length / 2]).await?;
+    drop(stream);
+    assert_eq!(ingest.deliver("msg_2", &body).await?.status, 200);
+    assert_eq!(svix_ids(&redis).await?, ["msg_2"]);
+    Ok(())
+}
+
+/// HTTP/1.1: requests may be sent before the answers to earlier ones.
+#[tokio::test]
+async fn pipelined_requests_are_all_answered() -> anyhow::Result<()> {
+    let redis = RedisServer::start()?;
+    let ingest = Ingest::start(&redis).await?;
+    let body = body();
+    let length = format!("content-length: {}\r\n", body.len());
+    let requests = [
+        head(&signed("msg_1", &body)?, &length) + &body,
+        head(&[], &length) + &body,
+        head(
+            &signed("msg_2", &body)?,
+            &format!("{length}connection: close\r\n"),
+        ) + &body,
+    ];
+    let answers = ingest.exchange(requests.concat().as_bytes()).await?;
+    let statuses: Vec<_> = answers
+        .lines()
+        .filter_map(|line| line.strip_prefix("HTTP/1.1 ")?.get(..3))
+        .collect();
+    assert_eq!(statuses, ["200", "400", "200"], "{answers}");
+    assert_eq!(svix_ids(&redis).await?, ["msg_1", "msg_2"]);
+    Ok(())
+}
+
+/// P9: connections that do nothing.
+#[tokio::test]
+async fn thousands_of_idle_connections_do_not_stop_a_delivery() -> anyhow::Result<()> {
+    let redis = RedisServer::start()?;
+    let ingest = Ingest::start(&redis).await?;
+    // More than the ingest holds open, if this process may open as many.
+    let count = 2500.min(open_files_allowed()?.saturating_sub(300));
+    let mut connections = Vec::new();
+    for _ in 0..count {
+        connections.push(ingest.connect().await?);
+    }
+    let answer = tokio::time::timeout(SVIX_PATIENCE, ingest.deliver("msg_1", &body())).await??;
+    assert_eq!(answer.status, 200);
+    assert_eq!(ingest.admin("/healthz").await?.status, 200);
+    Ok(())
+}
+
+fn open_files_allowed() -> anyhow::Result<usize> {
+    let limits = fs::read_to_string("/proc/self/limits")?;
+    let soft = limits.lines().find_map(|line| {
+        line.strip_prefix("Max open files")?
+            .split_whitespace()
+            .next()
+    });
+    Ok(soft.and_then(|number| number.parse().ok()).unwrap_or(1024))
+}
+
+/// P9: a process that may not open more files waits for some to be closed.
+#[tokio::test]
+async fn an_ingest_without_file_descriptors_recovers() -> anyhow::Result<()> {
+    let redis = RedisServer::start()?;
+    let ingest = Ingest::start(&redis).await?;
+    let pid = ingest.program.pid().to_string();
+    let limited = std::process::Command::new("prlimit")
+        .args(["--nofile=64", "--pid", &pid])
+        .status()?;
+    assert!(limited.success());
+    let mut connections = Vec::new();
+    for _ in 0..100 {
+        connections.push(ingest.connect().await?);
+    }
+    until("it has no file descriptor left", DEADLINE, async || {
+        ingest.logged("message", "a connection could not be accepted") > 0
+    })
+    .await?;
+    drop(connections);
+    assert_eq!(ingest.deliver("msg_1", &body()).await?.status, 200);
+    Ok(())
+}
+
+/// The most memory that a process has ever had, in MiB.
+fn peak_memory(ingest: &Ingest) -> anyhow::Result<usize> {
+    let status = fs::read_to_string(format!("/proc/{}/status", ingest.program.pid()))?;
+    let kibibytes: usize = status
+        .lines()
+        .find_map(|line| line.strip_prefix("VmHWM:")?.split_whitespace().next())
+        .unwrap_or_default()
+        .parse()?;
+    Ok(kibibytes / 1024)
+}
+
+/// P9: memory stays bounded; what does not fit is told to come again.
+#[tokio::test]
+async fn a_hundred_large_bodies_at_once_take_bounded_memory() -> anyhow::Result<()> {
+    let redis = RedisServer::start()?;
+    let ingest = Ingest::start(&redis).await?;
+    let body = body_of(1 << 20);
+    let request = head(
+        &signed("msg_1", &body)?,
+        &format!("content-length: {}\r\n", body.len()),
+    ) + &body;
+    let mut senders = JoinSet::new();
+    for _ in 0..100 {
+        let mut stream: TcpStream = ingest.connect().await?;
+        // None of them comes to an end, so they are all held at the same time.
+        let unfinished = request.as_bytes()[..request.len() - 1].to_vec();
+        senders.spawn(async move {
+            let _ = stream.write_all(&unfinished).await;
+            read_until(&mut stream, "\r\n\r\n").await
+        });
+    }
+    let (mut refused, mut slow) = (0, 0);
+    while let Some(answer) = senders.join_next().await {
+        let answer = answer??;
+        if answer.starts_with("HTTP/1.1 503 ") && answer.contains("retry-after: ") {
+            refused += 1;
+        } else if answer.starts_with("HTTP/1.1 408 ") {
+            slow += 1;
+        } else {
+            panic!("{answer}");
+        }
+    }
+    assert!(refused >= 70, "{refused} refused, {slow} too slow");
+    let peak = peak_memory(&ingest)?;
+    assert!(peak < 100, "{peak} MiB");
+    assert_eq!(ingest.deliver("msg_2", &body).await?.status, 200);
+    Ok(())
+}
+
+/// P9: the smallest pieces must not cost a multiple of what they hold.
+#[tokio::test]
+async fn a_body_in_chunks_of_one_byte_takes_bounded_memory() -> anyhow::Result<()> {
+    let redis = RedisServer::start()?;
+    let ingest = Ingest::start(&redis).await?;
+    let request = head(
+        &signed("msg_1", "")?,
+        "transfer-encoding: chunked\r\nconnection: close\r\n",
+    ) + &"1\r\nx\r\n".repeat(800_000)
+        + "0\r\n\r\n";
+    let mut senders = JoinSet::new();
+    for _ in 0..4 {
+        let mut stream = ingest.connect().await?;
+        let request = request.clone();
+        senders.spawn(async move {
+            stream.write_all(request.as_bytes()).await?;
+            read_until(&mut stream, "\r\n\r\n").await
+        });
+    }
+    while let Some(answer) = senders.join_next().await {
+        let answer = answer??;
+        assert!(answer.starts_with("HTTP/1.1 4"), "{answer}");
+    }
+    let peak = peak_memory(&ingest)?;
+    assert!(peak < 100, "{peak} MiB");
+    Ok(())
+}

@@ -1,0 +1,13 @@
+//! The ingest from outside: the real binary, asked over HTTP, in front of a real Redis. Every test
+//! has servers of its own.
+
+mod answers;
+mod bounds;
+mod helpers;
+mod limiter;
+mod operations;
+mod outages;
+mod secrets;
+mod settings;
+mod shutdown;
+mod verification;

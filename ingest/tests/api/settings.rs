@@ -1,0 +1,318 @@
+//! What is said of a setting that cannot be used.
+
+use std::{
+    ffi::{OsStr, OsString},
+    fs,
+    net::TcpListener,
+    os::unix::ffi::OsStringExt as _,
+    process::{Command, Output},
+};
+
+use tempfile::TempDir;
+use xtask::{clerk_payload::UserPayload, program::Program, redis_server::RedisServer};
+
+use crate::helpers::{Ingest, SECRET, signed};
+
+const ENOUGH: [(&str, &str); 1] = [("CLERK_WEBHOOK_SIGNING_SECRET", SECRET)];
+
+/// Asserts that a process has ended with one line that names what is wrong, and returns the line.
+#[track_caller]
+fn refused(output: &Output, names: &str) -> String {
+    let line = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert!(!output.status.success(), "{names}: {output:?}");
+    assert!(output.status.code().is_some(), "{names}: {output:?}");
+    assert_eq!(line.lines().count(), 1, "{names}: {line}");
+    assert!(line.contains(names), "{names}: {line}");
+    line
+}
+
+/// P12
+#[test]
+fn a_bad_setting_stops_the_process_with_one_line_that_names_it() -> anyhow::Result<()> {
+    for (name, value, found, expected) in [
+        ("INGEST_ADDR", "8080", "\"8080\"", "IP address and port"),
+        (
+            "INGEST_ADDR",
+            "localhost:8080",
+            "\"localhost:8080\"",
+            "IP address and port",
+        ),
+        (
+            "INGEST_ADDR",
+            "127.0.0.1:99999",
+            "\"127.0.0.1:99999\"",
+            "IP address and port",
+        ),
+        (
+            "ADMIN_ADDR",
+            "nowhere",
+            "\"nowhere\"",
+            "IP address and port",
+        ),
+        ("MAX_BODY_BYTES", "1 MB", "\"1 MB\"", "whole number"),
+        ("MAX_BODY_BYTES", "0", "\"0\"", "from 1 to"),
+        ("MAX_BODY_BYTES", "-1", "\"-1\"", "whole number"),
+        ("MAX_BACKLOG", "many", "\"many\"", "whole number"),
+        (
+            "MAX_BACKLOG",
+            "99999999999999999999999",
+            "9999",
+            "whole number",
+        ),
+        (
+            "TRUSTED_PROXY_HOPS",
+            "all\nof them",
+            "\"all\\nof them\"",
+            "whole number",
+        ),
+        ("TRUSTED_PROXY_HOPS", "1.5", "\"1.5\"", "whole number"),
+        ("SHUTDOWN_GRACE_MS", "10s", "\"10s\"", "whole number"),
+        ("LOG_FORMAT", "xml", "\"xml\"", "text or json"),
+        ("RUST_LOG", "info,a=b=c", "\"info,a=b=c\"", "a level"),
+        ("REDIS_PARTITIONS", "2", "\"2\"", "not supported yet"),
+        ("REDIS_PARTITIONS", "0", "\"0\"", "expected 1"),
+        (
+            "REDIS_URL",
+            "rediss://127.0.0.1:6379",
+            "rediss://127.0.0.1:6379",
+            "TLS to Redis is not supported yet",
+        ),
+        ("REDIS_URL", "127.0.0.1:6379", "hidden", "redis://"),
+        (
+            "REDIS_URL",
+            "http://127.0.0.1",
+            "http://127.0.0.1",
+            "redis://",
+        ),
+        (
+            "REDIS_URL",
+            "redis://127.0.0.1/zero",
+            "redis://127.0.0.1/zero",
+            "redis://",
+        ),
+        (
+            "CLERK_WEBHOOK_SIGNING_SECRET",
+            "whsec_!",
+            "7 characters (hidden)",
+            "signing secret",
+        ),
+    ] {
+        let output = Program::run("ingest", &[], &[ENOUGH[0], (name, value)])?;
+        let line = refused(&output, name);
+        assert!(line.contains(found), "{name}: {line}");
+        assert!(line.contains(expected), "{name}: {line}");
+        assert!(output.stdout.is_empty(), "{name}: {output:?}");
+    }
+    Ok(())
+}
+
+/// P11, P12: what was found is redacted where it is secret.
+#[test]
+fn a_bad_secret_is_named_and_not_shown() -> anyhow::Result<()> {
+    for (name, value) in [
+        ("CLERK_WEBHOOK_SIGNING_SECRET", "hunter2"),
+        (
+            "CLERK_WEBHOOK_SIGNING_SECRET",
+            "whsec_hunter2-is-not-base64",
+        ),
+        (
+            "CLERK_WEBHOOK_SIGNING_SECRET",
+            "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw hunter2",
+        ),
+        ("REDIS_URL", "hunter2"),
+        ("REDIS_URL", "rediss://user:hunter2@127.0.0.1:6379"),
+        ("REDIS_URL", "redis://user:hunter2@127.0.0.1:port"),
+        ("REDIS_URL", "redis://user:hunter2@127.0.0.1:1,127.0.0.1:2"),
+        ("REDIS_URL", "redis://user:hunter2@"),
+        ("REDIS_URL", "redis://:hunter2@127.0.0.1/x?password=hunter2"),
+        ("REDIS_URL", "postgres://user:hunter2@127.0.0.1/db#hunter2"),
+    ] {
+        let output = Program::run("ingest", &[], &[ENOUGH[0], (name, value)])?;
+        let line = refused(&output, name);
+        assert!(
+            !line.contains("hunter2") && !line.contains("MfKQ9r8"),
+            "{line}"
+        );
+    }
+    // Nor where it was put in a place that is not meant for it.
+    for arguments in [
+        &[SECRET][..],
+        &["--clerk-webhook-signing-secret", "hunter2-", "--nonsense"],
+        &["--clerk-webhook-signing-secrets", SECRET],
+        &["--redis-url", "redis://a:b@c", SECRET],
+        &[&format!("--secret={SECRET}")],
+        &[&format!("--max-backlog={SECRET}"), "--max-backlog=1"],
+    ] {
+        let output = Program::run("ingest", arguments, &[])?;
+        let line = refused(&output, "");
+        assert!(
+            !line.contains("MfKQ9r8") && !line.contains("hunter2"),
+            "{line}"
+        );
+    }
+    Ok(())
+}
+
+/// P12
+#[test]
+fn a_missing_secret_is_named() -> anyhow::Result<()> {
+    for environment in [
+        &[][..],
+        &[("CLERK_WEBHOOK_SIGNING_SECRET", "")],
+        &[("CLERK_WEBHOOK_SIGNING_SECRET", " , ")],
+    ] {
+        let line = refused(
+            &Program::run("ingest", &[], environment)?,
+            "CLERK_WEBHOOK_SIGNING_SECRET",
+        );
+        assert!(
+            line.contains("expected the endpoint's signing secret"),
+            "{line}"
+        );
+    }
+    Ok(())
+}
+
+/// P12: text of another encoding.
+#[test]
+fn a_setting_that_is_not_utf_8_is_named() -> anyhow::Result<()> {
+    for name in ["CLERK_WEBHOOK_SIGNING_SECRET", "MAX_BACKLOG", "REDIS_URL"] {
+        let not_utf_8 = OsString::from_vec(vec![b'h', b'u', b'n', 0xff]);
+        let folder = tempfile::tempdir()?;
+        let output = run_in(&folder, &[], &[(name.as_ref(), &not_utf_8)])?;
+        refused(&output, name);
+    }
+    Ok(())
+}
+
+/// P12
+#[test]
+fn an_address_in_use_is_named() -> anyhow::Result<()> {
+    let listener = TcpListener::bind("127.0.0.1:0")?;
+    let used = listener.local_addr()?.to_string();
+    for (name, other) in [("INGEST_ADDR", "ADMIN_ADDR"), ("ADMIN_ADDR", "INGEST_ADDR")] {
+        let environment = [ENOUGH[0], (name, &used), (other, "127.0.0.1:0")];
+        let line = refused(&Program::run("ingest", &[], &environment)?, name);
+        assert!(line.contains(&used), "{line}");
+    }
+    Ok(())
+}
+
+/// Settings: blank is the default, as compose files pass unset variables.
+#[tokio::test]
+async fn a_blank_setting_is_the_default() -> anyhow::Result<()> {
+    let redis = RedisServer::start()?;
+    let blank = [
+        "MAX_BODY_BYTES",
+        "MAX_BACKLOG",
+        "TRUSTED_PROXY_HOPS",
+        "REDIS_PARTITIONS",
+        "SHUTDOWN_GRACE_MS",
+        "RUST_LOG",
+        "LOG_FORMAT",
+    ];
+    let settings = blank.map(|name| (name, ""));
+    let ingest = Ingest::start_with(&redis.url(), &settings).await?;
+    let body = UserPayload::new("user_1", "a@example.com").created();
+    assert_eq!(
+        ingest.post(&signed("msg_1", &body)?, body).await?.status,
+        200
+    );
+    // Not on a terminal, so it is JSON.
+    assert!(
+        ingest.logged("message", "ingest is listening") == 1,
+        "{}",
+        ingest.program.output()
+    );
+    Ok(())
+}
+
+/// Settings: a `.env` file is read, and the environment wins over it.
+#[test]
+fn a_dotenv_file_in_the_working_directory_is_read() -> anyhow::Result<()> {
+    let folder = tempfile::tempdir()?;
+    let dotenv = folder.path().join(".env");
+    fs::write(
+        &dotenv,
+        format!("# secrets\nCLERK_WEBHOOK_SIGNING_SECRET={SECRET}\nMAX_BACKLOG=of_dotenv\n"),
+    )?;
+    let line = refused(&run_in(&folder, &[], &[])?, "MAX_BACKLOG");
+    assert!(line.contains("\"of_dotenv\""), "{line}");
+    let environment = [(OsStr::new("MAX_BACKLOG"), OsStr::new("of_environment"))];
+    let line = refused(&run_in(&folder, &[], &environment)?, "MAX_BACKLOG");
+    assert!(line.contains("\"of_environment\""), "{line}");
+
+    fs::write(&dotenv, "hunter2 is no setting\n")?;
+    let line = refused(&run_in(&folder, &[], &[])?, ".env");
+    assert!(!line.contains("hunter2"), "{line}");
+    fs::write(&dotenv, [b'A', b'=', 0xff])?;
+    refused(&run_in(&folder, &[], &[])?, ".env");
+    Ok(())
+}
+
+/// Settings: each is also a flag, which wins.
+#[test]
+fn a_flag_wins_over_the_environment() -> anyhow::Result<()> {
+    let environment = [ENOUGH[0], ("MAX_BACKLOG", "of_environment")];
+    let output = Program::run("ingest", &["--max-backlog", "of_flag"], &environment)?;
+    let line = refused(&output, "MAX_BACKLOG");
+    assert!(line.contains("\"of_flag\""), "{line}");
+    let flags = [
+        "--clerk-webhook-signing-secret",
+        SECRET,
+        "--max-backlog=5",
+        "--trusted-proxy-hops=of_flag",
+    ];
+    let output = Program::run("ingest", &flags, &[("MAX_BACKLOG", "of_environment")])?;
+    refused(&output, "TRUSTED_PROXY_HOPS");
+    Ok(())
+}
+
+/// Settings; P11: the help lists every setting and shows the value of none.
+#[test]
+fn the_help_lists_every_setting_and_shows_no_value() -> anyhow::Result<()> {
+    let settings = [
+        ("CLERK_WEBHOOK_SIGNING_SECRET", "required"),
+        ("INGEST_ADDR", "0.0.0.0:8080"),
+        ("MAX_BODY_BYTES", "1048576"),
+        ("MAX_BACKLOG", "1000000"),
+        ("TRUSTED_PROXY_HOPS", "0"),
+        ("REDIS_URL", "redis://127.0.0.1:6379"),
+        ("REDIS_PARTITIONS", "1"),
+        ("ADMIN_ADDR", "127.0.0.1:9100"),
+        ("SHUTDOWN_GRACE_MS", "10000"),
+        ("RUST_LOG", "info"),
+        ("LOG_FORMAT", "text"),
+    ];
+    let environment = settings.map(|(name, _)| (name, "hunter2"));
+    for flag in ["--help", "-h"] {
+        let output = Program::run("ingest", &[flag], &environment)?;
+        assert!(output.status.success(), "{output:?}");
+        let help = String::from_utf8(output.stdout)?;
+        assert!(!help.contains("hunter2"), "{help}");
+        for (name, default) in settings {
+            let flag = format!("--{}", name.to_lowercase().replace('_', "-"));
+            assert!(
+                help.contains(&flag) && help.contains(name),
+                "{name}\n{help}"
+            );
+            assert!(help.contains(default), "{default}\n{help}");
+        }
+        assert!(help.contains("healthcheck"), "{help}");
+    }
+    Ok(())
+}
+
+/// Runs the ingest in `folder` until it ends by itself.
+fn run_in(
+    folder: &TempDir,
+    arguments: &[&str],
+    environment: &[(&OsStr, &OsStr)],
+) -> anyhow::Result<Output> {
+    Ok(Command::new(env!("CARGO_BIN_EXE_ingest"))
+        .args(arguments)
+        .env_clear()
+        .envs(environment.iter().copied())
+        .current_dir(folder.path())
+        .output()?)
+}
