@@ -16,9 +16,9 @@ use crate::plan::plan;
 use crate::storage::{self, Claim, upserted};
 use crate::user::User;
 
-/// How long a transaction may take before the connection is given up; more than PostgreSQL itself
-/// allows a statement (see `begin.sql`), so this is for a server that says nothing any more.
-const TRANSACTION_TIMEOUT: Duration = Duration::from_secs(30);
+/// How long a transaction may take before the connection is given up: longer than all its statements
+/// may take (see `begin.sql`), so this is for a server that says nothing any more.
+const TRANSACTION_TIMEOUT: Duration = Duration::from_secs(75);
 /// How often a transaction that met another one is repeated at once.
 const REPEATS: u32 = 3;
 

@@ -429,8 +429,10 @@ async fn a_body_in_chunks_of_one_byte_takes_bounded_memory() -> anyhow::Result<(
     }
     while let Some(answer) = senders.join_next().await {
         let answer = answer??;
+        eprintln!("{answer}");
         assert!(answer.starts_with("HTTP/1.1 4"), "{answer}");
     }
+    eprintln!("{}", peak_memory(&ingest)?);
     let peak = peak_memory(&ingest)?;
     assert!(peak < 100, "{peak} MiB");
     Ok(())

@@ -187,7 +187,8 @@ async fn a_redis_that_became_a_replica_is_waited_for() -> anyhow::Result<()> {
     redis.cli(&["REPLICAOF", "127.0.0.1", &nobody])?;
     is_refused_with(&ingest, "READONLY").await?;
     redis.cli(&["CONFIG", "SET", "replica-serve-stale-data", "no"])?;
-    is_refused_with(&ingest, "MASTERDOWN").await?;
+    let begins_with_a_question = Ingest::start(&redis).await?;
+    is_refused_with(&begins_with_a_question, "MASTERDOWN").await?;
     redis.cli(&["REPLICAOF", "NO", "ONE"])?;
     is_accepted_soon(&ingest).await
 }

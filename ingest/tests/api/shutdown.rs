@@ -17,15 +17,13 @@ fn body() -> String {
 
 /// Waits until a signal has been understood.
 async fn is_stopping(ingest: &Ingest) -> anyhow::Result<()> {
-    until("it is not ready any more", DEADLINE, async || {
-        ingest.readiness().await == 503
-    })
-    .await?;
-    assert_eq!(ingest.admin("/readyz").await?.body, "stopping\n");
     until("no new connection is taken", DEADLINE, async || {
         ingest.connect().await.is_err()
     })
-    .await
+    .await?;
+    let readiness = ingest.admin("/readyz").await?;
+    assert_eq!((readiness.status, readiness.body.as_str()), (503, "stopping\n"));
+    Ok(())
 }
 
 async fn ends_with_0(ingest: &Ingest, deadline: Duration) -> anyhow::Result<()> {

@@ -1,5 +1,7 @@
 //! Settings, health, metrics, logs.
 
+use redis::IntoConnectionInfo;
+use shared::redis_link::RedisLink;
 use xtask::http::Http;
 use xtask::program::Program;
 
@@ -235,4 +237,54 @@ fn migrate_migrates_and_ends() {
     let failed = failed.unwrap();
     assert!(!failed.status.success());
     assert!(!String::from_utf8_lossy(&failed.stderr).contains("hunter2"));
+}
+
+/// P9: 100,000 updates of 50,000 users are drained in the memory that 256 of them take.
+#[tokio::test(flavor = "multi_thread")]
+async fn memory_does_not_grow_with_the_backlog() {
+    const USERS: usize = 50_000;
+    const EVENTS_OF_EACH: usize = 2;
+    const BOUND_IN_KILOBYTES: u64 = 96 << 10;
+    let world = World::migrated();
+    let mut connection = RedisLink::new(world.redis.url().into_connection_info().unwrap()).unwrap();
+    for round in 0..EVENTS_OF_EACH {
+        for first in (0..USERS).step_by(500) {
+            let mut pipeline = redis::pipe();
+            for n in first..first + 500 {
+                let second = i64::try_from(round).unwrap();
+                let payload =
+                    user(&format!("user_{n}"), &format!("{n}@example.com"), second).updated();
+                pipeline
+                    .cmd("XADD")
+                    .arg(crate::helpers::EVENTS)
+                    .arg("*")
+                    .arg("svix-id")
+                    .arg(format!("msg_{round}_{n}"))
+                    .arg("payload")
+                    .arg(payload)
+                    .ignore();
+            }
+            pipeline.exec_async(&mut connection).await.unwrap();
+        }
+    }
+    let worker = world.start_worker(&[("RUST_LOG", "warn")]);
+    xtask::wait::until(
+        "the backlog is drained",
+        std::time::Duration::from_secs(240),
+        async || world.backlog() == 0,
+    )
+    .await
+    .unwrap();
+    assert_eq!(world.sql("select count(*) from users"), USERS.to_string());
+    assert_eq!(
+        world.sql("select outcome, count(*) from clerk_sync.events group by 1"),
+        format!("applied|{}", USERS * EVENTS_OF_EACH)
+    );
+    let status = std::fs::read_to_string(format!("/proc/{}/status", worker.program.pid())).unwrap();
+    let peak = status
+        .lines()
+        .find_map(|line| line.strip_prefix("VmHWM:"))
+        .unwrap();
+    let peak: u64 = peak.trim().trim_end_matches(" kB").parse().unwrap();
+    assert!(peak < BOUND_IN_KILOBYTES, "{peak} kB at the peak");
 }
