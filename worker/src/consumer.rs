@@ -98,7 +98,6 @@ impl Consumer {
 
     async fn next_batch(&self, position: &mut Position) -> RedisResult<Vec<StreamId>> {
         if position.must_recover {
-            self.queue.create_group().await?;
             self.queue.hand_back(&self.in_flight.all()).await?;
             position.must_recover = false;
         }
@@ -122,6 +121,7 @@ impl Consumer {
     }
 
     async fn take_over(&self, position: &mut Position, count: usize) -> RedisResult<Vec<StreamId>> {
+        self.queue.show_life().await?;
         let (taken, next) = self
             .queue
             .take_over(self.reclaim_after, &position.take_over_from, count)

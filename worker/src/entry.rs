@@ -7,6 +7,7 @@ use shared::queue::field;
 use shared::svix_id::SvixId;
 
 use crate::event::{Event, Unusable};
+use crate::user::UserId;
 
 /// The id that Redis gave an entry: `milliseconds-sequence`.
 pub type EntryId = String;
@@ -60,6 +61,21 @@ impl Entry {
             Ok(Event { svix_id, .. }) | Err(Unreadable::Event { svix_id, .. }) => Some(svix_id),
             Err(_) => None,
         }
+    }
+
+    /// The event's type, where it could be read.
+    #[must_use]
+    pub fn event_type(&self) -> Option<&str> {
+        self.event
+            .as_ref()
+            .ok()
+            .map(|event| event.event_type.as_str())
+    }
+
+    /// The user that the event changes, where it could be read.
+    #[must_use]
+    pub fn user_id(&self) -> Option<&UserId> {
+        self.event.as_ref().ok()?.user_id()
     }
 }
 

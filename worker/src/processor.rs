@@ -115,6 +115,8 @@ impl Processor {
                 self.count(entry, "retried");
                 tracing::warn!(
                     svix_id = entry.svix_id().map(SvixId::as_str),
+                    r#type = entry.event_type(),
+                    user_id = entry.user_id().map(UserId::as_str),
                     reason = refusal.reason,
                     failed_attempts,
                     "an event waits for its next attempt"
@@ -135,7 +137,10 @@ impl Processor {
     ) -> Result<(), Interrupted> {
         self.count(entry, "dead_lettered");
         tracing::error!(
+            entry = entry.id,
             svix_id = entry.svix_id().map(SvixId::as_str),
+            r#type = entry.event_type(),
+            user_id = entry.user_id().map(UserId::as_str),
             reason,
             attempts,
             "an event was dead-lettered"
@@ -145,11 +150,8 @@ impl Processor {
     }
 
     fn count(&self, entry: &Entry, outcome: &str) {
-        let event_type = entry
-            .event
-            .as_ref()
-            .map_or("unknown", |event| event.event_type.as_str());
-        self.metrics.event(event_type, outcome);
+        self.metrics
+            .event(entry.event_type().unwrap_or_default(), outcome);
     }
 
     fn report(&self, event: &Event, verdict: &Verdict, committed_at: SystemTime) {

@@ -92,6 +92,26 @@ impl Queue {
             .collect())
     }
 
+    /// Lets the group know that this consumer lives. Redis 7.0 takes neither a read that finds nothing
+    /// nor XAUTOCLAIM for a sign of life, only a read of the consumer's own history; this one begins
+    /// behind every entry, so it brings nothing.
+    ///
+    /// # Errors
+    /// When Redis cannot be used, or the group is gone.
+    pub async fn show_life(&self) -> RedisResult<()> {
+        redis::cmd("XREADGROUP")
+            .arg("GROUP")
+            .arg(CONSUMER_GROUP)
+            .arg(&self.consumer)
+            .arg("COUNT")
+            .arg(1)
+            .arg("STREAMS")
+            .arg(&self.keys.events)
+            .arg("18446744073709551615-0")
+            .exec_async(&mut self.link.clone())
+            .await
+    }
+
     /// Takes over up to `count` entries that no consumer has shown interest in for `idle`, beginning
     /// at `start`; returns them and where to go on. Pending entries that are deleted are cleared.
     ///

@@ -109,3 +109,25 @@ fn a_long_batch_is_not_stolen_from_a_living_worker() {
         );
     }
 }
+
+/// A quiet worker is not taken for one that is gone.
+#[test]
+fn a_living_worker_without_work_stays_in_the_group() {
+    let world = World::migrated();
+    let reclaim_after = 200;
+    let settings = [("RECLAIM_AFTER_MS", &*reclaim_after.to_string())];
+    let _workers = [world.worker_with(&settings), world.worker_with(&settings)];
+    let consumers = |world: &World| {
+        world
+            .redis(&["XINFO", "CONSUMERS", EVENTS, GROUP])
+            .lines()
+            .filter(|line| *line == "name")
+            .count()
+    };
+    world.wait_for("both are in the group", |world| consumers(world) == 2);
+    // Many times the silence after which a consumer is removed.
+    let begun = std::time::Instant::now();
+    while begun.elapsed().as_millis() < 20 * reclaim_after {
+        assert_eq!(consumers(&world), 2);
+    }
+}
