@@ -8,22 +8,25 @@ local group, consumer, id, reason, attempts = unpack(ARGV)
 
 if #redis.call('XPENDING', events, group, id, id, 1, consumer) == 0 then return 0 end
 local entry = redis.call('XRANGE', events, id, id)[1]
-redis.call('XACK', events, group, id)
-redis.call('XDEL', events, id)
-if not entry then return 0 end
 
-local letter = {}
-for i = 1, #entry[2], 2 do
-  local name = entry[2][i]
-  if name ~= 'attempts' and name ~= 'reason' and name ~= 'failed-at' then
-    letter[#letter + 1] = name
-    letter[#letter + 1] = entry[2][i + 1]
+-- Lua does not roll back: what adds comes before what removes, so that an error loses nothing.
+if entry then
+  -- By name, because unpack takes some thousands of values at the most.
+  local value = {}
+  for i = 1, #entry[2], 2 do value[entry[2][i]] = entry[2][i + 1] end
+  local time = redis.call('TIME')
+  value['reason'] = reason
+  value['attempts'] = attempts
+  value['failed-at'] = string.format('%.0f', time[1] * 1000 + math.floor(time[2] / 1000))
+  local letter = {}
+  for _, name in ipairs({ 'svix-id', 'type', 'payload', 'received-at', 'reason', 'attempts', 'failed-at' }) do
+    if value[name] then
+      letter[#letter + 1] = name
+      letter[#letter + 1] = value[name]
+    end
   end
+  redis.call('XADD', dead, '*', unpack(letter))
 end
-local time = redis.call('TIME')
-local now = string.format('%.0f', time[1] * 1000 + math.floor(time[2] / 1000))
-for _, field in ipairs({ 'reason', reason, 'attempts', attempts, 'failed-at', now }) do
-  letter[#letter + 1] = field
-end
-redis.call('XADD', dead, '*', unpack(letter))
+redis.call('XDEL', events, id)
+redis.call('XACK', events, group, id)
 return 1

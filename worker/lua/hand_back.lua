@@ -9,6 +9,19 @@ local group, consumer, manner = ARGV[1], ARGV[2], ARGV[3]
 local working = {}
 for i = 4, #ARGV do working[ARGV[i]] = true end
 
+-- By name, because unpack takes some thousands of values at the most.
+local function fields_of(entry)
+  local value, fields = {}, {}
+  for i = 1, #entry, 2 do value[entry[i]] = entry[i + 1] end
+  for _, name in ipairs({ 'svix-id', 'type', 'payload', 'received-at', 'attempts' }) do
+    if value[name] then
+      fields[#fields + 1] = name
+      fields[#fields + 1] = value[name]
+    end
+  end
+  return fields
+end
+
 local back, held, start = 0, 0, '-'
 while true do
   local pending = redis.call('XPENDING', events, group, start, '+', 100, consumer)
@@ -16,12 +29,14 @@ while true do
   for _, entry in ipairs(pending) do
     local id = entry[1]
     start = '(' .. id
-    if working[id] then
+    local found = redis.call('XRANGE', events, id, id)[1]
+    local fields = found and fields_of(found[2])
+    if working[id] or (fields and #fields == 0) then
+      -- One without any field of ours is taken over, and dead-lettered, where it is.
       held = held + 1
     else
-      local found = redis.call('XRANGE', events, id, id)[1]
-      if found then
-        redis.call('XADD', events, '*', unpack(found[2]))
+      if fields then
+        redis.call('XADD', events, '*', unpack(fields))
         redis.call('XDEL', events, id)
         back = back + 1
       end

@@ -9,30 +9,31 @@ local group, consumer, id, attempts, wait, manner = unpack(ARGV)
 
 if #redis.call('XPENDING', events, group, id, id, 1, consumer) == 0 then return 0 end
 local entry = redis.call('XRANGE', events, id, id)[1]
-redis.call('XACK', events, group, id)
-redis.call('XDEL', events, id)
-if not entry then return 0 end
 
-local fields, svix_id = {}, nil
-for i = 1, #entry[2], 2 do
-  local name, value = entry[2][i], entry[2][i + 1]
-  if name == 'svix-id' then svix_id = value end
-  if name ~= 'attempts' then
-    fields[#fields + 1] = name
-    fields[#fields + 1] = value
+-- Lua does not roll back: what adds comes before what removes, so that an error loses nothing.
+if entry then
+  -- By name, because unpack takes some thousands of values at the most.
+  local value = { attempts = attempts }
+  for i = 1, #entry[2], 2 do
+    if entry[2][i] ~= 'attempts' then value[entry[2][i]] = entry[2][i + 1] end
+  end
+  local fields = {}
+  for _, name in ipairs({ 'svix-id', 'type', 'payload', 'received-at', 'attempts' }) do
+    if value[name] then
+      fields[#fields + 1] = name
+      fields[#fields + 1] = value[name]
+    end
+  end
+  local time = redis.call('TIME')
+  local now = time[1] * 1000 + math.floor(time[2] / 1000)
+  wait = tonumber(wait)
+  local due = now + wait
+  if manner == 'meet' then due = (math.floor(now / wait) + 1) * wait end
+  -- A second delivery of an event that waits already adds nothing.
+  if redis.call('HSETNX', entries, value['svix-id'], cmsgpack.pack(fields)) == 1 then
+    redis.call('ZADD', retry, string.format('%.0f', due), value['svix-id'])
   end
 end
-fields[#fields + 1] = 'attempts'
-fields[#fields + 1] = attempts
-
-local time = redis.call('TIME')
-local now = time[1] * 1000 + math.floor(time[2] / 1000)
-wait = tonumber(wait)
-local due = now + wait
-if manner == 'meet' then due = (math.floor(now / wait) + 1) * wait end
-
--- A second delivery of an event that waits already adds nothing.
-if redis.call('HSETNX', entries, svix_id, cmsgpack.pack(fields)) == 1 then
-  redis.call('ZADD', retry, string.format('%.0f', due), svix_id)
-end
+redis.call('XDEL', events, id)
+redis.call('XACK', events, group, id)
 return 1

@@ -37,15 +37,16 @@ while true do
   if #letters == 0 then return moved end
   for _, letter in ipairs(letters) do
     local id, list = letter[1], letter[2]
+    -- By name, because unpack takes some thousands of values at the most.
     local field, kept = {}, {}
-    for i = 1, #list, 2 do
-      field[list[i]] = list[i + 1]
-      if list[i] ~= 'reason' and list[i] ~= 'attempts' and list[i] ~= 'failed-at' then
-        kept[#kept + 1] = list[i]
-        kept[#kept + 1] = list[i + 1]
+    for i = 1, #list, 2 do field[list[i]] = list[i + 1] end
+    for _, name in ipairs({ 'svix-id', 'type', 'payload', 'received-at' }) do
+      if field[name] then
+        kept[#kept + 1] = name
+        kept[#kept + 1] = field[name]
       end
     end
-    if matches(field) then
+    if #kept > 0 and matches(field) then
       redis.call('XADD', events, '*', unpack(kept))
       redis.call('XDEL', dead, id)
       moved = moved + 1

@@ -13,12 +13,15 @@ use crate::event::Event;
 use crate::failure::{Failure, Refusal, Remedy};
 use crate::ledger::Outcome;
 use crate::plan::plan;
-use crate::storage::{self, Claim, upserted};
+use crate::storage::{self, Claim};
 use crate::user::User;
 
 /// How long a transaction may take before the connection is given up: longer than all its statements
 /// may take (see `begin.sql`), so this is for a server that says nothing any more.
-const TRANSACTION_TIMEOUT: Duration = Duration::from_secs(75);
+const TRANSACTION_TIMEOUT: Duration = Duration::from_secs(100);
+/// When this many single events are held up and nothing at all passes, it is not the events: somebody
+/// has locked the table, or PostgreSQL crawls.
+const STALLED_IN_A_ROW: u32 = 3;
 /// How often a transaction that met another one is repeated at once.
 const REPEATS: u32 = 3;
 
@@ -49,14 +52,22 @@ enum Attempt {
     Waiting(HashSet<usize>),
 }
 
+/// PostgreSQL went away before every event had its verdict.
+#[derive(Debug)]
+pub struct Away {
+    /// Why it cannot be used.
+    pub reason: String,
+    /// The verdicts so far, in the order of the events: what was committed before stays.
+    pub verdicts: Vec<Option<Verdict>>,
+}
+
 /// Applies `events` and returns a verdict on each, in their order. No two may have the same svix-id.
 ///
-/// Whatever was committed before an error stays; applied again, it is [`Verdict::Duplicate`].
-///
 /// # Errors
-/// When PostgreSQL is away, with the reason.
-pub async fn apply(database: &Database, events: &[&Event]) -> Result<Vec<Verdict>, String> {
+/// When PostgreSQL is away. Applied again, what was committed before is [`Verdict::Duplicate`].
+pub async fn apply(database: &Database, events: &[&Event]) -> Result<Vec<Verdict>, Away> {
     let mut verdicts: Vec<Option<Verdict>> = vec![None; events.len()];
+    let (mut committed, mut stalled) = (false, 0);
     // Parts of the batch that are still to be applied, as indices; the last one is next.
     let mut parts: Vec<(Vec<usize>, Addresses)> =
         vec![((0..events.len()).collect(), Addresses::Assume)];
@@ -67,6 +78,7 @@ pub async fn apply(database: &Database, events: &[&Event]) -> Result<Vec<Verdict
         let part_events: Vec<&Event> = part.iter().map(|index| events[*index]).collect();
         match apply_part(database, &part_events, addresses).await {
             Ok(Attempt::Committed(outcomes)) => {
+                committed = true;
                 for (index, verdict) in part.iter().zip(outcomes) {
                     verdicts[*index] = Some(verdict);
                 }
@@ -82,6 +94,13 @@ pub async fn apply(database: &Database, events: &[&Event]) -> Result<Vec<Verdict
                 parts.push((rest.map(|(_, index)| *index).collect(), Addresses::Settle));
             }
             Err(Failure::Refused(refusal)) if part.len() == 1 => {
+                stalled += u32::from(refusal.remedy == Remedy::Stalled);
+                if stalled >= STALLED_IN_A_ROW && !committed {
+                    return Err(Away {
+                        reason: refusal.reason,
+                        verdicts,
+                    });
+                }
                 verdicts[part[0]] = Some(Verdict::Refused(refusal));
             }
             Err(Failure::Refused(_)) => {
@@ -89,10 +108,10 @@ pub async fn apply(database: &Database, events: &[&Event]) -> Result<Vec<Verdict
                 parts.push((second.to_vec(), Addresses::Assume));
                 parts.push((first.to_vec(), Addresses::Assume));
             }
-            Err(Failure::Unavailable(reason)) => return Err(reason),
+            Err(Failure::Unavailable(reason)) => return Err(Away { reason, verdicts }),
         }
     }
-    // Every index was in a part that ended in one of the ways above.
+    // No index is missing: each was in a part that ended in one of the ways above.
     Ok(verdicts.into_iter().flatten().collect())
 }
 
@@ -188,7 +207,9 @@ async fn transact(
         if !waiting.is_empty() {
             transaction.rollback().await?;
             let is_waiting = |event: &Event| {
-                upserted(event).is_some_and(|user| waiting.contains(user.id.as_str()))
+                event
+                    .upserted()
+                    .is_some_and(|user| waiting.contains(user.id.as_str()))
                     && plan
                         .newest
                         .values()
@@ -284,7 +305,7 @@ impl<'a> Winners<'a> {
             if *first_seen {
                 winners.first_seen.push(user_id);
             }
-            match upserted(event) {
+            match event.upserted() {
                 Some(user) => {
                     winners.users.push(user);
                     events.push(*event);
@@ -293,7 +314,7 @@ impl<'a> Winners<'a> {
             }
         }
         events.sort_by_key(|event| event.revision());
-        winners.oldest_first = events.into_iter().filter_map(upserted).collect();
+        winners.oldest_first = events.into_iter().filter_map(Event::upserted).collect();
         winners
     }
 }
@@ -304,14 +325,22 @@ async fn make_room(
     transaction: &Transaction<'_>,
     winners: &Winners<'_>,
 ) -> Result<HashSet<String>, tokio_postgres::Error> {
-    let held = storage::addresses_held(transaction, &winners.users).await?;
-    let held: Vec<(&str, &str)> = held
+    let present = storage::addresses_held(transaction, &winners.users).await?;
+    // The application's own row, newer than what we have: it will stay as it is.
+    let stays = |user: &User| {
+        winners.first_seen.contains(&user.id.as_str())
+            && present
+                .iter()
+                .any(|row| row.user_id == user.id.as_str() && row.updated_at > user.updated_at)
+    };
+    let held: Vec<(&str, &str)> = present
         .iter()
-        .map(|(user, email)| (user.as_str(), email.as_str()))
+        .map(|row| (row.user_id.as_str(), row.email.as_str()))
         .collect();
     let wanted: Vec<(&str, &str)> = winners
         .oldest_first
         .iter()
+        .filter(|user| !stays(user))
         .map(|user| (user.id.as_str(), user.email.as_str()))
         .collect();
     let leaving: BTreeSet<&str> = winners.deleted.iter().copied().collect();

@@ -2,26 +2,21 @@
 
 use std::time::{Duration, Instant};
 
-use redis::streams::StreamId;
-use redis::{RedisResult, Value};
-use shared::queue::field;
+use redis::RedisResult;
 use shared::redis_link;
 use tokio::sync::mpsc::Sender;
 use tokio_util::sync::CancellationToken;
 
 use crate::back_off::BackOff;
-use crate::entry::Entry;
+use crate::entry::{Entry, RawEntry};
 use crate::metrics::Metrics;
 use crate::queue::{Queue, is_group_gone};
 use crate::visibility::InFlight;
 
-/// Bytes of payloads that one read should bring: with payloads near the limit of the ingest a full
-/// batch would be hundreds of megabytes.
-const READ_BYTES: usize = 8 << 20;
-/// How many entries to read before their size is known.
-const FIRST_READ: usize = 32;
-/// How long a read waits for the first entry: how long a stop may have to wait for it.
-const LONGEST_WAIT: Duration = Duration::from_secs(1);
+/// How many entries one read brings. A batch is read in several, and of each entry all but the payload
+/// is kept, so that with payloads of 1 MiB, the limit of the ingest, a read takes 32 MiB and a batch
+/// hardly more.
+const READ_AT_ONCE: usize = 32;
 /// A consumer that holds nothing is removed after this many times the time of a take-over.
 const GONE_AFTER: u32 = 4;
 
@@ -33,6 +28,8 @@ pub struct Consumer {
     pub in_flight: InFlight,
     /// How many entries a batch has at the most.
     pub batch_size: usize,
+    /// How long a read waits for the first entry: how long a stop may have to wait for it.
+    pub wait: Duration,
     /// How long an entry's worker must be silent before it is taken over.
     pub reclaim_after: Duration,
     /// What is counted.
@@ -45,8 +42,6 @@ struct Position {
     must_recover: bool,
     take_over_due: Instant,
     take_over_from: String,
-    /// Bytes of the largest payload of the last read.
-    largest: usize,
 }
 
 impl Consumer {
@@ -58,7 +53,6 @@ impl Consumer {
             must_recover: true,
             take_over_due: Instant::now(),
             take_over_from: "0-0".to_owned(),
-            largest: READ_BYTES / FIRST_READ,
         };
         loop {
             let Some(Ok(place)) = stop.run_until_cancelled(batches.reserve()).await else {
@@ -66,13 +60,9 @@ impl Consumer {
             };
             // A read that has begun is not cancelled: Redis might give us entries that nobody sees.
             match self.next_batch(&mut position).await {
-                Ok(entries) => {
+                Ok(batch) => {
                     back_off = BackOff::of_a_store();
-                    if !entries.is_empty() {
-                        let batch: Vec<Entry> = entries.iter().map(Entry::parse).collect();
-                        drop(entries);
-                        self.in_flight
-                            .add(batch.iter().map(|entry| entry.id.clone()));
+                    if !batch.is_empty() {
                         place.send(batch);
                     }
                 }
@@ -96,33 +86,43 @@ impl Consumer {
         }
     }
 
-    async fn next_batch(&self, position: &mut Position) -> RedisResult<Vec<StreamId>> {
+    async fn next_batch(&self, position: &mut Position) -> RedisResult<Vec<Entry>> {
         if position.must_recover {
             self.queue.hand_back(&self.in_flight.all()).await?;
             position.must_recover = false;
         }
-        let count = (READ_BYTES / position.largest.max(1)).clamp(1, self.batch_size);
         if Instant::now() >= position.take_over_due {
-            let taken = self.take_over(position, count).await?;
-            if !taken.is_empty() {
-                return Ok(taken);
+            let batch = self.take_over(position).await?;
+            if !batch.is_empty() {
+                return Ok(batch);
             }
         }
-        let entries = self
-            .queue
-            .read(count, LONGEST_WAIT.min(self.reclaim_after / 2))
-            .await?;
-        position.largest = entries
-            .iter()
-            .map(payload_bytes)
-            .max()
-            .unwrap_or(position.largest);
-        Ok(entries)
+        let mut batch = Vec::new();
+        let mut wait = Some(self.wait);
+        loop {
+            let count = READ_AT_ONCE.min(self.batch_size - batch.len());
+            match self.queue.read(count, wait.take()).await {
+                Ok(entries) => {
+                    let read = entries.len();
+                    batch.extend(self.begin(&entries));
+                    if read < count || batch.len() >= self.batch_size {
+                        return Ok(batch);
+                    }
+                }
+                Err(error) if batch.is_empty() => return Err(error),
+                Err(_) => {
+                    // What was read is good; the next batch begins with finding out what is not.
+                    position.must_recover = true;
+                    return Ok(batch);
+                }
+            }
+        }
     }
 
-    async fn take_over(&self, position: &mut Position, count: usize) -> RedisResult<Vec<StreamId>> {
+    async fn take_over(&self, position: &mut Position) -> RedisResult<Vec<Entry>> {
         self.queue.show_life().await?;
-        let (taken, next) = self
+        let count = READ_AT_ONCE.min(self.batch_size);
+        let (mut taken, next) = self
             .queue
             .take_over(self.reclaim_after, &position.take_over_from, count)
             .await?;
@@ -134,10 +134,7 @@ impl Consumer {
                 .await?;
         }
         // After an outage longer than the time of a take-over our own entries look abandoned too.
-        let taken: Vec<StreamId> = taken
-            .into_iter()
-            .filter(|entry| !self.in_flight.contains(&entry.id))
-            .collect();
+        taken.retain(|(id, _)| !self.in_flight.contains(id));
         if !taken.is_empty() {
             self.metrics.reclaimed.inc_by(taken.len() as u64);
             tracing::info!(
@@ -145,13 +142,12 @@ impl Consumer {
                 "took over entries of a worker that is gone"
             );
         }
-        Ok(taken)
+        Ok(self.begin(&taken))
     }
-}
 
-fn payload_bytes(entry: &StreamId) -> usize {
-    match entry.map.get(field::PAYLOAD) {
-        Some(Value::BulkString(payload)) => payload.len(),
-        _ => 0,
+    /// From here on the entries are in flight.
+    fn begin(&self, entries: &[RawEntry]) -> Vec<Entry> {
+        self.in_flight.add(entries.iter().map(|(id, _)| id.clone()));
+        entries.iter().map(Entry::parse).collect()
     }
 }

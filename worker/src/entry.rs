@@ -2,7 +2,6 @@
 
 use std::time::{Duration, SystemTime};
 
-use redis::{Value, streams::StreamId};
 use shared::queue::field;
 use shared::svix_id::SvixId;
 
@@ -11,6 +10,10 @@ use crate::user::UserId;
 
 /// The id that Redis gave an entry: `milliseconds-sequence`.
 pub type EntryId = String;
+
+/// An entry as Redis sends it: its id, and its fields by name. Neither names nor values need be text,
+/// since anybody may add an entry by hand.
+pub type RawEntry = (EntryId, Vec<(Vec<u8>, Vec<u8>)>);
 
 /// One entry, read once.
 #[derive(Debug)]
@@ -45,10 +48,10 @@ pub enum Unreadable {
 impl Entry {
     /// Reads an entry; its payload is not kept.
     #[must_use]
-    pub fn parse(entry: &StreamId) -> Self {
+    pub fn parse(entry: &RawEntry) -> Self {
         let failed_attempts = number(entry, field::ATTEMPTS).unwrap_or(0);
         Self {
-            id: entry.id.clone(),
+            id: entry.0.clone(),
             failed_attempts,
             event: event(entry),
         }
@@ -79,7 +82,7 @@ impl Entry {
     }
 }
 
-fn event(entry: &StreamId) -> Result<Event, Unreadable> {
+fn event(entry: &RawEntry) -> Result<Event, Unreadable> {
     let svix_id = bytes(entry, field::SVIX_ID)
         .and_then(|bytes| SvixId::parse(std::str::from_utf8(bytes).ok()?))
         .ok_or(Unreadable::SvixId)?;
@@ -89,13 +92,13 @@ fn event(entry: &StreamId) -> Result<Event, Unreadable> {
 }
 
 /// An entry that was added by hand was received when Redis took it.
-fn received_at(entry: &StreamId) -> SystemTime {
+fn received_at(entry: &RawEntry) -> SystemTime {
     const YEAR_10000: u64 = 253_402_300_800_000;
     let milliseconds = number(entry, field::RECEIVED_AT)
         .filter(|milliseconds| *milliseconds < YEAR_10000)
         .or_else(|| {
             entry
-                .id
+                .0
                 .split('-')
                 .next()?
                 .parse()
@@ -106,15 +109,18 @@ fn received_at(entry: &StreamId) -> SystemTime {
     SystemTime::UNIX_EPOCH + Duration::from_millis(milliseconds)
 }
 
-fn number<T: std::str::FromStr>(entry: &StreamId, field: &str) -> Option<T> {
+fn number<T: std::str::FromStr>(entry: &RawEntry, field: &str) -> Option<T> {
     std::str::from_utf8(bytes(entry, field)?).ok()?.parse().ok()
 }
 
-fn bytes<'a>(entry: &'a StreamId, field: &str) -> Option<&'a [u8]> {
-    match entry.map.get(field) {
-        Some(Value::BulkString(bytes)) => Some(bytes),
-        _ => None,
-    }
+/// Of a field that stands there twice the last one counts, as it does in the scripts.
+fn bytes<'a>(entry: &'a RawEntry, field: &str) -> Option<&'a [u8]> {
+    entry
+        .1
+        .iter()
+        .rev()
+        .find(|(name, _)| name == field.as_bytes())
+        .map(|(_, value)| value.as_slice())
 }
 
 #[cfg(test)]
@@ -122,20 +128,11 @@ mod tests {
     use super::*;
 
     fn entry(fields: &[(&str, &str)]) -> Entry {
-        let map = fields
+        let bytes = |text: &&str| text.as_bytes().to_vec();
+        let fields = fields
             .iter()
-            .map(|(name, value)| {
-                (
-                    (*name).to_owned(),
-                    Value::BulkString(value.as_bytes().to_vec()),
-                )
-            })
-            .collect();
-        Entry::parse(&StreamId {
-            id: "1716883200000-0".into(),
-            map,
-            ..StreamId::default()
-        })
+            .map(|(name, value)| (bytes(name), bytes(value)));
+        Entry::parse(&("1716883200000-0".into(), fields.collect()))
     }
 
     const PAYLOAD: &str = r#"{"type":"user.deleted","data":{"id":"user_1"}}"#;

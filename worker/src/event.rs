@@ -106,6 +106,15 @@ impl Event {
         }
     }
 
+    /// The row that the event writes.
+    #[must_use]
+    pub const fn upserted(&self) -> Option<&User> {
+        match &self.change {
+            Change::Upsert(user) => Some(user),
+            Change::Delete(_) | Change::Ignore => None,
+        }
+    }
+
     /// Which of two events of a user is the newer one: a deletion is newer than anything, then
     /// Clerk's `updated_at` decides, then the envelope's `timestamp`, then the svix-id.
     #[must_use]

@@ -32,6 +32,8 @@ pub enum Remedy {
     Repeat,
     /// A unique value is taken, by another user's address most likely: wait until it is free.
     WaitUntilFree,
+    /// PostgreSQL was held up on it, by another session's lock or by itself: try again later.
+    Stalled,
     /// It may heal: try again later.
     TryLater,
     /// It cannot heal: dead-letter at once.
@@ -67,14 +69,16 @@ fn remedy(code: &SqlState) -> Option<Remedy> {
     let remedy = match *code {
         SqlState::T_R_SERIALIZATION_FAILURE | SqlState::T_R_DEADLOCK_DETECTED => Remedy::Repeat,
         SqlState::UNIQUE_VIOLATION | SqlState::EXCLUSION_VIOLATION => Remedy::WaitUntilFree,
-        SqlState::FOREIGN_KEY_VIOLATION
-        | SqlState::LOCK_NOT_AVAILABLE
-        | SqlState::QUERY_CANCELED => Remedy::TryLater,
+        SqlState::LOCK_NOT_AVAILABLE | SqlState::QUERY_CANCELED => Remedy::Stalled,
+        SqlState::FOREIGN_KEY_VIOLATION => Remedy::TryLater,
         SqlState::NOT_NULL_VIOLATION | SqlState::CHECK_VIOLATION => Remedy::GiveUp,
         // No right to write, for a time or until somebody grants it.
         SqlState::INSUFFICIENT_PRIVILEGE | SqlState::READ_ONLY_SQL_TRANSACTION => return None,
-        // The session was ended for idling inside a transaction: we were held up.
-        SqlState::IDLE_IN_TRANSACTION_SESSION_TIMEOUT => return None,
+        // The session was ended for idling inside a transaction: we were held up. Or it has lost its
+        // prepared statements, behind a pooler.
+        SqlState::IDLE_IN_TRANSACTION_SESSION_TIMEOUT | SqlState::INVALID_SQL_STATEMENT_NAME => {
+            return None;
+        }
         _ => match code.code().get(..2) {
             // Connection, authorization, no such database, resources, operator, system, configuration.
             Some("08" | "28" | "3D" | "53" | "57" | "58" | "F0") => return None,
@@ -135,9 +139,9 @@ mod tests {
             ("23P01", Remedy::WaitUntilFree),
             ("40001", Remedy::Repeat),
             ("40P01", Remedy::Repeat),
-            ("55P03", Remedy::TryLater),
+            ("55P03", Remedy::Stalled),
             ("23503", Remedy::TryLater),
-            ("57014", Remedy::TryLater),
+            ("57014", Remedy::Stalled),
             ("P0001", Remedy::TryLater),
             ("42703", Remedy::TryLater),
             ("23502", Remedy::GiveUp),

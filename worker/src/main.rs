@@ -23,6 +23,9 @@ use worker::settings::{Arguments, Settings, Task};
 use worker::visibility::{self, InFlight};
 use worker::{migration, retention, retry};
 
+/// How long a read waits for the first entry.
+const LONGEST_WAIT: Duration = Duration::from_secs(1);
+
 fn main() -> ExitCode {
     let arguments: Arguments = match shared::settings::arguments() {
         Ok(arguments) => arguments,
@@ -153,6 +156,10 @@ async fn run(settings: Settings) -> Result<(), String> {
         queue: queue.clone(),
         in_flight: in_flight.clone(),
         batch_size: settings.batch_size,
+        // Short enough that a stop need not wait for it, nor a take-over.
+        wait: LONGEST_WAIT
+            .min(settings.reclaim_after / 2)
+            .min(settings.common.shutdown_grace / 4),
         reclaim_after: settings.reclaim_after,
         metrics: metrics.clone(),
     };

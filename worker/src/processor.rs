@@ -2,7 +2,7 @@
 //! tags, then remove the entries. A worker that dies anywhere in between leaves the entries pending;
 //! whoever takes them over finds them in the ledger and deletes the tags again (P3, P7).
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::time::SystemTime;
 
 use redis::RedisResult;
@@ -62,45 +62,58 @@ impl Processor {
     }
 
     async fn process(&self, batch: &[Entry]) -> Result<(), Interrupted> {
-        let events = one_of_each(batch);
+        let entries = one_of_each(batch);
+        let events: Vec<&Event> = entries
+            .values()
+            .filter_map(|entry| entry.event.as_ref().ok())
+            .collect();
         let verdicts = self.until_postgres_answers(&events).await?;
         let committed_at = SystemTime::now();
+        self.delete_tags(&events, verdicts.iter().map(Some)).await?;
+
         let verdicts: HashMap<&SvixId, &Verdict> = events
             .iter()
             .map(|event| &event.svix_id)
             .zip(&verdicts)
             .collect();
-
-        let changed: BTreeSet<&UserId> = events
-            .iter()
-            .filter(|event| {
-                matches!(
-                    verdicts.get(&event.svix_id),
-                    // A worker may have died after the commit of a duplicate, before its tags.
-                    Some(Verdict::Recorded(Outcome::Applied) | Verdict::Duplicate)
-                )
-            })
-            .filter_map(|event| event.user_id())
-            .collect();
-        self.until_redis_answers(|| self.cache_tags.delete(&changed))
-            .await?;
-
         let mut finished = Vec::with_capacity(batch.len());
         for entry in batch {
             match &entry.event {
                 Err(unreadable) => self.dead_letter(entry, &unreadable.to_string(), 1).await?,
                 Ok(event) => match verdicts.get(&event.svix_id) {
-                    Some(Verdict::Refused(refusal)) => self.refused(entry, refusal).await?,
-                    Some(verdict) => {
-                        finished.push(entry.id.clone());
-                        self.report(event, verdict, committed_at);
+                    Some(Verdict::Refused(refusal)) if entries[&event.svix_id].id == entry.id => {
+                        self.refused(entry, refusal).await?;
                     }
-                    // Every event has a verdict.
-                    None => {}
+                    verdict => {
+                        finished.push(entry.id.clone());
+                        self.report(event, verdict.copied(), committed_at);
+                    }
                 },
             }
         }
         self.until_redis_answers(|| self.queue.finish(&finished))
+            .await
+    }
+
+    /// Deletes the tags of all that was committed, now or by a worker that may have died before it
+    /// came to the tags.
+    async fn delete_tags<'a>(
+        &self,
+        events: &[&Event],
+        verdicts: impl Iterator<Item = Option<&'a Verdict>>,
+    ) -> Result<(), Interrupted> {
+        let changed: BTreeSet<&UserId> = events
+            .iter()
+            .zip(verdicts)
+            .filter(|(_, verdict)| {
+                matches!(
+                    verdict,
+                    Some(Verdict::Recorded(Outcome::Applied) | Verdict::Duplicate)
+                )
+            })
+            .filter_map(|(event, _)| event.user_id())
+            .collect();
+        self.until_redis_answers(|| self.cache_tags.delete(&changed))
             .await
     }
 
@@ -112,19 +125,19 @@ impl Processor {
                     .await
             }
             NextStep::Park { wait, manner } => {
-                self.count(entry, "retried");
-                tracing::warn!(
-                    svix_id = entry.svix_id().map(SvixId::as_str),
-                    r#type = entry.event_type(),
-                    user_id = entry.user_id().map(UserId::as_str),
-                    reason = refusal.reason,
-                    failed_attempts,
-                    "an event waits for its next attempt"
-                );
-                self.until_redis_answers(|| {
-                    self.queue.park(&entry.id, failed_attempts, wait, manner)
-                })
-                .await
+                let park = || self.queue.park(&entry.id, failed_attempts, wait, manner);
+                if self.until_redis_answers(park).await? {
+                    self.count(entry, "retried");
+                    tracing::warn!(
+                        svix_id = entry.svix_id().map(SvixId::as_str),
+                        r#type = entry.event_type(),
+                        user_id = entry.user_id().map(UserId::as_str),
+                        reason = refusal.reason,
+                        failed_attempts,
+                        "an event waits for its next attempt"
+                    );
+                }
+                Ok(())
             }
         }
     }
@@ -135,18 +148,22 @@ impl Processor {
         reason: &str,
         attempts: u32,
     ) -> Result<(), Interrupted> {
-        self.count(entry, "dead_lettered");
-        tracing::error!(
-            entry = entry.id,
-            svix_id = entry.svix_id().map(SvixId::as_str),
-            r#type = entry.event_type(),
-            user_id = entry.user_id().map(UserId::as_str),
-            reason,
-            attempts,
-            "an event was dead-lettered"
-        );
-        self.until_redis_answers(|| self.queue.dead_letter(&entry.id, reason, attempts))
-            .await
+        if self
+            .until_redis_answers(|| self.queue.dead_letter(&entry.id, reason, attempts))
+            .await?
+        {
+            self.count(entry, "dead_lettered");
+            tracing::error!(
+                entry = entry.id,
+                svix_id = entry.svix_id().map(SvixId::as_str),
+                r#type = entry.event_type(),
+                user_id = entry.user_id().map(UserId::as_str),
+                reason,
+                attempts,
+                "an event was dead-lettered"
+            );
+        }
+        Ok(())
     }
 
     fn count(&self, entry: &Entry, outcome: &str) {
@@ -154,11 +171,10 @@ impl Processor {
             .event(entry.event_type().unwrap_or_default(), outcome);
     }
 
-    fn report(&self, event: &Event, verdict: &Verdict, committed_at: SystemTime) {
+    fn report(&self, event: &Event, verdict: Option<&Verdict>, committed_at: SystemTime) {
         let outcome = match verdict {
-            Verdict::Recorded(outcome) => outcome.name(),
-            Verdict::Duplicate => "duplicate",
-            Verdict::Refused(_) => return,
+            Some(Verdict::Recorded(outcome)) => outcome.name(),
+            _ => "duplicate",
         };
         let latency = committed_at
             .duration_since(event.received_at)
@@ -182,19 +198,25 @@ impl Processor {
         loop {
             match apply(&self.database, events).await {
                 Ok(verdicts) => return Ok(verdicts),
-                Err(reason) => self.wait_for("postgres", &reason, &mut back_off).await?,
+                Err(away) => {
+                    // What was committed must not wait for the rest.
+                    self.delete_tags(events, away.verdicts.iter().map(Option::as_ref))
+                        .await?;
+                    self.wait_for("postgres", &away.reason, &mut back_off)
+                        .await?;
+                }
             }
         }
     }
 
-    async fn until_redis_answers<F: Future<Output = RedisResult<()>>>(
+    async fn until_redis_answers<T, F: Future<Output = RedisResult<T>>>(
         &self,
         command: impl Fn() -> F,
-    ) -> Result<(), Interrupted> {
+    ) -> Result<T, Interrupted> {
         let mut back_off = BackOff::of_a_store();
         loop {
             match command().await {
-                Ok(()) => return Ok(()),
+                Ok(answer) => return Ok(answer),
                 Err(error) => {
                     self.wait_for("redis", &redis_link::reason(&error), &mut back_off)
                         .await?
@@ -220,12 +242,17 @@ impl Processor {
     }
 }
 
-/// The events of a batch, one of each svix-id.
-fn one_of_each(batch: &[Entry]) -> Vec<&Event> {
-    let mut seen = std::collections::HashSet::new();
-    batch
-        .iter()
-        .filter_map(|entry| entry.event.as_ref().ok())
-        .filter(|event| seen.insert(&event.svix_id))
-        .collect()
+/// One readable entry of each svix-id: the one that has failed most often, so that a second delivery
+/// does not begin to count anew; of equals the first.
+fn one_of_each(batch: &[Entry]) -> BTreeMap<&SvixId, &Entry> {
+    let mut entries: BTreeMap<&SvixId, &Entry> = BTreeMap::new();
+    for entry in batch {
+        if let Ok(event) = &entry.event {
+            let known = entries.entry(&event.svix_id).or_insert(entry);
+            if entry.failed_attempts > known.failed_attempts {
+                *known = entry;
+            }
+        }
+    }
+    entries
 }

@@ -3,12 +3,11 @@
 
 use std::time::Duration;
 
-use redis::streams::{StreamAutoClaimReply, StreamId, StreamReadReply};
 use redis::{FromRedisValue, RedisError, RedisResult, Script, ScriptInvocation};
 use shared::queue::{CONSUMER_GROUP, Keys};
 use shared::redis_link::RedisLink;
 
-use crate::entry::EntryId;
+use crate::entry::{EntryId, RawEntry};
 
 /// The queue as one consumer sees it.
 #[derive(Clone)]
@@ -67,28 +66,28 @@ impl Queue {
             .await
     }
 
-    /// Reads up to `count` new entries, and waits for the first one for `wait` at the most.
+    /// Reads up to `count` new entries; if there are none, waits for one for `wait`, if given.
     ///
     /// # Errors
     /// When Redis cannot be used, or the group is gone.
-    pub async fn read(&self, count: usize, wait: Duration) -> RedisResult<Vec<StreamId>> {
-        let reply: Option<StreamReadReply> = redis::cmd("XREADGROUP")
+    pub async fn read(&self, count: usize, wait: Option<Duration>) -> RedisResult<Vec<RawEntry>> {
+        let mut command = redis::cmd("XREADGROUP");
+        command
             .arg("GROUP")
             .arg(CONSUMER_GROUP)
             .arg(&self.consumer)
             .arg("COUNT")
-            .arg(count)
-            .arg("BLOCK")
-            .arg(milliseconds(wait))
-            .arg("STREAMS")
-            .arg(&self.keys.events)
-            .arg(">")
-            .query_async(&mut self.reading.clone())
-            .await?;
-        Ok(reply
+            .arg(count);
+        if let Some(wait) = wait {
+            command.arg("BLOCK").arg(milliseconds(wait).max(1));
+        }
+        command.arg("STREAMS").arg(&self.keys.events).arg(">");
+        let streams: Option<Vec<(String, Vec<RawEntry>)>> =
+            command.query_async(&mut self.reading.clone()).await?;
+        Ok(streams
             .into_iter()
-            .flat_map(|reply| reply.keys)
-            .flat_map(|key| key.ids)
+            .flatten()
+            .flat_map(|(_, entries)| entries)
             .collect())
     }
 
@@ -122,18 +121,19 @@ impl Queue {
         idle: Duration,
         start: &str,
         count: usize,
-    ) -> RedisResult<(Vec<StreamId>, String)> {
-        let reply: StreamAutoClaimReply = redis::cmd("XAUTOCLAIM")
-            .arg(&self.keys.events)
-            .arg(CONSUMER_GROUP)
-            .arg(&self.consumer)
-            .arg(milliseconds(idle))
-            .arg(start)
-            .arg("COUNT")
-            .arg(count)
-            .query_async(&mut self.link.clone())
-            .await?;
-        Ok((reply.claimed, reply.next_stream_id))
+    ) -> RedisResult<(Vec<RawEntry>, String)> {
+        let (next, taken, _cleared): (String, Vec<RawEntry>, Vec<String>) =
+            redis::cmd("XAUTOCLAIM")
+                .arg(&self.keys.events)
+                .arg(CONSUMER_GROUP)
+                .arg(&self.consumer)
+                .arg(milliseconds(idle))
+                .arg(start)
+                .arg("COUNT")
+                .arg(count)
+                .query_async(&mut self.link.clone())
+                .await?;
+        Ok((taken, next))
     }
 
     /// Acknowledges and removes entries that are finished, in one step.
@@ -153,7 +153,7 @@ impl Queue {
         self.invoke(&invocation, ()).await
     }
 
-    /// Lets an entry wait for its next attempt.
+    /// Lets an entry wait for its next attempt; `false` if it has been taken over and is not ours.
     ///
     /// # Errors
     /// When Redis cannot be used.
@@ -163,7 +163,7 @@ impl Queue {
         failed_attempts: u32,
         wait: Duration,
         manner: Manner,
-    ) -> RedisResult<()> {
+    ) -> RedisResult<bool> {
         let script = Script::new(include_str!("../lua/park.lua"));
         let mut invocation = script.prepare_invoke();
         invocation
@@ -179,7 +179,7 @@ impl Queue {
                 Manner::Apart => "apart",
                 Manner::Meet => "meet",
             });
-        self.invoke(&invocation, ()).await
+        self.invoke(&invocation, false).await
     }
 
     /// Puts up to `count` entries whose next attempt is due back on the stream; returns how many,
@@ -199,7 +199,7 @@ impl Queue {
         Ok((moved, u64::try_from(next).ok().map(Duration::from_millis)))
     }
 
-    /// Puts an entry with the dead letters.
+    /// Puts an entry with the dead letters; `false` if it has been taken over and is not ours.
     ///
     /// # Errors
     /// When Redis cannot be used.
@@ -208,7 +208,7 @@ impl Queue {
         entry: &EntryId,
         reason: &str,
         attempts: u32,
-    ) -> RedisResult<()> {
+    ) -> RedisResult<bool> {
         let script = Script::new(include_str!("../lua/dead_letter.lua"));
         let mut invocation = script.prepare_invoke();
         invocation
@@ -219,7 +219,7 @@ impl Queue {
             .arg(entry)
             .arg(reason)
             .arg(attempts);
-        self.invoke(&invocation, ()).await
+        self.invoke(&invocation, false).await
     }
 
     /// Puts what this consumer holds, but for the entries in `working`, back on the stream.

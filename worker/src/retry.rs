@@ -41,7 +41,9 @@ pub fn next_step(refusal: &Refusal, failed_attempts: u32, max_attempts: u32) -> 
     // so they meet at round ones; how far off the next round time is, is all the jitter they need.
     let (manner, back_off) = match refusal.remedy {
         Remedy::WaitUntilFree => (Manner::Meet, back_off.without_jitter()),
-        Remedy::Repeat | Remedy::TryLater | Remedy::GiveUp => (Manner::Apart, back_off),
+        Remedy::Repeat | Remedy::Stalled | Remedy::TryLater | Remedy::GiveUp => {
+            (Manner::Apart, back_off)
+        }
     };
     NextStep::Park {
         wait: back_off.after_failures(failed_attempts),
@@ -64,7 +66,7 @@ pub async fn return_due_entries(queue: Queue, stop: CancellationToken) {
                 next.unwrap_or(LOOK).clamp(PAUSE, LOOK)
             }
             Err(error) => {
-                tracing::debug!(
+                tracing::warn!(
                     reason = redis_link::reason(&error),
                     "entries could not be put back"
                 );
@@ -96,7 +98,12 @@ mod tests {
 
     #[test]
     fn what_may_heal_is_dead_lettered_after_the_last_attempt() {
-        for remedy in [Remedy::Repeat, Remedy::TryLater, Remedy::WaitUntilFree] {
+        for remedy in [
+            Remedy::Repeat,
+            Remedy::Stalled,
+            Remedy::TryLater,
+            Remedy::WaitUntilFree,
+        ] {
             assert!(
                 matches!(step(remedy, 24), NextStep::Park { .. }),
                 "{remedy:?}"

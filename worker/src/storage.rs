@@ -7,7 +7,7 @@ use deadpool_postgres::Transaction;
 use tokio_postgres::Error;
 use tokio_postgres::types::ToSql;
 
-use crate::event::{Change, Event};
+use crate::event::Event;
 use crate::ledger::Outcome;
 use crate::user::User;
 
@@ -199,15 +199,25 @@ pub async fn correct_outcomes(
         .map(drop)
 }
 
-/// Users and the address of each: who holds an address that `users` are to get, and what `users`
-/// hold now.
+/// A row as it is now.
+#[derive(Debug)]
+pub struct PresentRow {
+    /// Whose.
+    pub user_id: String,
+    /// The address that the user holds.
+    pub email: String,
+    /// The row's `"updatedAt"`.
+    pub updated_at: SystemTime,
+}
+
+/// The rows of who holds an address that `users` are to get, and of `users` themselves.
 ///
 /// # Errors
 /// What PostgreSQL says.
 pub async fn addresses_held(
     transaction: &Transaction<'_>,
     users: &[&User],
-) -> Result<Vec<(String, String)>, Error> {
+) -> Result<Vec<PresentRow>, Error> {
     let emails: Vec<&str> = users.iter().map(|user| user.email.as_str()).collect();
     let ids: Vec<&str> = users.iter().map(|user| user.id.as_str()).collect();
     let statement = transaction
@@ -215,7 +225,13 @@ pub async fn addresses_held(
         .await?;
     let rows = transaction.query(&statement, &[&emails, &ids]).await?;
     rows.iter()
-        .map(|row| Ok((row.try_get(0)?, row.try_get(1)?)))
+        .map(|row| {
+            Ok(PresentRow {
+                user_id: row.try_get(0)?,
+                email: row.try_get(1)?,
+                updated_at: row.try_get(2)?,
+            })
+        })
         .collect()
 }
 
@@ -234,13 +250,4 @@ pub async fn vacate_addresses(
         .execute(&statement, &[&user_ids])
         .await
         .map(drop)
-}
-
-/// The user that an event upserts.
-#[must_use]
-pub const fn upserted(event: &Event) -> Option<&User> {
-    match &event.change {
-        Change::Upsert(user) => Some(user),
-        Change::Delete(_) | Change::Ignore => None,
-    }
 }

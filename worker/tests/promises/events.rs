@@ -261,6 +261,17 @@ fn nasty_payloads_end_in_one_place_and_leave_their_neighbours_alone() {
     world.redis(&["XADD", crate::helpers::EVENTS, "*", "payload", &good(900)]);
     world.redis(&["XADD", crate::helpers::EVENTS, "*", "svix-id", "no_payload"]);
     world.redis(&["XADD", crate::helpers::EVENTS, "*", "strange", "field"]);
+    // More fields than a script can unpack, and a field whose name is no text.
+    let wide: Vec<String> = (0..5000).map(|n| format!("field-{n}")).collect();
+    let mut command = vec!["XADD", crate::helpers::EVENTS, "*", "svix-id", "wide"];
+    for name in &wide {
+        command.extend([name.as_str(), "x"]);
+    }
+    world.redis(&command);
+    let no_text =
+        "redis.call('XADD', KEYS[1], '*', 'svix-id', 'no_text', 'payload', ARGV[1], '\\255', 'x')";
+    let payload = user("user_no_text", "no-text@example.com", 1).created();
+    world.redis(&["EVAL", no_text, "1", crate::helpers::EVENTS, &payload]);
     let deep = format!(
         "{{\"type\":\"user.created\",\"data\":{{\"x\":{}{}}}}}",
         "[".repeat(5000),
@@ -297,7 +308,9 @@ fn nasty_payloads_end_in_one_place_and_leave_their_neighbours_alone() {
     assert_eq!(world.outcome("half_emoji"), "applied");
     assert!(world.reason("deep").is_some());
     assert!(world.reason("no_payload").is_some());
-    let expected_dead = dead.len() + 5;
+    assert!(world.reason("wide").is_some());
+    assert_eq!(world.outcome("no_text"), "applied");
+    let expected_dead = dead.len() + 6;
     assert_eq!(
         world.redis(&["XLEN", crate::helpers::DEAD]),
         expected_dead.to_string()

@@ -70,6 +70,22 @@ fn a_row_that_was_there_before_us_and_is_newer_is_not_overwritten() {
     assert_eq!(world.users(), "user_1 Ada Lovelace twelve@example.com");
 }
 
+/// P4: nor does it lose its address to a swap.
+#[test]
+fn a_newer_row_of_the_application_keeps_its_address() {
+    let world = with_table(
+        r#"insert into users values ('user_a', 'Ours', 'x@example.com', null, '2020-01-01', '2024-05-28 08:00:10+00')"#,
+    );
+    world.migrate();
+    let older = world.add_next(&user("user_a", "y@example.com", 5).created());
+    let waiting = world.add_next(&user("user_b", "x@example.com", 6).created());
+    let _worker = world.worker_with(&[("MAX_ATTEMPTS", "1")]);
+    world.settle();
+    assert_eq!(world.users(), "user_a Ours x@example.com");
+    assert_eq!(world.outcome(&older), "stale");
+    assert!(world.reason(&waiting).is_some());
+}
+
 /// P4: an application that stamps `updatedAt` itself does not lose Clerk's next update.
 #[test]
 fn a_row_that_we_wrote_and_the_application_stamped_is_overwritten() {

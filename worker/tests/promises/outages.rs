@@ -164,11 +164,17 @@ fn the_cache_away_holds_the_entry_until_the_tag_is_gone() {
 /// P8: sessions are terminated while work is going on.
 #[test]
 fn terminated_sessions_lose_nothing() {
-    let world = World::new();
+    let world = World::migrated();
+    // So that a session is most likely ended inside a transaction.
+    world.sql(
+        "create function slow() returns trigger language plpgsql as $$ \
+           begin perform pg_sleep(0.01); return new; end $$; \
+         create trigger slow before insert on users for each row execute function slow()",
+    );
     let worker = world.worker_with(&[("BATCH_SIZE", "5"), ("MAX_ATTEMPTS", "1")]);
     for n in 0..300 {
         world.add_next(&user(&format!("user_{n}"), &format!("{n}@example.com"), 1).created());
-        if n % 50 == 0 {
+        if n % 10 == 0 {
             world.sql(
                 "select pg_terminate_backend(pid) from pg_stat_activity \
                  where datname = current_database() and pid <> pg_backend_pid()",
@@ -179,4 +185,38 @@ fn terminated_sessions_lose_nothing() {
     assert_eq!(world.sql("select count(*) from users"), "300");
     no_attempt_was_used(&world);
     assert!(worker.program.is_running());
+}
+
+/// P8: somebody locks the whole table for longer than any statement may wait.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_locked_table_counts_against_nobody() {
+    let world = World::migrated();
+    let worker = world.worker_with(&[("MAX_ATTEMPTS", "1")]);
+    let (client, connection) = tokio_postgres::connect(&world.database_url, tokio_postgres::NoTls)
+        .await
+        .unwrap();
+    let driver = tokio::spawn(connection);
+    client
+        .batch_execute("begin; lock table users in access exclusive mode")
+        .await
+        .unwrap();
+    let mut pipeline = Vec::new();
+    for n in 0..20 {
+        pipeline.push(user(&format!("user_{n}"), &format!("{n}@example.com"), 1).created());
+    }
+    let fill = "for i = 2, #ARGV do redis.call('XADD', KEYS[1], '*', 'svix-id', 'msg_' .. i, 'payload', ARGV[i]) end";
+    let mut command = vec!["EVAL", fill, "1", EVENTS, "-"];
+    command.extend(pipeline.iter().map(String::as_str));
+    world.redis(&command);
+    xtask::wait::until("it waits", crate::helpers::DEADLINE, async || {
+        worker.program.output().contains("a store is away")
+    })
+    .await
+    .unwrap();
+    no_attempt_was_used(&world);
+    client.batch_execute("commit").await.unwrap();
+    driver.abort();
+    world.settle();
+    assert_eq!(world.sql("select count(*) from users"), "20");
+    no_attempt_was_used(&world);
 }
