@@ -10,11 +10,12 @@ use tokio::sync::Mutex as AsyncMutex;
 /// The length of the stream is not asked for before every entry: one measurement admits up to a
 /// thousandth of the limit. So the limit is exact with one ingest, and with several it is passed by
 /// a thousandth of it for each of the others at the most.
-pub struct Backlog {
+pub struct Backlog<E> {
     limit: u64,
     state: Mutex<State>,
-    /// Held while measuring, so that a crowd measures once.
-    measured: AsyncMutex<Option<Measurement>>,
+    /// Why the last measurement admitted nothing, and since when that holds. Held while measuring,
+    /// so that a crowd measures once and shares the outcome.
+    refused: AsyncMutex<Option<(Instant, NotAdmitted<E>)>>,
 }
 
 struct State {
@@ -24,14 +25,8 @@ struct State {
     in_flight: u64,
 }
 
-#[derive(Clone, Copy)]
-struct Measurement {
-    at: Instant,
-    full: bool,
-}
-
 /// Why an entry is not admitted.
-#[derive(Debug, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub enum NotAdmitted<E> {
     /// The limit is reached.
     Full,
@@ -40,9 +35,9 @@ pub enum NotAdmitted<E> {
 }
 
 /// One admitted entry; in flight until dropped.
-pub struct Admission<'a>(&'a Backlog);
+pub struct Admission<'a>(&'a Mutex<State>);
 
-impl Backlog {
+impl<E: Clone> Backlog<E> {
     /// Admits while fewer than `limit` entries wait.
     #[must_use]
     pub fn new(limit: u64) -> Self {
@@ -52,7 +47,7 @@ impl Backlog {
                 admissible: 0,
                 in_flight: 0,
             }),
-            measured: AsyncMutex::new(None),
+            refused: AsyncMutex::new(None),
         }
     }
 
@@ -60,10 +55,7 @@ impl Backlog {
     ///
     /// # Errors
     /// When the limit is reached, or cannot be told because `measure` fails.
-    pub async fn admit<E, M>(
-        &self,
-        measure: impl Fn() -> M,
-    ) -> Result<Admission<'_>, NotAdmitted<E>>
+    pub async fn admit<M>(&self, measure: impl Fn() -> M) -> Result<Admission<'_>, NotAdmitted<E>>
     where
         M: Future<Output = Result<u64, E>>,
     {
@@ -72,42 +64,50 @@ impl Backlog {
             if let Some(admission) = self.take() {
                 return Ok(admission);
             }
-            let mut measured = self.measured.lock().await;
-            if measured.is_some_and(|measurement| measurement.full && measurement.at >= asked) {
-                return Err(NotAdmitted::Full);
+            let mut refused = self.refused.lock().await;
+            if let Some((since, reason)) = &*refused
+                && *since >= asked
+            {
+                return Err(reason.clone());
             }
             // Whoever held the lock may have left some for us.
             if let Some(admission) = self.take() {
                 return Ok(admission);
             }
-            let at = Instant::now();
-            let length = measure().await.map_err(NotAdmitted::Unknown)?;
-            let mut state = self.state();
+            let begun = Instant::now();
+            let length = match measure().await {
+                Ok(length) => length,
+                Err(error) => {
+                    // Whoever came while it hung is refused with us. If each of them waited for a
+                    // time-out of its own, one after the other, the last would wait for minutes.
+                    let reason = NotAdmitted::Unknown(error);
+                    *refused = Some((Instant::now(), reason.clone()));
+                    return Err(reason);
+                }
+            };
+            let mut state = lock(&self.state);
             // What is in flight may be counted twice; that errs on the safe side.
             let left = self.limit.saturating_sub(length + state.in_flight);
             state.admissible = left.min((self.limit / 1000).max(1));
-            *measured = Some(Measurement {
-                at,
-                full: left == 0,
-            });
+            *refused = (left == 0).then_some((begun, NotAdmitted::Full));
         }
     }
 
     fn take(&self) -> Option<Admission<'_>> {
-        let mut state = self.state();
+        let mut state = lock(&self.state);
         state.admissible = state.admissible.checked_sub(1)?;
         state.in_flight += 1;
-        Some(Admission(self))
+        Some(Admission(&self.state))
     }
+}
 
-    fn state(&self) -> MutexGuard<'_, State> {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
-    }
+fn lock(state: &Mutex<State>) -> MutexGuard<'_, State> {
+    state.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 impl Drop for Admission<'_> {
     fn drop(&mut self) {
-        self.0.state().in_flight -= 1;
+        lock(self.0).in_flight -= 1;
     }
 }
 
@@ -153,6 +153,27 @@ mod tests {
             backlog.admit(|| async { Err("gone") }).await.err(),
             Some(NotAdmitted::Unknown("gone"))
         );
+    }
+
+    /// P9
+    #[tokio::test(start_paused = true)]
+    async fn a_crowd_shares_one_failure() {
+        let measurements = Cell::new(0);
+        let backlog = Backlog::new(2);
+        let measure = || async {
+            measurements.set(measurements.get() + 1);
+            tokio::time::sleep(std::time::Duration::from_secs(5)).await;
+            Err::<u64, _>("gone")
+        };
+        let outcomes = tokio::join!(
+            backlog.admit(measure),
+            backlog.admit(measure),
+            backlog.admit(measure)
+        );
+        for outcome in [outcomes.0, outcomes.1, outcomes.2] {
+            assert_eq!(outcome.err(), Some(NotAdmitted::Unknown("gone")));
+        }
+        assert_eq!(measurements.get(), 1);
     }
 
     #[tokio::test]

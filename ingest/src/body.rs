@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use bytes::Bytes;
+use bytes::{Bytes, BytesMut};
 use http_body_util::BodyExt;
 use hyper::body::{Body, Incoming};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
@@ -72,15 +72,13 @@ impl BodyReader {
     }
 
     async fn collect(&self, body: &mut Incoming) -> Result<BoundedBody, BodyError> {
-        let mut frames: Vec<Bytes> = Vec::with_capacity(1);
-        let mut length = 0;
+        let mut bytes = Bytes::new();
         let mut memory: Option<OwnedSemaphorePermit> = None;
         while let Some(frame) = body.frame().await {
             let Ok(data) = frame.map_err(|_| BodyError::Broken)?.into_data() else {
                 continue;
             };
-            length += data.len();
-            if length > self.max_body_bytes {
+            if bytes.len() + data.len() > self.max_body_bytes {
                 return Err(BodyError::TooLarge);
             }
             let permits = u32::try_from(data.len()).map_err(|_| BodyError::TooLarge)?;
@@ -91,14 +89,16 @@ impl BodyReader {
                 Some(memory) => memory.merge(permit),
                 None => memory = Some(permit),
             }
-            frames.push(data);
+            // Most bodies come in one frame, which is not copied. More of them are joined at once:
+            // a list of frames of one byte would take many times the memory of the bytes.
+            bytes = if bytes.is_empty() {
+                data
+            } else {
+                let mut joined = BytesMut::from(bytes);
+                joined.extend_from_slice(&data);
+                joined.freeze()
+            };
         }
-        // Most bodies come in one frame, which is not copied.
-        let bytes = if frames.len() > 1 {
-            frames.concat().into()
-        } else {
-            frames.pop().unwrap_or_default()
-        };
         Ok(BoundedBody {
             bytes,
             _memory: memory,

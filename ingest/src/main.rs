@@ -12,11 +12,11 @@ use ingest::settings::{Arguments, Settings, Task};
 use ingest::webhook::Endpoint;
 use prometheus::Registry;
 use shared::redis_link::RedisLink;
-use shared::settings::refuse;
+use shared::startup::{self, refuse};
 use shared::{admin, logging, shutdown};
 
 fn main() -> ExitCode {
-    let arguments: Arguments = match shared::settings::arguments() {
+    let arguments: Arguments = match startup::arguments() {
         Ok(arguments) => arguments,
         Err(code) => return code,
     };
@@ -63,9 +63,8 @@ async fn run(settings: Settings) -> Result<(), String> {
     let registry = Registry::new();
     let metrics = Metrics::new(&registry).map_err(|error| error.to_string())?;
     let link = RedisLink::new(settings.common.redis.clone()).map_err(|error| error.to_string())?;
-    let listener = shared::settings::listen("INGEST_ADDR", settings.address).await?;
-    let admin_listener =
-        shared::settings::listen("ADMIN_ADDR", settings.common.admin_address).await?;
+    let listener = startup::listen("INGEST_ADDR", settings.address).await?;
+    let admin_listener = startup::listen("ADMIN_ADDR", settings.common.admin_address).await?;
     let health = Arc::new(RedisHealth(link.clone()));
     tokio::spawn(admin::serve(admin_listener, health, registry, stop.clone()));
     let endpoint = Arc::new(Endpoint {

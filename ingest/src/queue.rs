@@ -14,7 +14,7 @@ use crate::metrics::Metrics;
 pub struct Queue {
     link: RedisLink,
     events: String,
-    backlog: Backlog,
+    backlog: Backlog<RedisError>,
     metrics: Metrics,
 }
 

@@ -19,6 +19,11 @@ use crate::webhook::Endpoint;
 const MAX_CONNECTIONS: usize = 2048;
 /// How long a sender may take for a request head, and how long a connection may idle.
 const HEAD_TIMEOUT: Duration = Duration::from_secs(10);
+/// How long a connection lives. A sender that pipelines requests and never reads the answers is slow at
+/// nothing that has a time-out of its own.
+const LIFETIME: Duration = Duration::from_secs(300);
+/// How long a connection may take to finish once its life is over.
+const LAST_REQUEST: Duration = Duration::from_secs(30);
 const MAX_HEAD_BYTES: usize = 16 << 10;
 const MAX_HEADERS: usize = 64;
 
@@ -89,12 +94,11 @@ async fn serve(stream: TcpStream, peer: SocketAddr, endpoint: &Endpoint, stop: &
         .serve_connection(TokioIo::new(stream), service);
     let mut connection = std::pin::pin!(connection);
     // An error here is the sender's: it broke off, was too slow or does not speak HTTP.
-    let ended = tokio::select! {
-        _ = connection.as_mut() => true,
-        () = stop.cancelled() => false,
-    };
-    if !ended {
-        connection.as_mut().graceful_shutdown();
-        let _ = connection.await;
+    tokio::select! {
+        _ = connection.as_mut() => return,
+        () = stop.cancelled() => {}
+        () = tokio::time::sleep(LIFETIME) => {}
     }
+    connection.as_mut().graceful_shutdown();
+    let _ = tokio::time::timeout(LAST_REQUEST, connection).await;
 }

@@ -104,8 +104,15 @@ impl Endpoint {
         let body = match self.body_reader.read(body).await {
             Ok(body) => body,
             Err(BodyError::TooLarge) => return Answer::BodyTooLarge,
-            Err(BodyError::TooSlow) => return Answer::BodyTooSlow,
-            Err(BodyError::Broken) => return Answer::Refused,
+            Err(error @ (BodyError::TooSlow | BodyError::Broken)) => {
+                // It has held memory and verified nothing: as good as forged.
+                self.forged(source, received);
+                return if error == BodyError::TooSlow {
+                    Answer::BodyTooSlow
+                } else {
+                    Answer::Refused
+                };
+            }
             Err(BodyError::NoMemory) => {
                 tracing::warn!("all the memory for bodies is taken");
                 return Answer::Unavailable(RETRY_SOON);
@@ -114,9 +121,7 @@ impl Endpoint {
         let svix_id = match self.verifier.verify(headers, &body.bytes) {
             Ok(svix_id) => svix_id,
             Err(rejection) => {
-                if let Some(address) = source {
-                    self.forgery_limiter.forged(address, received);
-                }
+                self.forged(source, received);
                 self.metrics
                     .verification_failures
                     .with_label_values(&[rejection.name()])
@@ -164,6 +169,12 @@ impl Endpoint {
                 );
                 Answer::Unavailable(RETRY_SOON)
             }
+        }
+    }
+
+    fn forged(&self, source: Option<IpAddr>, received: Instant) {
+        if let Some(address) = source {
+            self.forgery_limiter.forged(address, received);
         }
     }
 }

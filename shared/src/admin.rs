@@ -21,7 +21,8 @@ use tokio_util::sync::CancellationToken;
 /// Requests on the admin address that are served at the same time; more wait.
 const MAX_CONNECTIONS: usize = 32;
 const HEADER_TIMEOUT: Duration = Duration::from_secs(5);
-const HEALTH_CHECK_TIMEOUT: Duration = Duration::from_secs(3);
+/// Longer than the first store that does not answer is waited for.
+const HEALTH_CHECK_TIMEOUT: Duration = Duration::from_secs(4);
 
 /// What a program knows about its own health.
 pub trait Health: Send + Sync + 'static {

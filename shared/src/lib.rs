@@ -7,4 +7,5 @@ pub mod queue;
 pub mod redis_link;
 pub mod settings;
 pub mod shutdown;
+pub mod startup;
 pub mod svix_id;

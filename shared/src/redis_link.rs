@@ -20,8 +20,12 @@ use tokio::sync::Mutex;
 /// before that; and a Redis that syncs every write to a busy disk may well need a second.
 pub const RESPONSE_TIMEOUT: Duration = Duration::from_secs(5);
 
-/// How long it may take to connect.
-pub const CONNECTION_TIMEOUT: Duration = Duration::from_secs(2);
+/// How long it may take to connect: longer than a resolver takes to give up its first name server and
+/// ask the next (5 s, resolv.conf(5)).
+pub const CONNECTION_TIMEOUT: Duration = Duration::from_secs(6);
+
+/// How long a health check waits.
+const HEALTH_TIMEOUT: Duration = Duration::from_secs(2);
 
 /// How many commands may wait to be written before callers wait for a place.
 const PIPELINE_BUFFER: usize = 1024;
@@ -69,10 +73,10 @@ impl RedisLink {
 
     /// Whether the server answers a PING.
     pub async fn answers(&self) -> bool {
-        redis::cmd("PING")
-            .exec_async(&mut self.clone())
-            .await
-            .is_ok()
+        let mut link = self.clone();
+        let ping = redis::cmd("PING");
+        let answer = tokio::time::timeout(HEALTH_TIMEOUT, ping.exec_async(&mut link));
+        answer.await.is_ok_and(|answer| answer.is_ok())
     }
 
     async fn connection(&self) -> RedisResult<(MultiplexedConnection, u64)> {

@@ -5,12 +5,10 @@
 //! the variable and never shows a secret.
 
 use std::net::SocketAddr;
-use std::process::ExitCode;
 use std::time::Duration;
 
-use clap::{Args, Parser};
+use clap::Args;
 use redis::{ConnectionInfo, IntoConnectionInfo};
-use tokio::net::TcpListener;
 use url::Url;
 
 use crate::logging::LogFormat;
@@ -167,7 +165,7 @@ impl<'a> Setting<'a> {
     }
 }
 
-fn hidden(value: &str) -> String {
+pub(crate) fn hidden(value: &str) -> String {
     format!("a value of {} characters (hidden)", value.chars().count())
 }
 
@@ -178,21 +176,19 @@ fn shortened(value: &str) -> &str {
         .map_or(value, |(end, _)| &value[..end])
 }
 
-/// The URL without user, password and query; hidden whole when it cannot be read.
+/// What may be shown of a URL that cannot be used: all of it if nothing in it can be a password, or
+/// else its scheme. A password with a slash in it makes the rest look like a host or a path, so that
+/// taking out what a parser calls the password is not enough.
 #[must_use]
 pub fn redacted_url(value: &str) -> String {
-    match Url::parse(value) {
-        Ok(url) if url.has_host() => {
-            let port = url
-                .port()
-                .map(|port| format!(":{port}"))
-                .unwrap_or_default();
-            format!(
-                "\"{}://{}{port}{}\"",
-                url.scheme(),
-                url.host_str().unwrap_or_default(),
-                url.path()
-            )
+    match value.split_once("://") {
+        Some((_, rest)) if !rest.contains(['@', '?', '#']) => format!("{:?}", shortened(value)),
+        Some((scheme, _))
+            if scheme
+                .chars()
+                .all(|c| c.is_ascii_alphanumeric() || c == '+') =>
+        {
+            format!("a URL that begins with {scheme}:// (hidden)")
         }
         _ => hidden(value),
     }
@@ -280,68 +276,6 @@ impl CommonArguments {
     pub fn admin_address(&self, default: SocketAddr) -> Result<SocketAddr, SettingError> {
         Setting::new("ADMIN_ADDR", self.admin_addr.as_deref()).address(default)
     }
-}
-
-/// Puts the variables of the file `.env`, here or in a folder above, into the environment, where
-/// they are not set already.
-///
-/// # Errors
-/// When there is such a file and it cannot be read. The text does not show what is in it.
-fn load_dotenv() -> Result<(), String> {
-    match dotenvy::dotenv() {
-        Ok(_) => Ok(()),
-        Err(error) if error.not_found() => Ok(()),
-        Err(dotenvy::Error::LineParse(_, _)) => {
-            Err(".env: found a line that is not NAME=value, expected every line to be NAME=value or a # comment".into())
-        }
-        Err(_) => Err(".env: found a file that cannot be read, expected a text file of NAME=value lines".into()),
-    }
-}
-
-/// The command line and the environment, `.env` included, as `A` has it. Where that cannot be had
-/// the process is to end with the returned code: clap has printed its help, or what is wrong has
-/// been said in one line.
-///
-/// # Errors
-/// The exit code to end with.
-pub fn arguments<A: Parser>() -> Result<A, ExitCode> {
-    load_dotenv().map_err(|error| refuse(&error))?;
-    A::try_parse().map_err(|error| {
-        if error.use_stderr() {
-            refuse(
-                error
-                    .to_string()
-                    .lines()
-                    .next()
-                    .unwrap_or_default()
-                    .trim_start_matches("error: "),
-            )
-        } else {
-            let _ = error.print();
-            ExitCode::SUCCESS
-        }
-    })
-}
-
-/// Listens on `address`, the value of `variable`.
-///
-/// # Errors
-/// Names the variable when the address cannot be listened on.
-pub async fn listen(variable: &'static str, address: SocketAddr) -> Result<TcpListener, String> {
-    TcpListener::bind(address).await.map_err(|error| {
-        let expected = format!("an address that this process can listen on ({error})");
-        SettingError::new(variable, format!("\"{address}\""), expected).to_string()
-    })
-}
-
-/// Says in one line on standard error why the process ends, and returns the code to end with.
-#[allow(
-    clippy::print_stderr,
-    reason = "the log does not exist before the settings are known"
-)]
-pub fn refuse(reason: &(impl std::fmt::Display + ?Sized)) -> ExitCode {
-    eprintln!("error: {reason}");
-    ExitCode::from(2)
 }
 
 #[cfg(test)]

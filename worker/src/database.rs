@@ -13,8 +13,11 @@ use crate::failure::Failure;
 
 /// One applies batches; the others serve health checks, metrics and the ledger's clean-up.
 const CONNECTIONS: usize = 3;
-/// How long to wait for a connection, new or pooled.
-const CONNECTION_TIMEOUT: Duration = Duration::from_secs(5);
+/// How long to wait for a connection, new or pooled: longer than a resolver takes to give up its first
+/// name server and ask the next (5 s, resolv.conf(5)).
+const CONNECTION_TIMEOUT: Duration = Duration::from_secs(10);
+/// How long a health check waits.
+const HEALTH_TIMEOUT: Duration = Duration::from_secs(2);
 /// A server that has vanished is noticed after this, also while a transaction waits for it.
 const SILENCE: Duration = Duration::from_secs(15);
 
@@ -116,7 +119,7 @@ impl Database {
                 .await
                 .ok()
         };
-        tokio::time::timeout(CONNECTION_TIMEOUT, answer)
+        tokio::time::timeout(HEALTH_TIMEOUT, answer)
             .await
             .is_ok_and(|answer| answer.is_some())
     }

@@ -7,7 +7,7 @@ use std::time::Duration;
 use prometheus::Registry;
 use redis::RedisError;
 use shared::redis_link::RedisLink;
-use shared::settings::refuse;
+use shared::startup::{self, refuse};
 use shared::{admin, logging, shutdown};
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
@@ -27,7 +27,7 @@ use worker::{migration, retention, retry};
 const LONGEST_WAIT: Duration = Duration::from_secs(1);
 
 fn main() -> ExitCode {
-    let arguments: Arguments = match shared::settings::arguments() {
+    let arguments: Arguments = match startup::arguments() {
         Ok(arguments) => arguments,
         Err(code) => return code,
     };
@@ -114,8 +114,7 @@ async fn run(settings: Settings) -> Result<(), String> {
     );
     let cache_tags = CacheTags::new(cache_link, settings.cache_tag_prefix);
     let migrated = CancellationToken::new();
-    let admin_listener =
-        shared::settings::listen("ADMIN_ADDR", settings.common.admin_address).await?;
+    let admin_listener = startup::listen("ADMIN_ADDR", settings.common.admin_address).await?;
     let health = Arc::new(StoresHealth {
         queue: queue.clone(),
         cache_tags: cache_tags.clone(),

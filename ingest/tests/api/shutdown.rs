@@ -22,7 +22,10 @@ async fn is_stopping(ingest: &Ingest) -> anyhow::Result<()> {
     })
     .await?;
     let readiness = ingest.admin("/readyz").await?;
-    assert_eq!((readiness.status, readiness.body.as_str()), (503, "stopping\n"));
+    assert_eq!(
+        (readiness.status, readiness.body.as_str()),
+        (503, "stopping\n")
+    );
     Ok(())
 }
 

@@ -16,6 +16,8 @@ use crate::helpers::{Ingest, OTHER_SECRET, PATH, SECRET, backlog, signed, svix_i
 
 const MINUTES: i64 = 60;
 
+type Headers = Vec<(&'static str, String)>;
+
 /// P2
 #[tokio::test]
 async fn nothing_but_a_fresh_signed_clerk_event_reaches_redis() -> anyhow::Result<()> {
@@ -35,7 +37,7 @@ async fn nothing_but_a_fresh_signed_clerk_event_reaches_redis() -> anyhow::Resul
             }
         })
     };
-    let cases: Vec<(&str, Vec<(&str, String)>, Vec<u8>)> = vec![
+    let cases: Vec<(&str, Headers, Vec<u8>)> = vec![
         ("unsigned", vec![], body.clone().into()),
         (
             "no svix-id",

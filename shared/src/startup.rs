@@ -1,0 +1,105 @@
+//! From the command line to a process that runs, or to the one line that says why it does not.
+
+use std::net::SocketAddr;
+use std::process::ExitCode;
+
+use clap::Parser;
+use clap::error::{ContextKind, ContextValue, ErrorKind};
+use tokio::net::TcpListener;
+
+use crate::settings::{SettingError, hidden};
+
+/// Puts the variables of the file `.env`, here or in a folder above, into the environment, where
+/// they are not set already.
+///
+/// # Errors
+/// When there is such a file and it cannot be read. The text does not show what is in it.
+fn load_dotenv() -> Result<(), String> {
+    match dotenvy::dotenv() {
+        Ok(_) => Ok(()),
+        Err(error) if error.not_found() => Ok(()),
+        Err(dotenvy::Error::LineParse(_, _)) => {
+            Err(".env: found a line that is not NAME=value, expected every line to be NAME=value or a # comment".into())
+        }
+        Err(_) => Err(".env: found a file that cannot be read, expected a text file of NAME=value lines".into()),
+    }
+}
+
+/// clap would not say which variable it is.
+fn check_encoding(command: &clap::Command) -> Result<(), String> {
+    let not_utf_8 = command
+        .get_arguments()
+        .filter_map(clap::Arg::get_env)
+        .find(|name| std::env::var_os(name).is_some_and(|value| value.to_str().is_none()));
+    match not_utf_8 {
+        Some(name) => Err(format!(
+            "{}: found text that is not UTF-8 (hidden), expected UTF-8",
+            name.display()
+        )),
+        None => Ok(()),
+    }
+}
+
+/// The first line of clap's message. It quotes what it does not know, and where that is no flag it
+/// may be a secret that has lost its own.
+fn mistake(error: &clap::Error) -> String {
+    let unknown = [ContextKind::InvalidArg, ContextKind::InvalidSubcommand]
+        .into_iter()
+        .find_map(|kind| error.get(kind));
+    match (error.kind(), unknown) {
+        (
+            ErrorKind::UnknownArgument | ErrorKind::InvalidSubcommand,
+            Some(ContextValue::String(text)),
+        ) if !text.starts_with('-') => {
+            format!(
+                "command line: found {}, expected what --help lists",
+                hidden(text)
+            )
+        }
+        _ => {
+            let message = error.to_string();
+            let line = message.lines().next().unwrap_or_default();
+            line.trim_start_matches("error: ").to_owned()
+        }
+    }
+}
+
+/// The command line and the environment, `.env` included, as `A` has it. Where that cannot be had
+/// the process is to end with the returned code: clap has printed its help, or what is wrong has
+/// been said in one line.
+///
+/// # Errors
+/// The exit code to end with.
+pub fn arguments<A: Parser>() -> Result<A, ExitCode> {
+    load_dotenv().map_err(|error| refuse(&error))?;
+    check_encoding(&A::command()).map_err(|error| refuse(&error))?;
+    A::try_parse().map_err(|error| {
+        if error.use_stderr() {
+            refuse(&mistake(&error))
+        } else {
+            let _ = error.print();
+            ExitCode::SUCCESS
+        }
+    })
+}
+
+/// Listens on `address`, the value of `variable`.
+///
+/// # Errors
+/// Names the variable when the address cannot be listened on.
+pub async fn listen(variable: &'static str, address: SocketAddr) -> Result<TcpListener, String> {
+    TcpListener::bind(address).await.map_err(|error| {
+        let expected = format!("an address that this process can listen on ({error})");
+        SettingError::new(variable, format!("\"{address}\""), expected).to_string()
+    })
+}
+
+/// Says in one line on standard error why the process ends, and returns the code to end with.
+#[allow(
+    clippy::print_stderr,
+    reason = "the log does not exist before the settings are known"
+)]
+pub fn refuse(reason: &(impl std::fmt::Display + ?Sized)) -> ExitCode {
+    eprintln!("error: {reason}");
+    ExitCode::from(2)
+}
