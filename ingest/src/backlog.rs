@@ -156,19 +156,22 @@ mod tests {
     }
 
     /// P9
-    #[tokio::test(start_paused = true)]
+    #[tokio::test]
     async fn a_crowd_shares_one_failure() {
         let measurements = Cell::new(0);
         let backlog = Backlog::new(2);
+        let all_have_come = tokio::sync::Notify::new();
         let measure = || async {
             measurements.set(measurements.get() + 1);
-            tokio::time::sleep(std::time::Duration::from_secs(5)).await;
+            all_have_come.notified().await;
             Err::<u64, _>("gone")
         };
         let outcomes = tokio::join!(
             backlog.admit(measure),
             backlog.admit(measure),
-            backlog.admit(measure)
+            backlog.admit(measure),
+            // Polled last, when the others wait.
+            async { all_have_come.notify_one() },
         );
         for outcome in [outcomes.0, outcomes.1, outcomes.2] {
             assert_eq!(outcome.err(), Some(NotAdmitted::Unknown("gone")));

@@ -12,34 +12,13 @@ use ingest::settings::{Arguments, Settings, Task};
 use ingest::webhook::Endpoint;
 use prometheus::Registry;
 use shared::redis_link::RedisLink;
-use shared::startup::{self, refuse};
-use shared::{admin, logging, shutdown};
+use shared::{admin, logging, shutdown, startup};
 
 fn main() -> ExitCode {
-    let arguments: Arguments = match startup::arguments() {
-        Ok(arguments) => arguments,
-        Err(code) => return code,
-    };
-    let task = match arguments.task() {
-        Ok(task) => task,
-        Err(error) => return refuse(&error),
-    };
-    let runtime = match tokio::runtime::Runtime::new() {
-        Ok(runtime) => runtime,
-        Err(error) => return refuse(&format!("the runtime cannot be started: {error}")),
-    };
-    let outcome = runtime.block_on(async {
-        match task {
-            Task::Run(settings) => run(*settings).await,
-            Task::CheckHealth(address) => admin::check_health(address).await,
-        }
-    });
-    // Whatever still runs has had its time.
-    runtime.shutdown_background();
-    match outcome {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(error) => refuse(&error),
-    }
+    startup::start(Arguments::task, async |task| match task {
+        Task::Run(settings) => run(*settings).await,
+        Task::CheckHealth(address) => admin::check_health(address).await,
+    })
 }
 
 /// The ingest is ready while Redis answers.

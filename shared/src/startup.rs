@@ -64,13 +64,40 @@ fn mistake(error: &clap::Error) -> String {
     }
 }
 
+/// All that a `main` does: reads the command line and the environment into settings, runs what they
+/// ask for, and says in one line what went wrong.
+pub fn start<A: Parser, T, F: Future<Output = Result<(), String>>>(
+    task: impl FnOnce(&A) -> Result<T, SettingError>,
+    run: impl FnOnce(T) -> F,
+) -> ExitCode {
+    let arguments: A = match arguments() {
+        Ok(arguments) => arguments,
+        Err(code) => return code,
+    };
+    let task = match task(&arguments) {
+        Ok(task) => task,
+        Err(error) => return refuse(&error),
+    };
+    let runtime = match tokio::runtime::Runtime::new() {
+        Ok(runtime) => runtime,
+        Err(error) => return refuse(&format!("the runtime cannot be started: {error}")),
+    };
+    let outcome = runtime.block_on(run(task));
+    // Whatever still runs has had its time.
+    runtime.shutdown_background();
+    match outcome {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => refuse(&error),
+    }
+}
+
 /// The command line and the environment, `.env` included, as `A` has it. Where that cannot be had
 /// the process is to end with the returned code: clap has printed its help, or what is wrong has
 /// been said in one line.
 ///
 /// # Errors
 /// The exit code to end with.
-pub fn arguments<A: Parser>() -> Result<A, ExitCode> {
+fn arguments<A: Parser>() -> Result<A, ExitCode> {
     load_dotenv().map_err(|error| refuse(&error))?;
     check_encoding(&A::command()).map_err(|error| refuse(&error))?;
     A::try_parse().map_err(|error| {
@@ -99,7 +126,7 @@ pub async fn listen(variable: &'static str, address: SocketAddr) -> Result<TcpLi
     clippy::print_stderr,
     reason = "the log does not exist before the settings are known"
 )]
-pub fn refuse(reason: &(impl std::fmt::Display + ?Sized)) -> ExitCode {
+fn refuse(reason: &(impl std::fmt::Display + ?Sized)) -> ExitCode {
     eprintln!("error: {reason}");
     ExitCode::from(2)
 }

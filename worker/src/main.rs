@@ -7,8 +7,7 @@ use std::time::Duration;
 use prometheus::Registry;
 use redis::RedisError;
 use shared::redis_link::RedisLink;
-use shared::startup::{self, refuse};
-use shared::{admin, logging, shutdown};
+use shared::{admin, logging, shutdown, startup};
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
@@ -27,35 +26,15 @@ use worker::{migration, retention, retry};
 const LONGEST_WAIT: Duration = Duration::from_secs(1);
 
 fn main() -> ExitCode {
-    let arguments: Arguments = match startup::arguments() {
-        Ok(arguments) => arguments,
-        Err(code) => return code,
-    };
-    let task = match arguments.task() {
-        Ok(task) => task,
-        Err(error) => return refuse(&error),
-    };
-    let runtime = match tokio::runtime::Runtime::new() {
-        Ok(runtime) => runtime,
-        Err(error) => return refuse(&format!("the runtime cannot be started: {error}")),
-    };
-    let outcome = runtime.block_on(async {
-        match task {
-            Task::Run(settings) => run(*settings).await,
-            Task::Migrate(settings) => {
-                let (database, common) = *settings;
-                logging::start(&common);
-                migrate(&database).await
-            }
-            Task::CheckHealth(address) => admin::check_health(address).await,
+    startup::start(Arguments::task, async |task| match task {
+        Task::Run(settings) => run(*settings).await,
+        Task::Migrate(settings) => {
+            let (database, common) = *settings;
+            logging::start(&common);
+            migrate(&database).await
         }
-    });
-    // Whatever still runs has had its time.
-    runtime.shutdown_background();
-    match outcome {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(error) => refuse(&error),
-    }
+        Task::CheckHealth(address) => admin::check_health(address).await,
+    })
 }
 
 async fn migrate(database: &DatabaseUrl) -> Result<(), String> {

@@ -172,7 +172,8 @@ async fn no_answer_log_or_metric_tells_a_secret() -> anyhow::Result<()> {
         "Lovelacesecret".into(),
         EMAIL.into(),
         "email_address".into(),
-        signed("msg_1", &body)?[2].1.clone(),
+        // Every signature begins so.
+        "v1,".into(),
     ];
     confidential(&serde_json::from_str::<Value>(&body)?["data"], &mut hidden);
     assert!(hidden.len() > 15, "{hidden:?}");

@@ -1,6 +1,7 @@
 //! What is said of a setting that cannot be used.
 
 use std::{
+    env,
     ffi::{OsStr, OsString},
     fs,
     net::TcpListener,
@@ -9,7 +10,7 @@ use std::{
 };
 
 use tempfile::TempDir;
-use xtask::{clerk_payload::UserPayload, program::Program, redis_server::RedisServer};
+use xtask::{clerk_payload::UserPayload, redis_server::RedisServer};
 
 use crate::helpers::{Ingest, SECRET, signed};
 
@@ -97,7 +98,7 @@ fn a_bad_setting_stops_the_process_with_one_line_that_names_it() -> anyhow::Resu
             "signing secret",
         ),
     ] {
-        let output = Program::run("ingest", &[], &[ENOUGH[0], (name, value)])?;
+        let output = run(&[], &[ENOUGH[0], (name, value)])?;
         let line = refused(&output, name);
         assert!(line.contains(found), "{name}: {line}");
         assert!(line.contains(expected), "{name}: {line}");
@@ -127,7 +128,7 @@ fn a_bad_secret_is_named_and_not_shown() -> anyhow::Result<()> {
         ("REDIS_URL", "redis://:hunter2@127.0.0.1/x?password=hunter2"),
         ("REDIS_URL", "postgres://user:hunter2@127.0.0.1/db#hunter2"),
     ] {
-        let output = Program::run("ingest", &[], &[ENOUGH[0], (name, value)])?;
+        let output = run(&[], &[ENOUGH[0], (name, value)])?;
         let line = refused(&output, name);
         assert!(
             !line.contains("hunter2") && !line.contains("MfKQ9r8"),
@@ -143,7 +144,7 @@ fn a_bad_secret_is_named_and_not_shown() -> anyhow::Result<()> {
         &[&format!("--secret={SECRET}")],
         &[&format!("--max-backlog={SECRET}"), "--max-backlog=1"],
     ] {
-        let output = Program::run("ingest", arguments, &[])?;
+        let output = run(arguments, &[])?;
         let line = refused(&output, "");
         assert!(
             !line.contains("MfKQ9r8") && !line.contains("hunter2"),
@@ -161,10 +162,7 @@ fn a_missing_secret_is_named() -> anyhow::Result<()> {
         &[("CLERK_WEBHOOK_SIGNING_SECRET", "")],
         &[("CLERK_WEBHOOK_SIGNING_SECRET", " , ")],
     ] {
-        let line = refused(
-            &Program::run("ingest", &[], environment)?,
-            "CLERK_WEBHOOK_SIGNING_SECRET",
-        );
+        let line = refused(&run(&[], environment)?, "CLERK_WEBHOOK_SIGNING_SECRET");
         assert!(
             line.contains("expected the endpoint's signing secret"),
             "{line}"
@@ -192,7 +190,7 @@ fn an_address_in_use_is_named() -> anyhow::Result<()> {
     let used = listener.local_addr()?.to_string();
     for (name, other) in [("INGEST_ADDR", "ADMIN_ADDR"), ("ADMIN_ADDR", "INGEST_ADDR")] {
         let environment = [ENOUGH[0], (name, &used), (other, "127.0.0.1:0")];
-        let line = refused(&Program::run("ingest", &[], &environment)?, name);
+        let line = refused(&run(&[], &environment)?, name);
         assert!(line.contains(&used), "{line}");
     }
     Ok(())
@@ -254,7 +252,7 @@ fn a_dotenv_file_in_the_working_directory_is_read() -> anyhow::Result<()> {
 #[test]
 fn a_flag_wins_over_the_environment() -> anyhow::Result<()> {
     let environment = [ENOUGH[0], ("MAX_BACKLOG", "of_environment")];
-    let output = Program::run("ingest", &["--max-backlog", "of_flag"], &environment)?;
+    let output = run(&["--max-backlog", "of_flag"], &environment)?;
     let line = refused(&output, "MAX_BACKLOG");
     assert!(line.contains("\"of_flag\""), "{line}");
     let flags = [
@@ -263,7 +261,7 @@ fn a_flag_wins_over_the_environment() -> anyhow::Result<()> {
         "--max-backlog=5",
         "--trusted-proxy-hops=of_flag",
     ];
-    let output = Program::run("ingest", &flags, &[("MAX_BACKLOG", "of_environment")])?;
+    let output = run(&flags, &[("MAX_BACKLOG", "of_environment")])?;
     refused(&output, "TRUSTED_PROXY_HOPS");
     Ok(())
 }
@@ -286,7 +284,7 @@ fn the_help_lists_every_setting_and_shows_no_value() -> anyhow::Result<()> {
     ];
     let environment = settings.map(|(name, _)| (name, "hunter2"));
     for flag in ["--help", "-h"] {
-        let output = Program::run("ingest", &[flag], &environment)?;
+        let output = run(&[flag], &environment)?;
         assert!(output.status.success(), "{output:?}");
         let help = String::from_utf8(output.stdout)?;
         assert!(!help.contains("hunter2"), "{help}");
@@ -303,15 +301,27 @@ fn the_help_lists_every_setting_and_shows_no_value() -> anyhow::Result<()> {
     Ok(())
 }
 
-/// Runs the ingest in `folder` until it ends by itself.
+/// Runs the ingest in an empty folder until it ends by itself.
+fn run(arguments: &[&str], environment: &[(&str, &str)]) -> anyhow::Result<Output> {
+    let environment: Vec<_> = environment
+        .iter()
+        .map(|&(name, value)| (OsStr::new(name), OsStr::new(value)))
+        .collect();
+    run_in(&tempfile::tempdir()?, arguments, &environment)
+}
+
+/// The same in `folder`. An ingest that does not end is killed, so that a test that has found a
+/// bad setting accepted fails and does not hang.
 fn run_in(
     folder: &TempDir,
     arguments: &[&str],
     environment: &[(&OsStr, &OsStr)],
 ) -> anyhow::Result<Output> {
-    Ok(Command::new(env!("CARGO_BIN_EXE_ingest"))
+    Ok(Command::new("timeout")
+        .args(["--signal=KILL", "20", env!("CARGO_BIN_EXE_ingest")])
         .args(arguments)
         .env_clear()
+        .env("PATH", env::var_os("PATH").unwrap_or_default())
         .envs(environment.iter().copied())
         .current_dir(folder.path())
         .output()?)

@@ -41,7 +41,8 @@ pub(crate) async fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
 
     packages::ensure_installed(|what| println!("{what}"))?;
     println!("Building ingest and worker ...");
-    let built = cargo(&["build", "--package", "ingest", "--package", "worker"])?;
+    // All programs, as the tests do, so that neither builds again what the other has built.
+    let built = cargo(&["build", "--workspace", "--bins"])?;
     ensure!(built.success(), "cargo build: {built}");
     println!("Starting Redis, PostgreSQL, ingest and two workers ...");
     let show = async {
