@@ -15,7 +15,7 @@ use xtask::program::Program;
 use xtask::redis_server::RedisServer;
 use xtask::sender::Sender;
 
-use crate::helpers::{DEAD, EVENTS, RETRY, user};
+use crate::helpers::{DEAD, UNFINISHED, user};
 
 const EVENT_COUNT: usize = 20_000;
 const USERS: usize = 4_000;
@@ -175,7 +175,7 @@ async fn killing_everything_in_a_stream_of_twenty_thousand_events_loses_nothing(
     xtask::wait::until(
         "all events are finished",
         Duration::from_secs(120),
-        async || cli(&["XLEN", EVENTS]).await == "0" && cli(&["ZCARD", RETRY]).await == "0",
+        async || cli(&UNFINISHED).await == "0",
     )
     .await
     .unwrap();
