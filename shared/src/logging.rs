@@ -3,6 +3,7 @@
 use std::io::IsTerminal;
 
 use tracing_subscriber::EnvFilter;
+use tracing_subscriber::filter::LevelFilter;
 
 use crate::settings::CommonSettings;
 
@@ -33,8 +34,12 @@ impl LogFormat {
     }
 }
 
+/// A lone word is a level: tracing itself would take a misspelt one for the name of a target, and then
+/// nothing else is logged.
 pub(crate) fn is_filter(text: &str) -> bool {
-    EnvFilter::builder().parse(text).is_ok()
+    let is_directive = |part: &str| part.contains('=') || part.parse::<LevelFilter>().is_ok();
+    text.split(',').all(|part| is_directive(part.trim()))
+        && EnvFilter::builder().parse(text).is_ok()
 }
 
 /// Begins to log. From then on a panic is logged by its place alone: its message may hold data.
@@ -54,4 +59,19 @@ pub fn start(settings: &CommonSettings) {
             .unwrap_or_default();
         tracing::error!(place, "a task panicked");
     }));
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_misspelt_level_is_no_filter() {
+        for filter in ["info", "off", "warn,worker=debug", "worker=trace"] {
+            assert!(is_filter(filter), "{filter}");
+        }
+        for filter in ["inof", "info,loud", "worker=loud"] {
+            assert!(!is_filter(filter), "{filter}");
+        }
+    }
 }

@@ -39,6 +39,20 @@ fn postgres_away_counts_against_nobody() {
     .unwrap();
     postgres.restart().unwrap();
     world.wait_for("the first event is applied", |_| ledger(&postgres) == "1");
+    // The second time a transaction is under way.
+    postgres
+        .psql(
+            &database_url,
+            "create function hang() returns trigger language plpgsql as $$ \
+               begin if new.id = 'user_hang' then perform pg_sleep(3); end if; return new; end $$; \
+             create trigger hang before insert on users for each row execute function hang()",
+        )
+        .unwrap();
+    world.add_next(&user("user_hang", "hang@example.com", 1).created());
+    world.wait_for("a transaction is under way", |_| {
+        let sleeping = "select count(*) from pg_stat_activity where wait_event = 'PgSleep'";
+        postgres.psql(&database_url, sleeping).unwrap() == "1"
+    });
     postgres.kill();
     for n in 2..=50 {
         world.add_next(&user(&format!("user_{n}"), &format!("{n}@example.com"), 1).created());
@@ -50,7 +64,7 @@ fn postgres_away_counts_against_nobody() {
     no_attempt_was_used(&world);
     postgres.restart().unwrap();
     world.wait_for("all is applied", |world| {
-        ledger(&postgres) == "50" && world.backlog() == 0
+        ledger(&postgres) == "51" && world.backlog() == 0
     });
     no_attempt_was_used(&world);
     assert!(worker.program.is_running());
