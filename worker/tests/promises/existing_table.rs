@@ -74,14 +74,25 @@ fn a_row_that_was_there_before_us_and_is_newer_is_not_overwritten() {
 #[test]
 fn a_newer_row_of_the_application_keeps_its_address() {
     let world = with_table(
-        r#"insert into users values ('user_a', 'Ours', 'x@example.com', null, '2020-01-01', '2024-05-28 08:00:10+00')"#,
+        r#"insert into users values ('user_a', 'Ours', 'x@example.com', null, '2020-01-01', '2024-05-28 08:00:10+00'),
+             ('user_c', 'Ours', 'z@example.com', null, '-infinity', '-infinity'),
+             ('user_d', 'Ours', 'q@example.com', null, 'infinity', 'infinity')"#,
     );
     world.migrate();
     let older = world.add_next(&user("user_a", "y@example.com", 5).created());
     let waiting = world.add_next(&user("user_b", "x@example.com", 6).created());
+    // Their holders' times are none that a program could hold.
+    let others = [("user_e", "z@example.com"), ("user_f", "q@example.com")]
+        .map(|(id, email)| world.add_next(&user(id, email, 7).created()));
     let _worker = world.worker_with(&[("MAX_ATTEMPTS", "1")]);
     world.settle();
-    assert_eq!(world.users(), "user_a Ours x@example.com");
+    assert_eq!(
+        world.users(),
+        "user_a Ours x@example.com\nuser_c Ours z@example.com\nuser_d Ours q@example.com"
+    );
+    for svix_id in others {
+        assert!(world.reason(&svix_id).is_some());
+    }
     assert_eq!(world.outcome(&older), "stale");
     assert!(world.reason(&waiting).is_some());
 }
