@@ -5,6 +5,7 @@ use std::collections::{BTreeSet, HashMap, HashSet};
 use std::time::Duration;
 
 use deadpool_postgres::{Object, Transaction};
+use shared::fault_point::{FaultPoint, reach};
 use tokio_postgres::IsolationLevel;
 
 use crate::address::settle;
@@ -184,11 +185,13 @@ async fn transact(
         .read_only(false)
         .start()
         .await?;
+    reach(FaultPoint::Begun).await;
     let assumed = plan(events).outcomes;
     let ((), recorded) = tokio::try_join!(
         storage::begin(&transaction),
         storage::record_events(&transaction, events, &assumed)
     )?;
+    reach(FaultPoint::LedgerWritten).await;
     let new: Vec<&Event> = events
         .iter()
         .copied()
@@ -201,11 +204,13 @@ async fn transact(
     } else {
         storage::claim_versions(&transaction, &newest).await?
     };
+    reach(FaultPoint::VersionsClaimed).await;
     let winners = Winners::new(&newest, &claims);
     if addresses == Addresses::Settle {
         let waiting = make_room(&transaction, &winners).await?;
         if !waiting.is_empty() {
             transaction.rollback().await?;
+            reach(FaultPoint::RolledBack).await;
             let is_waiting = |event: &Event| {
                 event
                     .upserted()
@@ -223,7 +228,9 @@ async fn transact(
         }
     }
     storage::delete_users(&transaction, &winners.deleted).await?;
+    reach(FaultPoint::RowsDeleted).await;
     let written = storage::upsert_users(&transaction, &winners.users, &winners.first_seen).await?;
+    reach(FaultPoint::RowsWritten).await;
     let kept: Vec<&str> = winners
         .users
         .iter()
@@ -262,7 +269,9 @@ async fn transact(
         })
         .collect();
     storage::correct_outcomes(&transaction, &corrections).await?;
+    reach(FaultPoint::BeforeCommit).await;
     transaction.commit().await?;
+    reach(FaultPoint::Committed).await;
     let verdict = |event: &&Event| match outcomes.get(event.svix_id.as_str()) {
         Some(outcome) => Verdict::Recorded(*outcome),
         None => Verdict::Duplicate,
@@ -348,6 +357,7 @@ async fn make_room(
     if settlement.waiting.is_empty() && !settlement.vacating.is_empty() {
         let vacating: Vec<&str> = settlement.vacating.into_iter().collect();
         storage::vacate_addresses(transaction, &vacating).await?;
+        reach(FaultPoint::AddressesVacated).await;
     }
     Ok(settlement.waiting.into_iter().map(str::to_owned).collect())
 }

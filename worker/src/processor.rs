@@ -6,6 +6,7 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::time::SystemTime;
 
 use redis::RedisResult;
+use shared::fault_point::{FaultPoint, reach};
 use shared::redis_link;
 use shared::svix_id::SvixId;
 use tokio::sync::mpsc::Receiver;
@@ -70,6 +71,7 @@ impl Processor {
         let verdicts = self.until_postgres_answers(&events).await?;
         let committed_at = SystemTime::now();
         self.delete_tags(&events, verdicts.iter().map(Some)).await?;
+        reach(FaultPoint::TagsDeleted).await;
 
         let verdicts: HashMap<&SvixId, &Verdict> = events
             .iter()
@@ -92,7 +94,9 @@ impl Processor {
             }
         }
         self.until_redis_answers(|| self.queue.finish(&finished))
-            .await
+            .await?;
+        reach(FaultPoint::Finished).await;
+        Ok(())
     }
 
     /// Deletes the tags of all that was committed, now or by a worker that may have died before it
@@ -127,6 +131,7 @@ impl Processor {
             NextStep::Park { wait, manner } => {
                 let park = || self.queue.park(&entry.id, failed_attempts, wait, manner);
                 if self.until_redis_answers(park).await? {
+                    reach(FaultPoint::Parked).await;
                     self.count(entry, "retried");
                     tracing::warn!(
                         svix_id = entry.svix_id().map(SvixId::as_str),
@@ -152,6 +157,7 @@ impl Processor {
             .until_redis_answers(|| self.queue.dead_letter(&entry.id, reason, attempts))
             .await?
         {
+            reach(FaultPoint::DeadLettered).await;
             self.count(entry, "dead_lettered");
             tracing::error!(
                 entry = entry.id,

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use shared::fault_point::{FaultPoint, reach};
 use shared::redis_link;
 use tokio_util::sync::CancellationToken;
 
@@ -61,7 +62,10 @@ pub async fn return_due_entries(queue: Queue, stop: CancellationToken) {
         .is_some()
     {
         wait = match queue.unpark(UNPARKED_AT_ONCE).await {
-            Ok((_, next)) => {
+            Ok((unparked, next)) => {
+                if unparked > 0 {
+                    reach(FaultPoint::Unparked).await;
+                }
                 back_off = BackOff::of_a_store();
                 next.unwrap_or(LOOK).clamp(PAUSE, LOOK)
             }

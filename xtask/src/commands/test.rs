@@ -17,9 +17,10 @@ pub(crate) struct Arguments {
 
 pub(crate) fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
     packages::ensure_installed(|what| println!("{what}"))?;
-    // The tests start the programs, which `cargo test` builds for the tests of their own crate only.
-    let built = cargo(&["build", "--workspace", "--bins"])?;
-    ensure!(built.success(), "cargo build: {built}");
+    // The tests start both programs. `cargo test` builds them as tests need them, with fault points,
+    // but only those of the crates that it tests, which the arguments may narrow down.
+    let built = cargo(&["test", "--workspace", "--no-run"])?;
+    ensure!(built.success(), "cargo test --no-run: {built}");
     let mut test = vec!["test", "--workspace"];
     test.extend(arguments.arguments.iter().map(String::as_str));
     let code = cargo(&test)?
