@@ -1,4 +1,5 @@
 //! The proxy, before a real Redis.
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 use std::{
     io::{Read as _, Write as _},
