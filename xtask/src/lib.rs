@@ -13,6 +13,7 @@ pub mod http;
 pub mod packages;
 pub mod postgres_server;
 pub mod program;
+pub mod proxy;
 pub mod redis_server;
 pub mod sender;
 pub mod wait;
