@@ -24,12 +24,7 @@ enum Fault {
 #[tokio::test(flavor = "multi_thread")]
 async fn no_fault_around_the_queueing_of_an_event_loses_it() -> anyhow::Result<()> {
     for point in [FaultPoint::Verified, FaultPoint::Queued] {
-        for fault in [
-            Fault::Death,
-            Fault::Hang,
-            Fault::Cut,
-            Fault::RedisDeath,
-        ] {
+        for fault in [Fault::Death, Fault::Hang, Fault::Cut, Fault::RedisDeath] {
             survive(point, fault)
                 .await
                 .map_err(|error| error.context(format!("{point:?}, {fault:?}")))?;
@@ -43,8 +38,7 @@ async fn survive(point: FaultPoint, fault: Fault) -> anyhow::Result<()> {
     let proxy = Proxy::start(redis.port())?;
     let url = format!("redis://127.0.0.1:{}", proxy.port());
     let points = FaultPoints::arm(&format!("{point:?}"))?;
-    let mut ingest =
-        Ingest::start_with(&url, &[("FAULT_POINTS_ADDR", &points.address())]).await?;
+    let mut ingest = Ingest::start_with(&url, &[("FAULT_POINTS_ADDR", &points.address())]).await?;
     let body = UserPayload::new("user_1", "ada@example.com").created();
 
     let mut delivery = Box::pin(ingest.deliver("msg_1", &body));
@@ -91,7 +85,10 @@ async fn survive(point: FaultPoint, fault: Fault) -> anyhow::Result<()> {
         .await?;
         // Once, or twice where the first answer was lost: the ledger takes care of that.
         let found = svix_ids(&redis).await?;
-        assert!(!found.is_empty() && found.iter().all(|id| id == "msg_1"), "{found:?}");
+        assert!(
+            !found.is_empty() && found.iter().all(|id| id == "msg_1"),
+            "{found:?}"
+        );
     }
     Ok(())
 }

@@ -3,6 +3,7 @@
 
 mod answers;
 mod bounds;
+mod fault_points;
 mod helpers;
 mod limiter;
 mod operations;

@@ -8,7 +8,6 @@ use nix::sys::signal::Signal;
 use shared::fault_point::FaultPoint;
 use xtask::fault_points::FaultPoints;
 use xtask::proxy::Proxy;
-use xtask::wait;
 
 use crate::helpers::{DEAD, DEADLINE, EVENTS, Worker, World, user};
 
@@ -28,12 +27,7 @@ enum Fault {
     RedisDeath,
 }
 
-const FAULTS: [Fault; 4] = [
-    Fault::Death,
-    Fault::Hang,
-    Fault::Cut,
-    Fault::RedisDeath,
-];
+const FAULTS: [Fault; 4] = [Fault::Death, Fault::Hang, Fault::Cut, Fault::RedisDeath];
 
 /// P1, P3, P4, P5, P7, P8: every point with every fault.
 #[test]
@@ -127,7 +121,10 @@ fn survive(point: FaultPoint, fault: Fault) {
     drop(held);
 
     // The address that user_4 waits for is free from now on.
-    world.add("msg_free", &user("user_5", "free@example.com", 20).updated());
+    world.add(
+        "msg_free",
+        &user("user_5", "free@example.com", 20).updated(),
+    );
     world.settle();
     verify(&world);
     if let Some(another) = another {
@@ -155,7 +152,11 @@ fn prepare(world: &World) {
              for each row execute function note()"#,
     );
     for id in 0..=6 {
-        world.redis(&["SADD", &format!("id:user_{id}:users"), &format!("page:{id}")]);
+        world.redis(&[
+            "SADD",
+            &format!("id:user_{id}:users"),
+            &format!("page:{id}"),
+        ]);
         world.redis(&["SET", &format!("page:{id}"), "cached"]);
     }
     world.redis(&["SADD", "global:users", "page:all"]);
@@ -165,18 +166,36 @@ fn prepare(world: &World) {
     world.redis(&["XGROUP", "CREATE", EVENTS, "clerk-worker", "0", "MKSTREAM"]);
     add("msg_gone", &user("user_0", "0@example.com", 1).created());
     world.redis(&[
-        "XREADGROUP", "GROUP", "clerk-worker", "gone", "STREAMS", EVENTS, ">",
+        "XREADGROUP",
+        "GROUP",
+        "clerk-worker",
+        "gone",
+        "STREAMS",
+        EVENTS,
+        ">",
     ]);
     add("msg_new", &user("user_1", "1@example.com", 10).created());
     add("msg_new", &user("user_1", "1@example.com", 10).created());
     add("msg_late", &user("user_1", "late@example.com", 9).updated());
     // These two swap their addresses.
-    add("msg_swap_2", &user("user_2", "old-3@example.com", 11).updated());
-    add("msg_swap_3", &user("user_3", "old-2@example.com", 12).updated());
-    add("msg_wait", &user("user_4", "old-5@example.com", 13).created());
+    add(
+        "msg_swap_2",
+        &user("user_2", "old-3@example.com", 11).updated(),
+    );
+    add(
+        "msg_swap_3",
+        &user("user_3", "old-2@example.com", 12).updated(),
+    );
+    add(
+        "msg_wait",
+        &user("user_4", "old-5@example.com", 13).created(),
+    );
     add("msg_delete", &user("user_6", "", 14).deleted());
     add("msg_poison", &user("user_7", "", 15).email(None).created());
-    add("msg_other", r#"{"type":"session.created","data":{"id":"sess_1"}}"#);
+    add(
+        "msg_other",
+        r#"{"type":"session.created","data":{"id":"sess_1"}}"#,
+    );
 }
 
 fn holds_nothing(world: &World, worker: &Worker) -> bool {
@@ -204,7 +223,9 @@ fn verify(world: &World) {
          user_5 free@example.com"
     );
     assert_eq!(
-        world.sql("select svix_id || ' ' || outcome from clerk_sync.events order by svix_id collate \"C\""),
+        world.sql(
+            "select svix_id || ' ' || outcome from clerk_sync.events order by svix_id collate \"C\""
+        ),
         "msg_delete applied\n\
          msg_free applied\n\
          msg_gone applied\n\
