@@ -253,3 +253,44 @@ fn verify(world: &World) {
     assert_eq!(world.redis(&["KEYS", "page:*"]), "");
     assert_eq!(world.redis(&["KEYS", "*:users"]), "");
 }
+
+/// P5: a worker that was silent for too long cannot dead-letter what another one has just applied and
+/// not removed yet.
+#[test]
+fn a_worker_that_hung_cannot_dead_letter_what_another_holds() {
+    let world = World::migrated();
+    world.sql(
+        "create table obstacle (); \
+         create function refuse() returns trigger language plpgsql as $$ \
+           begin if to_regclass('obstacle') is not null then raise 'not yet'; end if; \
+           return new; end $$; \
+         create trigger refuse before insert on users for each row execute function refuse()",
+    );
+    let start = |points: &FaultPoints| {
+        world.start_worker(&[
+            ("FAULT_POINTS_ADDR", &points.address()),
+            ("RECLAIM_AFTER_MS", "1000"),
+            ("MAX_ATTEMPTS", "1"),
+        ])
+    };
+    world.add("msg_1", &user("user_1", "1@example.com", 1).created());
+    let before_dead_letter = FaultPoints::arm("TagsDeleted").unwrap();
+    let first = start(&before_dead_letter);
+    let held = before_dead_letter.held(DEADLINE).unwrap();
+    first.program.signal(Signal::SIGSTOP).unwrap();
+
+    world.sql("drop table obstacle");
+    let after_commit = FaultPoints::arm("Committed").unwrap();
+    let _second = start(&after_commit);
+    let second_held = after_commit.held(DEADLINE).unwrap();
+
+    first.program.signal(Signal::SIGCONT).unwrap();
+    drop(held);
+    // It ends the batch that it has begun, and then exits.
+    first.program.signal(Signal::SIGTERM).unwrap();
+    assert!(first.program.wait(DEADLINE).unwrap().success());
+    drop(second_held);
+    world.settle();
+    assert_eq!(world.outcome("msg_1"), "applied");
+    assert_eq!(world.redis(&["XLEN", DEAD]), "0");
+}
