@@ -18,7 +18,7 @@ use worker::storage;
 
 use crate::helpers::{DEAD, World, user};
 
-fn event(svix_id: &str, payload: &str) -> Event {
+pub(crate) fn event(svix_id: &str, payload: &str) -> Event {
     Event::parse(
         SvixId::parse(svix_id).unwrap(),
         SystemTime::now(),
@@ -27,7 +27,7 @@ fn event(svix_id: &str, payload: &str) -> Event {
     .unwrap()
 }
 
-fn database(world: &World) -> Database {
+pub(crate) fn database(world: &World) -> Database {
     Database::new(&DatabaseUrl::parse(Some(&world.database_url)).unwrap()).unwrap()
 }
 

@@ -13,6 +13,7 @@ mod dead_letters;
 mod events;
 mod existing_table;
 mod helpers;
+mod histories;
 mod isolation;
 mod operation;
 mod outages;
