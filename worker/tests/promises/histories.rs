@@ -1,38 +1,46 @@
 //! Generated histories of many users, in any order, over any number of hands.
 //!
-//! Both tests draw scenarios and compare what is left with [`Reference`], which applies the events
-//! in order. A scenario that fails is shrunk, and the message ends with the two variables that draw
+//! Both tests draw scenarios and compare what is left with [`Reference`](xtask::history::Reference),
+//! which applies the events in order. A scenario that fails is shrunk, and the message ends with the two variables that draw
 //! the very same one again, such as `PROPTEST_RNG_SEED=1234 PROPTEST_CASES=1`. Nothing is written to
 //! a file of regressions: what was found once becomes a test of its own. Without these variables each
 //! run draws other scenarios; `PROPTEST_CASES=2000` draws more of them.
 
 mod scenario;
 mod state;
+mod tags;
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread;
 use std::time::Duration;
 
+use proptest::prelude::*;
 use proptest::test_runner::{Config, RngSeed, TestCaseError, TestRunner};
 use tokio::runtime::Runtime;
 use tokio::task::JoinSet;
-use tokio_postgres::SimpleQueryMessage;
+use tokio_postgres::{Client, SimpleQueryMessage};
 use worker::apply::{Verdict, apply};
-use worker::database::{Database, DatabaseUrl};
+use worker::database::Database;
 use worker::event::Event;
 use worker::ledger::Outcome;
 use worker::queue::Manner;
 use worker::retry::{NextStep, next_step};
-use xtask::history::Reference;
+use xtask::history::HistoryEvent;
 use xtask::wait;
 
 use self::scenario::{MAX_HANDS, Scenario};
+use self::tags::Tags;
 use crate::convergence::{database, event};
-use crate::helpers::{DEAD, EVENTS, UNFINISHED, World};
+use crate::helpers::{DEAD, EVENTS, RETRY, UNFINISHED, World};
 
 const MAX_ATTEMPTS: u32 = 25;
+/// Somebody who waits for an address may need several attempts: 1, 2, 4, 8, 16 s apart.
+const DEADLINE: Duration = Duration::from_secs(60);
+/// Events that wait for each other's addresses can only be applied in one batch. This is how many a
+/// worker with the default settings reads in one go.
+const COME_BACK_TOGETHER: usize = 32;
 
 /// Runs `test` on `cases` scenarios, a few at a time, each from a seed of its own.
 fn for_scenarios(
@@ -60,6 +68,7 @@ fn for_scenarios(
                 cases: 1,
                 rng_seed: RngSeed::Fixed(seed),
                 failure_persistence: None,
+                max_shrink_iters: u32::MAX,
                 max_shrink_time: 60_000,
                 ..Config::default()
             };
@@ -119,12 +128,8 @@ impl Waiting {
             return Vec::new();
         };
         self.now = now;
-        let due: Vec<String> = self
-            .due
-            .extract_if(.., |_, due| *due <= now)
-            .map(|(svix_id, _)| svix_id)
-            .collect();
-        due
+        let due = self.due.extract_if(.., |_, due| *due <= now);
+        due.map(|(svix_id, _)| svix_id).collect()
     }
 }
 
@@ -166,6 +171,15 @@ async fn apply_all(
     hands.join_all().await.into_iter().flatten().collect()
 }
 
+async fn lines(client: &Client, query: &str) -> String {
+    let messages = client.simple_query(query).await.unwrap();
+    let rows = messages.iter().filter_map(|message| match message {
+        SimpleQueryMessage::Row(row) => row.get(0),
+        _ => None,
+    });
+    rows.collect::<Vec<_>>().join("\n")
+}
+
 /// P3, P4, P5: straight into the database, by tasks whose transactions overlap.
 #[test]
 fn any_history_in_any_order_from_overlapping_batches_ends_as_its_reference() {
@@ -199,34 +213,82 @@ fn any_history_in_any_order_from_overlapping_batches_ends_as_its_reference() {
                 .into_iter()
                 .map(|told| Arc::clone(&events[told.svix_id.as_str()]))
                 .collect();
+            let mut batch_size = scenario.batch_size;
             while !queue.is_empty() {
                 let hands = &databases[..scenario.hands];
-                for (svix_id, verdict) in apply_all(hands, queue, scenario.batch_size).await {
+                for (svix_id, verdict) in apply_all(hands, queue, batch_size).await {
                     if let Verdict::Recorded(outcome) = verdict {
                         let before = recorded.insert(svix_id.clone(), outcome);
-                        proptest::prop_assert!(before.is_none(), "{svix_id} was applied twice");
+                        prop_assert!(before.is_none(), "{svix_id} was applied twice");
                     }
                     waiting.park(&svix_id, &verdict)?;
                 }
+                batch_size = scenario.batch_size.max(COME_BACK_TOGETHER);
                 queue = waiting
                     .unpark()
                     .iter()
                     .map(|svix_id| Arc::clone(&events[svix_id.as_str()]))
                     .collect();
             }
-            let messages = client.simple_query(state::QUERY).await.unwrap();
-            let lines = messages.iter().filter_map(|message| match message {
-                SimpleQueryMessage::Row(row) => row.get(0),
-                _ => None,
-            });
-            state::check(&history, lines)?;
+            state::check(&history, &lines(&client, state::QUERY).await)?;
             let applied = |svix_id: &str| recorded.get(svix_id) == Some(&Outcome::Applied);
-            let messages = client.simple_query(state::QUERY_WRITES).await.unwrap();
-            let written = messages.iter().filter_map(|message| match message {
-                SimpleQueryMessage::Row(row) => row.get(0),
-                _ => None,
-            });
-            state::check_writes(&history, applied, written)
+            state::check_writes(
+                &history,
+                applied,
+                &lines(&client, state::QUERY_WRITES).await,
+            )
         })
+    });
+}
+
+/// Adds a group of deliveries in one step.
+fn add(world: &World, group: &[&HistoryEvent]) {
+    let script = "for i = 1, #ARGV, 2 do \
+         redis.call('XADD', KEYS[1], '*', 'svix-id', ARGV[i], 'payload', ARGV[i + 1]) \
+       end";
+    let mut command = vec!["EVAL", script, "1", EVENTS];
+    for event in group {
+        command.extend([event.svix_id.as_str(), event.body.as_str()]);
+    }
+    world.redis(&command);
+}
+
+/// P3, P4, P5, P7: through the stream, over one to four workers; some of the events are there before
+/// the workers are.
+#[test]
+fn any_history_in_any_order_over_several_workers_ends_as_its_reference() {
+    for_scenarios(12, 6, |scenario| {
+        let world = World::migrated();
+        let history = scenario.history();
+        world.sql(state::WRITES);
+        world.sql(&state::insert(&scenario.rows_before()));
+        let tags = Tags::plant(&world, &history);
+        let mut groups = scenario.groups(&history).into_iter();
+        add(&world, &groups.next().unwrap_or_default());
+        let batch_size = scenario.batch_size.to_string();
+        let workers: Vec<_> = (0..scenario.hands)
+            .map(|_| {
+                world.worker_with(&[("BATCH_SIZE", batch_size.as_str()), ("RUST_LOG", "info")])
+            })
+            .collect();
+        for group in groups {
+            add(&world, &group);
+        }
+        let finished = wait::block_until("all events are finished", DEADLINE, || {
+            world.redis(&UNFINISHED) == "0"
+        });
+        prop_assert!(
+            finished.is_ok(),
+            "waiting: {}",
+            world.redis(&["ZRANGE", RETRY, "0", "-1"])
+        );
+        drop(workers);
+        prop_assert_eq!(world.redis(&["XLEN", DEAD]), "0");
+        state::check(&history, &world.sql(state::QUERY))?;
+        let applied = world.sql("select svix_id from clerk_sync.events where outcome = 'applied'");
+        let applied: BTreeSet<&str> = applied.lines().collect();
+        let writes = world.sql(state::QUERY_WRITES);
+        state::check_writes(&history, |svix_id| applied.contains(svix_id), &writes)?;
+        tags.check(&world)
     });
 }

@@ -58,10 +58,7 @@ fn line(user_id: &str, row: &Row) -> String {
 }
 
 /// Compares what [`QUERY`] gave with what `history` comes to.
-pub(super) fn check<'a>(
-    history: &History,
-    lines: impl Iterator<Item = &'a str>,
-) -> Result<(), TestCaseError> {
+pub(super) fn check(history: &History, lines: &str) -> Result<(), TestCaseError> {
     let reference = Reference::of(&history.events);
     let users = reference
         .users
@@ -75,7 +72,7 @@ pub(super) fn check<'a>(
     let expected: BTreeSet<String> = users.chain(versions).collect();
     let mut found = BTreeSet::new();
     let mut ledger: BTreeMap<&str, &str> = BTreeMap::new();
-    for line in lines {
+    for line in lines.lines() {
         match line
             .strip_prefix("event ")
             .and_then(|event| event.split_once(' '))
@@ -118,12 +115,12 @@ pub(super) fn check<'a>(
 
 /// Compares what [`QUERY_WRITES`] gave with the events that are `applied`: each was written once,
 /// and never over a newer one.
-pub(super) fn check_writes<'a>(
+pub(super) fn check_writes(
     history: &History,
     applied: impl Fn(&str) -> bool,
-    lines: impl Iterator<Item = &'a str>,
+    lines: &str,
 ) -> Result<(), TestCaseError> {
-    let found: Vec<&str> = lines.collect();
+    let found: Vec<&str> = lines.lines().collect();
     let mut expected = Vec::new();
     for event in &history.events {
         if let Change::Upsert(row) = &event.change
