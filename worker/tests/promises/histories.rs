@@ -32,8 +32,7 @@ use xtask::wait;
 
 use self::scenario::{MAX_HANDS, Scenario};
 use self::tags::Tags;
-use crate::convergence::{database, event};
-use crate::helpers::{DEAD, EVENTS, RETRY, UNFINISHED, World};
+use crate::helpers::{DEAD, EVENTS, RETRY, UNFINISHED, World, database, event};
 
 const MAX_ATTEMPTS: u32 = 25;
 /// Somebody who waits for an address may need several attempts: 1, 2, 4, 8, 16 s apart.
