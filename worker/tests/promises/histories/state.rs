@@ -24,8 +24,10 @@ pub(super) const QUERY: &str = r#"
                      (extract(epoch from "createdAt") * 1000)::bigint,
                      (extract(epoch from "updatedAt") * 1000)::bigint) from users
     union all
-    select concat_ws(' ', 'version', user_id, svix_id, (extract(epoch from updated_at) * 1000)::bigint,
-                     (extract(epoch from event_at) * 1000)::bigint, deleted::text)
+    select concat_ws(' ', 'version', user_id, svix_id,
+                     case when deleted then 'deleted'
+                     else ((extract(epoch from updated_at) * 1000)::bigint)::text end,
+                     (extract(epoch from event_at) * 1000)::bigint)
       from clerk_sync.user_versions
     union all
     select concat_ws(' ', 'event', svix_id, outcome) from clerk_sync.events"#;
@@ -65,9 +67,12 @@ pub(super) fn check(history: &History, lines: &str) -> Result<(), TestCaseError>
         .iter()
         .map(|(user_id, row)| line(user_id, row));
     let versions = reference.newest.iter().map(|(user_id, newest)| {
-        let deleted = newest.change == Change::Delete;
-        let (svix_id, at, sent) = (&newest.svix_id, newest.updated_at, newest.timestamp);
-        format!("version {user_id} {svix_id} {at} {sent} {deleted}")
+        let (svix_id, sent) = (&newest.svix_id, newest.timestamp);
+        let updated_at = match newest.change {
+            Change::Delete => "deleted".to_owned(),
+            _ => newest.updated_at.to_string(),
+        };
+        format!("version {user_id} {svix_id} {updated_at} {sent}")
     });
     let expected: BTreeSet<String> = users.chain(versions).collect();
     let mut found = BTreeSet::new();
