@@ -34,7 +34,7 @@ fn entries_cached_by_a_redis_client_of_node_go_with_the_change_and_no_others() {
     );
 
     let ada = User::new("user_1", "ada@example.com");
-    world.deliver(node, &[("msg_created", ada.payload().created())]);
+    world.deliver(node, &[ada.payload().created()]);
     assert_eq!(cached(&world), sorted(&[&of_user_2[..], &unrelated]));
 
     // Cached anew, by whoever has read the new row.
@@ -47,7 +47,7 @@ fn entries_cached_by_a_redis_client_of_node_go_with_the_change_and_no_others() {
         ]),
     );
     let bob = User::new("user_2", "bob@example.com");
-    world.deliver(node, &[("msg_deleted", bob.payload().deleted())]);
+    world.deliver(node, &[bob.payload().deleted()]);
     assert_eq!(cached(&world), sorted(&[&of_user_1[..], &unrelated]));
 }
 

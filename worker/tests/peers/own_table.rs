@@ -42,9 +42,7 @@ fn stays_as_it_is_and_is_kept_up_to_date(world: &World, node: &Node, reader: &st
         User::new("user_2", "one@example.com"),
         User::new("user_3", "three@example.com"),
     ];
-    let events = users
-        .each_ref()
-        .map(|user| (user.id, user.payload().updated()));
+    let events = users.each_ref().map(|user| user.payload().updated());
     world.send(node, &events);
     let _worker = world.worker();
     world.settle();
@@ -56,7 +54,7 @@ fn stays_as_it_is_and_is_kept_up_to_date(world: &World, node: &Node, reader: &st
     );
     assert_eq!(world.sql("select count(*) from orders"), "2");
 
-    world.deliver(node, &[("msg_deleted", users[0].payload().deleted())]);
+    world.deliver(node, &[users[0].payload().deleted()]);
     assert_eq!(world.sql(r#"select "userId" from orders"#), "user_2");
     assert_eq!(structure(world), before);
 }
