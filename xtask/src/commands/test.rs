@@ -7,7 +7,8 @@ use xtask::packages;
 
 use super::cargo::cargo;
 
-/// Runs all tests, and brings what they need: the programs, Redis and PostgreSQL.
+/// Runs all tests, and brings what they need: the programs, Redis and PostgreSQL, Node.js
+/// and Python.
 #[derive(clap::Args)]
 pub(crate) struct Arguments {
     /// Passed on to `cargo test --workspace`.
@@ -16,7 +17,11 @@ pub(crate) struct Arguments {
 }
 
 pub(crate) fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
-    packages::ensure_installed(|what| println!("{what}"))?;
+    let say = |what: &str| println!("{what}");
+    packages::ensure_installed(say)?;
+    if let Err(error) = packages::ensure_languages_installed(say) {
+        println!("The tests that need them will not run: {error:#}");
+    }
     // The tests start both programs. `cargo test` builds them as tests need them, with fault points,
     // but only those of the crates that it tests, which the arguments may narrow down.
     let built = cargo(&["test", "--workspace", "--no-run"])?;
