@@ -42,6 +42,8 @@ pub struct HistoryEvent {
     pub timestamp: i64,
     /// What Clerk sends.
     pub body: String,
+    /// Which of the steps it comes from, counted from 0.
+    pub step: usize,
 }
 
 /// What an event asks for.

@@ -190,10 +190,8 @@ fn any_history_in_any_order_from_overlapping_batches_ends_as_its_reference() {
         runtime.block_on(async {
             let client = databases[0].connection().await.unwrap();
             client.batch_execute(state::CLEAR).await.unwrap();
-            client
-                .batch_execute(&state::insert(&scenario.rows_before()))
-                .await
-                .unwrap();
+            let before = scenario.rows_before();
+            client.batch_execute(&state::insert(&before)).await.unwrap();
             let history = scenario.history();
             let events: BTreeMap<&str, Arc<Event>> = history
                 .events
@@ -229,7 +227,7 @@ fn any_history_in_any_order_from_overlapping_batches_ends_as_its_reference() {
                     .map(|svix_id| Arc::clone(&events[svix_id.as_str()]))
                     .collect();
             }
-            state::check(&history, &lines(&client, state::QUERY).await)?;
+            state::check(&history, &before, &lines(&client, state::QUERY).await)?;
             let applied = |svix_id: &str| recorded.get(svix_id) == Some(&Outcome::Applied);
             state::check_writes(
                 &history,
@@ -260,7 +258,8 @@ fn any_history_in_any_order_over_several_workers_ends_as_its_reference() {
         let world = World::migrated();
         let history = scenario.history();
         world.sql(state::WRITES);
-        world.sql(&state::insert(&scenario.rows_before()));
+        let before = scenario.rows_before();
+        world.sql(&state::insert(&before));
         let tags = Tags::plant(&world, &history);
         let mut groups = scenario.groups(&history).into_iter();
         add(&world, &groups.next().unwrap_or_default());
@@ -283,7 +282,7 @@ fn any_history_in_any_order_over_several_workers_ends_as_its_reference() {
         );
         drop(workers);
         prop_assert_eq!(world.redis(&["XLEN", DEAD]), "0");
-        state::check(&history, &world.sql(state::QUERY))?;
+        state::check(&history, &before, &world.sql(state::QUERY))?;
         let applied = world.sql("select svix_id from clerk_sync.events where outcome = 'applied'");
         let applied: BTreeSet<&str> = applied.lines().collect();
         let writes = world.sql(state::QUERY_WRITES);

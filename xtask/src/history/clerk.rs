@@ -25,6 +25,8 @@ pub(super) struct Clerk {
     /// How often a user of each number was deleted.
     deletions: BTreeMap<usize, usize>,
     clock: i64,
+    /// How many steps were taken before this one.
+    step: usize,
     pub(super) events: Vec<HistoryEvent>,
 }
 
@@ -43,6 +45,7 @@ impl Clerk {
             owners: BTreeMap::new(),
             deletions: BTreeMap::new(),
             clock: BEGINNING,
+            step: 0,
             events: Vec::new(),
         }
     }
@@ -67,6 +70,7 @@ impl Clerk {
             Action::Delete(user) => self.delete(*user, tie),
             Action::Other(user) => self.other(*user, tie),
         }
+        self.step += 1;
     }
 
     fn pass(&mut self, users: &[usize], first: First, tie: Tie) {
@@ -115,6 +119,7 @@ impl Clerk {
             timestamp -= SKEW;
         }
         self.events.push(HistoryEvent {
+            step: self.step,
             svix_id,
             body: UserPayload::new(&user.id, "")
                 .timestamp(timestamp)
@@ -133,6 +138,7 @@ impl Clerk {
         };
         let (timestamp, svix_id) = self.envelope(None, tie);
         self.events.push(HistoryEvent {
+            step: self.step,
             svix_id,
             body: UserPayload::new(&user.id, "")
                 .timestamp(timestamp)
@@ -196,6 +202,7 @@ impl Clerk {
             .updated_at(row.updated_at)
             .timestamp(timestamp);
         self.events.push(HistoryEvent {
+            step: self.step,
             svix_id,
             user_id: user.id.clone(),
             body: match user.newest {

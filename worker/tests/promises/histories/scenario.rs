@@ -1,5 +1,8 @@
 //! What is drawn: a history, and how it is delivered.
 
+use std::collections::BTreeMap;
+use std::fmt;
+
 use proptest::collection::vec;
 use proptest::prelude::*;
 use proptest::sample::Index;
@@ -8,33 +11,65 @@ use xtask::history::{Action, First, History, HistoryEvent, Reference, Row, Step,
 /// Tasks or workers that apply batches at the same time.
 pub(super) const MAX_HANDS: usize = 4;
 
+/// Events of a step that have a delay of their own; the others take them in turn.
+const DELAYS: usize = 4;
+
 /// A history and how it is delivered. All of it shrinks: to fewer steps, in order, once, one hand.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub(super) struct Scenario {
     pub(super) hands: usize,
     pub(super) batch_size: usize,
-    steps: Vec<Step>,
+    steps: Vec<DeliveredStep>,
     /// After how many steps somebody copied the users into the table.
-    copied_after: Option<Index>,
-    /// How late the events are delivered, over and over. The latest are delivered last.
-    delays: Vec<u8>,
-    /// Events that are delivered a second time, and how late.
-    again: Vec<(Index, u8)>,
+    copied_after: usize,
     /// Where the deliveries are cut into groups.
     cuts: Vec<Index>,
 }
 
+#[derive(Clone, Debug)]
+struct DeliveredStep {
+    step: Step,
+    /// How late its events are delivered. The latest are delivered last.
+    delays: [u8; DELAYS],
+    /// How late they are delivered a second time.
+    again: Option<u8>,
+}
+
+impl fmt::Debug for Scenario {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self {
+            hands,
+            batch_size,
+            copied_after,
+            ..
+        } = self;
+        writeln!(
+            formatter,
+            "{hands} hands, batches of {batch_size}, rows copied after {copied_after} steps"
+        )?;
+        for DeliveredStep {
+            step,
+            delays,
+            again,
+        } in &self.steps
+        {
+            let Step { action, tie } = step;
+            let line = format!("  {action:?}, tie {tie:?}, late {delays:?}, again {again:?}");
+            writeln!(formatter, "{line}")?;
+        }
+        Ok(())
+    }
+}
+
 impl Scenario {
     pub(super) fn history(&self) -> History {
-        History::of(&self.steps)
+        History::of(self.steps.iter().map(|delivered| &delivered.step))
     }
 
     /// Rows that are in the table before anything is delivered.
-    pub(super) fn rows_before(&self) -> Vec<(String, Row)> {
-        let steps = self
-            .copied_after
-            .map_or(0, |index| index.index(self.steps.len() + 1));
-        let history = History::of(&self.steps[..steps]);
+    pub(super) fn rows_before(&self) -> BTreeMap<String, Row> {
+        let steps = self.steps.iter().take(self.copied_after);
+        let history = History::of(steps.map(|delivered| &delivered.step));
         Reference::of(&history.events)
             .users
             .into_iter()
@@ -44,12 +79,11 @@ impl Scenario {
 
     /// The events as they are delivered.
     pub(super) fn deliveries<'a>(&self, history: &'a History) -> Vec<&'a HistoryEvent> {
-        let delays = self.delays.iter().chain([&0]).cycle();
-        let mut deliveries: Vec<(u8, &HistoryEvent)> =
-            delays.copied().zip(&history.events).collect();
-        if !history.events.is_empty() {
-            let again = self.again.iter();
-            deliveries.extend(again.map(|(index, delay)| (*delay, index.get(&history.events))));
+        let mut deliveries: Vec<(u8, &HistoryEvent)> = Vec::new();
+        for events in history.events.chunk_by(|one, next| one.step == next.step) {
+            let step = &self.steps[events[0].step];
+            deliveries.extend(step.delays.into_iter().cycle().zip(events));
+            deliveries.extend(step.again.into_iter().cycle().zip(events));
         }
         // Stable: events that are equally late keep their order.
         deliveries.sort_by_key(|(delay, _)| *delay);
@@ -72,7 +106,7 @@ impl Scenario {
     }
 }
 
-fn step() -> impl Strategy<Value = Step> {
+fn step() -> impl Strategy<Value = DeliveredStep> {
     let user = || 0_usize..5;
     let first = prop_oneof![
         Just(First::Moves),
@@ -92,28 +126,29 @@ fn step() -> impl Strategy<Value = Step> {
         1 => Just(Tie::UpdatedAt),
         1 => Just(Tie::Timestamp),
     ];
-    (action, tie).prop_map(|(action, tie)| Step { action, tie })
+    let delays = any::<[u8; DELAYS]>();
+    let again = proptest::option::weighted(0.1, any::<u8>());
+    (action, tie, delays, again).prop_map(|(action, tie, delays, again)| DeliveredStep {
+        step: Step { action, tie },
+        delays,
+        again,
+    })
 }
 
 pub(super) fn scenario() -> impl Strategy<Value = Scenario> {
+    let copied_after = prop_oneof![3 => Just(0), 1 => 0_usize..40];
     (
         1..=MAX_HANDS,
         1_usize..=40,
+        copied_after,
         vec(step(), 0..40),
-        proptest::option::weighted(0.25, any::<Index>()),
-        vec(any::<u8>(), 0..60),
-        vec((any::<Index>(), any::<u8>()), 0..6),
         vec(any::<Index>(), 0..4),
     )
-        .prop_map(
-            |(hands, batch_size, steps, copied_after, delays, again, cuts)| Scenario {
-                hands,
-                batch_size,
-                steps,
-                copied_after,
-                delays,
-                again,
-                cuts,
-            },
-        )
+        .prop_map(|(hands, batch_size, copied_after, steps, cuts)| Scenario {
+            hands,
+            batch_size,
+            steps,
+            copied_after,
+            cuts,
+        })
 }

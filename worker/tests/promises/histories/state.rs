@@ -35,7 +35,7 @@ pub(super) const QUERY: &str = r#"
 pub(super) const QUERY_WRITES: &str = "select id || ' ' || name from writes order by number";
 
 /// Inserts rows that are not ours.
-pub(super) fn insert(rows: &[(String, Row)]) -> String {
+pub(super) fn insert(rows: &BTreeMap<String, Row>) -> String {
     let mut sql = String::new();
     for (user_id, row) in rows {
         let image_url = row
@@ -59,8 +59,12 @@ fn line(user_id: &str, row: &Row) -> String {
     )
 }
 
-/// Compares what [`QUERY`] gave with what `history` comes to.
-pub(super) fn check(history: &History, lines: &str) -> Result<(), TestCaseError> {
+/// Compares what [`QUERY`] gave with what `history` comes to, in a table that had the rows `before`.
+pub(super) fn check(
+    history: &History,
+    before: &BTreeMap<String, Row>,
+    lines: &str,
+) -> Result<(), TestCaseError> {
     let reference = Reference::of(&history.events);
     let users = reference
         .users
@@ -102,9 +106,13 @@ pub(super) fn check(history: &History, lines: &str) -> Result<(), TestCaseError>
             .newest
             .get(event.user_id.as_str())
             .is_some_and(|newest| newest.svix_id == event.svix_id);
+        let is_older_than_row = before
+            .get(&event.user_id)
+            .is_some_and(|row| event.updated_at < row.updated_at);
         let possible: &[&str] = match event.change {
             Change::Ignore => &["ignored"],
             _ if is_newest => &["applied"],
+            Change::Upsert(_) if is_older_than_row => &["stale"],
             // Whether something newer came first is a matter of the order of delivery.
             _ => &["applied", "stale"],
         };
