@@ -57,6 +57,8 @@ fault_points! {
     Parked,
     /// Worker: an entry is with the dead letters, and others of its batch are still pending.
     DeadLettered,
+    /// Worker: of users who swap addresses all are applied, and what waited is removed.
+    RingClosed,
     /// Worker: the batch is acknowledged and removed.
     Finished,
     /// Worker: entries that were due are back on the stream.

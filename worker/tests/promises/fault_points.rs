@@ -137,21 +137,21 @@ fn survive(point: FaultPoint, fault: Fault) {
     }
 }
 
-/// Rows of the application, cached entries, and events of which each takes another way; one of them
-/// is held by a worker that is gone.
+/// Rows of the application, cached entries, and events of which each takes another way; some of them
+/// are held by a worker that is gone.
 fn prepare(world: &World) {
     world.sql(USERS_TABLE);
     world.sql(
         r#"insert into users (id, name, email, "createdAt", "updatedAt")
              select 'user_' || n, 'Old', 'old-' || n || '@example.com', 'epoch', 'epoch'
-             from unnest(array[2, 3, 5, 6]) n;
+             from unnest(array[2, 3, 5, 6, 8, 9]) n;
            create table written (id text, "updatedAt" timestamptz);
            create function note() returns trigger language plpgsql as $$
              begin insert into written values (new.id, new."updatedAt"); return new; end $$;
            create trigger note after insert or update of "updatedAt" on users
              for each row execute function note()"#,
     );
-    for id in 0..=6 {
+    for id in [0, 1, 2, 3, 4, 5, 6, 8, 9] {
         world.redis(&[
             "SADD",
             &format!("id:user_{id}:users"),
@@ -165,6 +165,11 @@ fn prepare(world: &World) {
     let add = |svix_id, payload: &str| world.add(svix_id, payload);
     world.redis(&["XGROUP", "CREATE", EVENTS, "clerk-worker", "0", "MKSTREAM"]);
     add("msg_gone", &user("user_0", "0@example.com", 1).created());
+    // Swaps with one that is in another batch.
+    add(
+        "msg_ring_8",
+        &user("user_8", "old-9@example.com", 16).updated(),
+    );
     world.redis(&[
         "XREADGROUP",
         "GROUP",
@@ -185,6 +190,10 @@ fn prepare(world: &World) {
     add(
         "msg_swap_3",
         &user("user_3", "old-2@example.com", 12).updated(),
+    );
+    add(
+        "msg_ring_9",
+        &user("user_9", "old-8@example.com", 17).updated(),
     );
     add(
         "msg_wait",
@@ -220,7 +229,9 @@ fn verify(world: &World) {
          user_2 old-3@example.com\n\
          user_3 old-2@example.com\n\
          user_4 old-5@example.com\n\
-         user_5 free@example.com"
+         user_5 free@example.com\n\
+         user_8 old-9@example.com\n\
+         user_9 old-8@example.com"
     );
     assert_eq!(
         world.sql(
@@ -232,6 +243,8 @@ fn verify(world: &World) {
          msg_late stale\n\
          msg_new applied\n\
          msg_other ignored\n\
+         msg_ring_8 applied\n\
+         msg_ring_9 applied\n\
          msg_swap_2 applied\n\
          msg_swap_3 applied\n\
          msg_wait applied"
@@ -252,6 +265,7 @@ fn verify(world: &World) {
     );
     assert_eq!(world.redis(&["KEYS", "page:*"]), "");
     assert_eq!(world.redis(&["KEYS", "*:users"]), "");
+    assert_eq!(world.redis(&["KEYS", "*retry*"]), "");
 }
 
 /// P5: a worker that was silent for too long cannot dead-letter what another one has just applied and
