@@ -26,9 +26,10 @@ use tokio_postgres::{Client, SimpleQueryMessage};
 use worker::apply::{Verdict, apply};
 use worker::database::Database;
 use worker::event::Event;
+use worker::failure::{Refusal, Remedy};
 use worker::ledger::Outcome;
-use worker::queue::Manner;
 use worker::retry::{NextStep, next_step};
+use worker::ring::{self, Search};
 use xtask::history::HistoryEvent;
 use xtask::wait;
 
@@ -41,13 +42,6 @@ const MAX_ATTEMPTS: u32 = 25;
 const CHANCES: u32 = 6;
 /// Somebody who waits for an address may need several attempts: 1, 2, 4, 8, 16 s apart.
 const DEADLINE: Duration = Duration::from_secs(60);
-/// Events that wait for each other's addresses can only be applied in one batch. This is how many a
-/// worker with the default settings reads in one go.
-const COME_BACK_TOGETHER: usize = 32;
-/// Enough for all who wait for each other in the scenarios: with a `BATCH_SIZE` below the length of a
-/// ring of addresses the ring is never applied.
-const SMALLEST_BATCH: usize = 16;
-
 /// Runs `test` on `cases` scenarios, a few at a time, each from a seed of its own.
 fn for_scenarios(
     cases: u32,
@@ -106,44 +100,71 @@ fn for_scenarios(
 struct Waiting {
     /// In ms.
     now: u128,
-    /// When each is due, in ms.
-    due: BTreeMap<String, u128>,
+    /// When each is due, in ms, and what it waits for.
+    due: BTreeMap<String, (u128, Option<ring::Waiting>)>,
     failed_attempts: BTreeMap<String, u32>,
 }
 
 impl Waiting {
-    /// As `park.lua` does it.
-    fn park(&mut self, svix_id: &str, verdict: &Verdict) -> Result<(), TestCaseError> {
-        let Verdict::Refused(refusal) = verdict else {
-            return Ok(());
+    /// As the processor and `park.lua` do it.
+    fn park(&mut self, event: &Event, verdict: &Verdict) -> Result<(), TestCaseError> {
+        let svix_id = event.svix_id.as_str();
+        let (refusal, waits) = match verdict {
+            Verdict::Recorded(_) | Verdict::Duplicate => return Ok(()),
+            Verdict::Refused(refusal) => (refusal.clone(), None),
+            Verdict::Waiting { holder } => (
+                Refusal {
+                    reason: format!("{holder} has the address"),
+                    remedy: Remedy::WaitUntilFree,
+                },
+                Some(ring::Waiting {
+                    event: event.clone(),
+                    holder: holder.clone(),
+                }),
+            ),
         };
         if self.due.contains_key(svix_id) {
             return Ok(());
         }
         let failed_attempts = self.failed_attempts.entry(svix_id.to_owned()).or_default();
         *failed_attempts += 1;
-        let due = match next_step(refusal, *failed_attempts, MAX_ATTEMPTS) {
-            NextStep::DeadLetter => {
-                return Err(TestCaseError::fail(format!(
-                    "{svix_id} is dead-lettered: {refusal:?}"
-                )));
+        match next_step(&refusal, *failed_attempts, MAX_ATTEMPTS) {
+            NextStep::DeadLetter => Err(TestCaseError::fail(format!(
+                "{svix_id} is dead-lettered: {refusal:?}"
+            ))),
+            NextStep::Park { wait } => {
+                let due = self.now + wait.as_millis();
+                self.due.insert(svix_id.to_owned(), (due, waits));
+                Ok(())
             }
-            NextStep::Park { wait, manner } => match manner {
-                Manner::Meet => (self.now / wait.as_millis() + 1) * wait.as_millis(),
-                Manner::Apart => self.now + wait.as_millis(),
-            },
-        };
-        self.due.insert(svix_id.to_owned(), due);
-        Ok(())
+        }
+    }
+
+    /// Those who can only be applied together with the event, as the processor finds them.
+    fn ring(&self, event: &Event, holder: &str) -> Option<Vec<Event>> {
+        let mut search = Search::new(event.user_id()?.as_str(), holder);
+        while let Some(user) = search.whom_to_ask() {
+            let waiting = self.due.values().filter_map(|(_, waits)| waits.clone());
+            let of_user = |waits: &ring::Waiting| {
+                let id = waits.event.user_id().map(|id| id.as_str());
+                id == Some(user.as_str())
+            };
+            if let Some(mut ring) = search.found(waiting.filter(of_user).collect()) {
+                ring.retain(|other| other.svix_id != event.svix_id);
+                ring.push(event.clone());
+                return Some(ring);
+            }
+        }
+        None
     }
 
     /// As `unpark.lua` does it, once the next ones are due.
     fn unpark(&mut self) -> Vec<String> {
-        let Some(now) = self.due.values().min().copied() else {
+        let Some(now) = self.due.values().map(|(due, _)| *due).min() else {
             return Vec::new();
         };
         self.now = now;
-        let due = self.due.extract_if(.., |_, due| *due <= now);
+        let due = self.due.extract_if(.., |_, (due, _)| *due <= now);
         due.map(|(svix_id, _)| svix_id).collect()
     }
 }
@@ -226,17 +247,36 @@ fn any_history_in_any_order_from_overlapping_batches_ends_as_its_reference() {
                 .into_iter()
                 .map(|told| Arc::clone(&events[told.svix_id.as_str()]))
                 .collect();
-            let mut batch_size = scenario.batch_size;
+            let mut record = |svix_id: &str, verdict: &Verdict| {
+                if let Verdict::Recorded(outcome) = verdict {
+                    let before = recorded.insert(svix_id.to_owned(), *outcome);
+                    prop_assert!(before.is_none(), "{svix_id} was applied twice");
+                }
+                Ok(())
+            };
             while !queue.is_empty() {
                 let hands = &databases[..scenario.hands];
-                for (svix_id, verdict) in apply_all(hands, queue, batch_size).await {
-                    if let Verdict::Recorded(outcome) = verdict {
-                        let before = recorded.insert(svix_id.clone(), outcome);
-                        prop_assert!(before.is_none(), "{svix_id} was applied twice");
+                for (svix_id, verdict) in apply_all(hands, queue, scenario.batch_size).await {
+                    record(&svix_id, &verdict)?;
+                    let event = &events[svix_id.as_str()];
+                    let ring = match &verdict {
+                        Verdict::Waiting { holder } => waiting.ring(event, holder),
+                        _ => None,
+                    };
+                    let Some(ring) = ring else {
+                        waiting.park(event, &verdict)?;
+                        continue;
+                    };
+                    let size = ring.len();
+                    let ring = ring.into_iter().map(Arc::new).collect();
+                    for (svix_id, verdict) in apply_all(&databases[..1], ring, size).await {
+                        record(&svix_id, &verdict)?;
+                        if matches!(verdict, Verdict::Recorded(_) | Verdict::Duplicate) {
+                            waiting.due.remove(&svix_id);
+                        }
+                        waiting.park(&events[svix_id.as_str()], &verdict)?;
                     }
-                    waiting.park(&svix_id, &verdict)?;
                 }
-                batch_size = scenario.batch_size.max(COME_BACK_TOGETHER);
                 queue = waiting
                     .unpark()
                     .iter()
@@ -279,7 +319,7 @@ fn any_history_in_any_order_over_several_workers_ends_as_its_reference() {
         let tags = Tags::plant(&world, &history);
         let mut groups = scenario.groups(&history).into_iter();
         add(&world, &groups.next().unwrap_or_default());
-        let batch_size = scenario.batch_size.max(SMALLEST_BATCH).to_string();
+        let batch_size = scenario.batch_size.to_string();
         let workers: Vec<_> = (0..scenario.hands)
             .map(|_| {
                 world.worker_with(&[("BATCH_SIZE", batch_size.as_str()), ("RUST_LOG", "info")])

@@ -14,7 +14,7 @@ mod events;
 mod existing_table;
 mod fault_points;
 mod helpers;
-// mod histories;
+mod histories;
 mod isolation;
 mod operation;
 mod outages;
