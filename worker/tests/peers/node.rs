@@ -103,7 +103,9 @@ impl Node {
 }
 
 fn check_version(folder: &Installation) -> anyhow::Result<()> {
-    let version = folder.run(&["node", "--version"], &[])?;
+    let version = folder
+        .run(&["node", "--version"], &[])
+        .context("Node.js is missing")?;
     let mut numbers = version
         .trim_start_matches('v')
         .split('.')

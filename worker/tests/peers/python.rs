@@ -2,6 +2,7 @@
 
 use std::sync::OnceLock;
 
+use anyhow::Context as _;
 use serde_json::Value;
 
 use crate::peer::{self, Installation};
@@ -19,7 +20,9 @@ impl Python {
         static PYTHON: OnceLock<anyhow::Result<Python>> = OnceLock::new();
         peer::present(&PYTHON, || {
             Installation::of("peers-python", &FILES, |folder| {
-                folder.install(&["python3", "-m", "venv", "--clear", "environment"])?;
+                folder
+                    .install(&["python3", "-m", "venv", "--clear", "environment"])
+                    .context("Python or its module venv is missing")?;
                 folder.install(&[
                     "environment/bin/python",
                     "-m",
