@@ -103,9 +103,10 @@ async fn chaos(arguments: &Arguments, folder: &Path) -> anyhow::Result<bool> {
     let faults = schedule(&mut StdRng::seed_from_u64(seed), length);
     let mut random = StdRng::seed_from_u64(seed);
     let count = (length.as_secs_f64() * arguments.rate) as usize;
-    let (events, expected) = events::make(&mut random, count);
+    let (events, expected) = events::events(&mut random, count, arguments.rate);
     println!(
-        "Seed {seed}: {count} events, {} a second, and {} faults in {} min",
+        "Seed {seed}: {} events, {} a second, and {} faults in {} min",
+        events.len(),
         arguments.rate,
         faults.len(),
         arguments.minutes

@@ -1,13 +1,20 @@
-//! What is sent: a history of users, and events that are not to be applied.
+//! What is sent: a history of users, and events that cannot be applied.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
 use rand::{RngExt as _, rngs::StdRng};
-use xtask::clerk_payload::UserPayload;
+use serde_json::{Value, json};
+use xtask::{
+    clerk_payload::UserPayload,
+    history::{Change, History, HistoryEvent, Reference},
+};
 
-/// One event in so many cannot be applied, and one is of a type that is ignored.
+/// How many events a user has, more or less.
+const EVENTS_OF_A_USER: usize = 8;
+/// One event in so many cannot be applied.
 const UNFIT: usize = 60;
-const OTHER_TYPE: usize = 40;
+/// How many seconds an event is late at the most, before anything fails.
+const LATE: f64 = 3.0;
 
 /// An event, and what is to become of it.
 #[derive(Clone)]
@@ -22,9 +29,9 @@ pub(crate) struct Event {
 /// What is to become of an event.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Fate {
-    /// A row is to be written; whether it is or is stale depends on what came before.
+    /// A row is to be written, unless something newer was.
     Upserted,
-    /// A row is to be deleted, unless something has deleted it before.
+    /// A row is to be deleted.
     Deleted,
     Ignored,
     /// With this reason.
@@ -34,108 +41,111 @@ pub(crate) enum Fate {
 /// What the tables are to hold in the end.
 pub(crate) struct Expected {
     /// Rows, as [`Remains`](super::remains::Remains) reads them.
-    pub(crate) users: BTreeMap<String, serde_json::Value>,
-    pub(crate) deleted: BTreeSet<String>,
+    pub(crate) users: BTreeMap<String, Value>,
+    /// The newest event of each user that ever was.
+    pub(crate) newest: BTreeMap<String, Newest>,
 }
 
-pub(crate) fn make(random: &mut StdRng, count: usize) -> (Vec<Event>, Expected) {
-    let mut users = BTreeMap::new();
-    let mut deleted = BTreeSet::new();
-    let mut events = Vec::new();
-    for number in 0..count {
-        let id = format!("user_{}", random.random_range(0..count / 5 + 1));
-        if number % UNFIT == 7 {
-            events.push(unfit_event(number, &id, random));
-            continue;
-        }
-        if number % OTHER_TYPE == 3 {
-            events.push(ignored_event(number, &id, random));
-            continue;
-        }
-        let at = 1_716_883_200_000 + number as i64 * 1000;
-        let email = format!("{id}@example.com");
-        let payload = UserPayload::new(&id, &email)
-            .updated_at(at)
-            .timestamp(at + 50);
-        let svix_id = format!("msg_{number:06}");
-        if random.random_ratio(1, 30) {
-            users.remove(&id);
-            deleted.insert(id.clone());
-            events.push(Event {
-                svix_id,
-                body: payload.deleted(),
-                user_id: id,
-                fate: Fate::Deleted,
-            });
-        } else {
-            if !deleted.contains(&id) {
-                users.insert(id.clone(), serde_json::json!({"id": id, "name": "Ada Lovelace", "email": email,
-                  "image_url": "https://img.clerk.com/ada.jpeg", "created_at": 1_716_883_200_381_i64, "updated_at": at}));
-            }
-            events.push(Event {
-                svix_id,
-                body: payload.updated(),
-                user_id: id,
-                fate: Fate::Upserted,
-            });
+/// The newest event of a user.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) struct Newest {
+    pub(crate) svix_id: String,
+    pub(crate) deleted: bool,
+}
+
+/// About `count` events, in the order in which they are to be sent at this rate a second.
+pub(crate) fn events(random: &mut StdRng, count: usize, rate: f64) -> (Vec<Event>, Expected) {
+    let history = History::generate(random, count / EVENTS_OF_A_USER, count);
+    let expected = Expected::of(&Reference::of(&history.events));
+    let mut events: Vec<(f64, Event)> = Vec::new();
+    for (number, event) in history.events.iter().enumerate() {
+        let mut late = || number as f64 + random.random_range(0.0..LATE * rate);
+        events.push((late(), Event::of(event)));
+        if number % UNFIT == UNFIT / 2 {
+            events.push((late(), Event::unfit(number, &event.user_id)));
         }
     }
-    (events, Expected { users, deleted })
+    events.sort_by(|(one, _), (other, _)| one.total_cmp(other));
+    (
+        events.into_iter().map(|(_, event)| event).collect(),
+        expected,
+    )
 }
 
-fn unfit_event(number: usize, user_id: &str, random: &mut StdRng) -> Event {
-    let email = format!("unfit-{number}@example.com");
-    let payload = UserPayload::new(user_id, &email);
-    let own_id = format!("user_unfit_{number}");
-    let (body, user_id, fate) = match random.random_range(0..3) {
-        // It is about a user who has other events, so the neighbours of one batch are of the same user.
-        0 => (
-            payload.email(None).updated(),
-            user_id.to_owned(),
-            Fate::DeadLettered("the user has no primary e-mail address"),
-        ),
-        1 => {
-            let id = format!("user_unfit\0{number}");
-            let body = UserPayload::new(&id, &email).created();
-            (
-                body,
-                own_id,
-                Fate::DeadLettered("data.id is missing or unusable"),
-            )
+impl Event {
+    fn of(event: &HistoryEvent) -> Self {
+        Self {
+            svix_id: event.svix_id.clone(),
+            body: event.body.clone(),
+            user_id: event.user_id.clone(),
+            fate: match event.change {
+                Change::Upsert(_) => Fate::Upserted,
+                Change::Delete => Fate::Deleted,
+                Change::Ignore => Fate::Ignored,
+            },
         }
-        // The database refuses it, and so the batch that it is in. Of a user of its own: what is
-        // older than another event of the same batch would never come to the database.
-        _ => (
-            UserPayload::new(&own_id, &email)
-                .first_name("Refused")
-                .last_name(None)
-                .created(),
-            own_id,
-            Fate::DeadLettered(
+    }
+
+    /// One that cannot be applied; of each sort in turn.
+    fn unfit(number: usize, neighbour: &str) -> Self {
+        let email = format!("unfit-{number}@example.com");
+        let own_id = format!("user_unfit_{number}");
+        let (body, user_id, reason) = match number / UNFIT % 3 {
+            // It is about a user who has other events.
+            0 => (
+                UserPayload::new(neighbour, &email).email(None).updated(),
+                neighbour,
+                "the user has no primary e-mail address",
+            ),
+            1 => (
+                UserPayload::new("user\0unfit", &email).created(),
+                own_id.as_str(),
+                "data.id is missing or unusable",
+            ),
+            // The database refuses it, and so the batch that it is in. It is of a user of its own: of
+            // one user's events in a batch the database sees the newest alone.
+            _ => (
+                UserPayload::new(&own_id, &email)
+                    .first_name("Refused")
+                    .last_name(None)
+                    .created(),
+                own_id.as_str(),
                 "a check of the application refuses the row \
                  (SQLSTATE 23514, constraint nobody_is_refused, table users)",
             ),
-        ),
-    };
-    Event {
-        svix_id: format!("msg_unfit_{number:06}"),
-        body,
-        user_id,
-        fate,
+        };
+        Self {
+            svix_id: format!("msg_unfit_{number}"),
+            body,
+            user_id: user_id.to_owned(),
+            fate: Fate::DeadLettered(reason),
+        }
     }
 }
 
-fn ignored_event(number: usize, user_id: &str, random: &mut StdRng) -> Event {
-    let types = [
-        "session.created",
-        "organization.updated",
-        "user.something_new",
-    ];
-    let event_type = types[random.random_range(0..types.len())];
-    Event {
-        svix_id: format!("msg_other_{number:06}"),
-        body: UserPayload::new(user_id, "other@example.com").event(event_type),
-        user_id: user_id.to_owned(),
-        fate: Fate::Ignored,
+impl Expected {
+    fn of(reference: &Reference<'_>) -> Self {
+        let users = reference.users.iter().map(|(id, row)| {
+            let row = json!({
+                "id": id,
+                "name": row.name,
+                "email": row.email,
+                "image_url": row.image_url,
+                "created_at": row.created_at,
+                "updated_at": row.updated_at,
+            });
+            ((*id).to_owned(), row)
+        });
+        let newest = reference.newest.iter().map(|(id, event)| {
+            let newest = Newest {
+                svix_id: event.svix_id.clone(),
+                deleted: event.change == Change::Delete,
+            };
+            ((*id).to_owned(), newest)
+        });
+        Self {
+            users: users.collect(),
+            newest: newest.collect(),
+        }
     }
 }

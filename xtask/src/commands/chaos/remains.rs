@@ -8,6 +8,7 @@ use serde_json::Value;
 
 use super::{
     cache::entry_before,
+    events::Newest,
     system::{DEAD, EVENTS, RETRY, System},
 };
 
@@ -40,14 +41,6 @@ pub(crate) struct Written {
     pub(crate) row: Value,
 }
 
-/// What is known of a user.
-#[derive(Debug, PartialEq, Eq)]
-pub(crate) struct Version {
-    pub(crate) deleted: bool,
-    /// The event that says so.
-    pub(crate) svix_id: String,
-}
-
 /// All of it. Keys are svix-ids or user ids.
 pub(crate) struct Remains {
     pub(crate) ledger: BTreeMap<String, Recorded>,
@@ -55,7 +48,8 @@ pub(crate) struct Remains {
     pub(crate) waiting: Vec<String>,
     pub(crate) dead_letters: Vec<DeadLetter>,
     pub(crate) users: BTreeMap<String, Value>,
-    pub(crate) versions: BTreeMap<String, Version>,
+    /// What `clerk_sync.user_versions` says.
+    pub(crate) versions: BTreeMap<String, Newest>,
     pub(crate) witness: Vec<Written>,
     /// svix-ids of the events whose entry of the cache is still there.
     pub(crate) cached: BTreeSet<String>,
@@ -137,7 +131,7 @@ impl Remains {
             .await?
             .iter()
             .map(|row| {
-                let version = Version {
+                let version = Newest {
                     deleted: row["deleted"] == true,
                     svix_id: text(row, "svix_id"),
                 };

@@ -2,6 +2,7 @@
 
 use std::{
     collections::{BTreeMap, BTreeSet},
+    fmt,
     time::Instant,
 };
 
@@ -67,8 +68,11 @@ pub(crate) fn verify(
             not_written(events, remains),
         ),
         finding("deleted users that came back", came_back(remains)),
-        finding("wrong rows", wrong_rows(expected, remains)),
-        finding("wrong tombstones", wrong_tombstones(expected, remains)),
+        finding("wrong rows", differences(&expected.users, &remains.users)),
+        finding(
+            "wrong versions and tombstones",
+            differences(&expected.newest, &remains.versions),
+        ),
         finding("tags left", tags_left(events, delivered, remains)),
     ]
 }
@@ -196,43 +200,16 @@ fn came_back(remains: &Remains) -> Vec<String> {
     back
 }
 
-fn wrong_rows(expected: &Expected, remains: &Remains) -> Vec<String> {
-    let ids: BTreeSet<&String> = expected.users.keys().chain(remains.users.keys()).collect();
+/// Where two maps differ.
+fn differences<T: PartialEq + fmt::Debug>(
+    right: &BTreeMap<String, T>,
+    found: &BTreeMap<String, T>,
+) -> Vec<String> {
+    let ids: BTreeSet<&String> = right.keys().chain(found.keys()).collect();
     ids.into_iter()
-        .filter(|id| expected.users.get(*id) != remains.users.get(*id))
-        .map(|id| {
-            let [right, found] = [&expected.users, &remains.users].map(|users| {
-                users
-                    .get(id)
-                    .map_or_else(|| "none".to_owned(), ToString::to_string)
-            });
-            format!("{id}: should be {right}, is {found}")
-        })
-        .collect()
-}
-
-fn wrong_tombstones(expected: &Expected, remains: &Remains) -> Vec<String> {
-    let found: BTreeMap<&String, bool> = remains
-        .versions
-        .iter()
-        .map(|(id, version)| (id, version.deleted))
-        .collect();
-    let right: BTreeMap<&String, bool> = expected
-        .users
-        .keys()
-        .map(|id| (id, false))
-        .chain(expected.deleted.iter().map(|id| (id, true)))
-        .collect();
-    let ids: BTreeSet<&&String> = right.keys().chain(found.keys()).collect();
-    ids.into_iter()
-        .filter(|id| right.get(**id) != found.get(**id))
-        .map(|id| {
-            format!(
-                "{id}: deleted should be {:?}, is {:?}",
-                right.get(*id),
-                found.get(*id)
-            )
-        })
+        .map(|id| (id, right.get(id), found.get(id)))
+        .filter(|(_, right, found)| right != found)
+        .map(|(id, right, found)| format!("{id}: should be {right:?}, is {found:?}"))
         .collect()
 }
 

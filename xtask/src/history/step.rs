@@ -1,0 +1,94 @@
+//! What can happen at Clerk.
+
+use rand::RngExt as _;
+use rand::rngs::StdRng;
+
+/// Something that happens at Clerk. One that cannot happen, because an address is taken or a user is
+/// not there, makes no event.
+#[derive(Clone, Debug)]
+pub struct Step {
+    /// What happens.
+    pub action: Action,
+    /// How its events follow on those before.
+    pub tie: Tie,
+}
+
+/// What happens. Users and addresses are numbered; after a deletion the number is another user's.
+#[derive(Clone, Debug)]
+pub enum Action {
+    /// The user changes, but keeps the address. One who is not there yet signs up.
+    Edit(usize),
+    /// The user takes the address, if it is free. One who is not there yet signs up with it.
+    Take {
+        /// Who.
+        user: usize,
+        /// Which.
+        address: usize,
+    },
+    /// Each of the users takes the address of the one before.
+    Pass {
+        /// At least two who are there.
+        users: Vec<usize>,
+        /// What becomes of the first.
+        first: First,
+    },
+    /// The user is deleted.
+    Delete(usize),
+    /// The user does something that nobody acts on.
+    Other(usize),
+}
+
+/// What becomes of the first of those who pass their addresses on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum First {
+    /// It takes a free address.
+    Moves,
+    /// It is deleted.
+    Leaves,
+    /// It takes the address of the last: a swap, or a longer ring. Meanwhile it has a free one.
+    Closes {
+        /// Whether an event tells of that one. Clerk may send only what the user is in the end.
+        told: bool,
+    },
+}
+
+/// How an event follows on the event before.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Tie {
+    /// It is of a later time.
+    None,
+    /// It has the same `updated_at`; if it is of the same user, its `timestamp` is later.
+    UpdatedAt,
+    /// If it is of the same user, the `timestamp` is the same too, and its svix-id is greater.
+    Timestamp,
+}
+
+impl Step {
+    pub(super) fn random(random: &mut StdRng, users: usize) -> Self {
+        let mut one = || random.random_range(0..users);
+        let (user, address) = (one(), one());
+        let several: Vec<usize> = (0..4).map(|_| one()).collect();
+        let first = match random.random_range(0..4) {
+            0 => First::Moves,
+            1 => First::Leaves,
+            2 => First::Closes { told: true },
+            _ => First::Closes { told: false },
+        };
+        let action = match random.random_range(0..20) {
+            0..=7 => Action::Edit(user),
+            8..=13 => Action::Take { user, address },
+            14..=16 => Action::Pass {
+                users: several[..random.random_range(2..=4)].to_vec(),
+                first,
+            },
+            17..=18 => Action::Delete(user),
+            _ => Action::Other(user),
+        };
+        let tie = match random.random_range(0..8) {
+            0 => Tie::UpdatedAt,
+            1 => Tie::Timestamp,
+            _ => Tie::None,
+        };
+        Self { action, tie }
+    }
+}
