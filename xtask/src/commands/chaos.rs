@@ -13,7 +13,6 @@ mod table;
 mod verification;
 
 use std::{
-    collections::BTreeMap,
     path::Path,
     process::ExitCode,
     sync::Arc,
@@ -32,7 +31,6 @@ use xtask::{http::Http, packages, sender::Sender, wait};
 use super::{cargo::cargo, stack::data_folder};
 use cache::Cache;
 use deliveries::Deliveries;
-use events::Event;
 use remains::Remains;
 use schedule::{Happened, Planned, schedule};
 use system::System;
@@ -124,16 +122,13 @@ async fn chaos(arguments: &Arguments, folder: &Path) -> anyhow::Result<bool> {
         cache: Cache::new(&system.redis_url)?,
         give_up: Instant::now() + length + SETTLE_DEADLINE,
     };
-    let sent: BTreeMap<String, Event> = events
-        .iter()
-        .map(|event| (event.svix_id.clone(), event.clone()))
-        .collect();
     let (happened, delivered) = tokio::try_join!(
         let_happen(&system, faults),
-        deliveries.of_all(events, arguments.rate, &mut random)
+        deliveries.of_all(&events, arguments.rate, &mut random)
     )?;
     println!("Everything is sent; waiting until all is finished ...");
-    let settled = wait::until(
+    let sent_at = Instant::now();
+    let finished = wait::until(
         "nothing is in the stream or waits",
         SETTLE_DEADLINE,
         async || {
@@ -144,22 +139,22 @@ async fn chaos(arguments: &Arguments, folder: &Path) -> anyhow::Result<bool> {
         },
     );
     // What is not finished is a finding, and named there.
-    let _ = settled.await;
+    let _ = finished.await;
+    let settled = sent_at.elapsed();
 
     let misdeeds = system.misdeeds(folder).await?;
-    let svix_ids: Vec<&str> = sent.keys().map(String::as_str).collect();
-    let remains = Remains::read(&system, &svix_ids).await?;
-    let sent = sent
+    let remains = Remains::read(&system, &delivered).await?;
+    let sent = events
         .iter()
-        .map(|(svix_id, event)| (svix_id.as_str(), event))
+        .map(|event| (event.svix_id.as_str(), &**event))
         .collect();
     let mut findings = verify(&sent, &delivered, &expected, &remains);
     findings.push(Finding {
-        name: "processes that ended by themselves, or not when told to",
+        name: "processes that ended by themselves, panicked, or logged an address",
         offenders: misdeeds,
     });
     println!();
-    table::print_counts(&delivered, &remains);
+    table::print_counts(&delivered, &remains, settled);
     table::print_stalls(&happened, &delivered, &remains);
     Ok(table::print_findings(&findings))
 }

@@ -35,7 +35,7 @@ pub(crate) struct Delivered {
     pub(crate) svix_id: String,
     /// When the first delivery was begun.
     pub(crate) begun: Instant,
-    /// When the entry of the cache before it was written, and whether under the tag of all users.
+    /// The entry of the cache that was written before it, if Redis said that it was.
     pub(crate) cached: Option<Cached>,
     /// When it was first answered 2xx.
     pub(crate) accepted: Option<SystemTime>,
@@ -44,11 +44,9 @@ pub(crate) struct Delivered {
 }
 
 /// An entry of the cache that was written before an event was sent.
-#[derive(Clone, Copy)]
 pub(crate) struct Cached {
     pub(crate) at: Instant,
-    /// Under the tag of all users, and not of one.
-    pub(crate) global: bool,
+    pub(crate) tag: String,
 }
 
 /// Who sends.
@@ -65,7 +63,7 @@ impl Deliveries {
     /// until it is answered 2xx.
     pub(crate) async fn of_all(
         self,
-        events: Vec<Event>,
+        events: &[Arc<Event>],
         rate: f64,
         random: &mut StdRng,
     ) -> anyhow::Result<Vec<Delivered>> {
@@ -73,9 +71,9 @@ impl Deliveries {
         let mut tasks = JoinSet::new();
         let mut clock = interval(Duration::from_secs_f64(1.0 / rate));
         clock.set_missed_tick_behavior(MissedTickBehavior::Burst);
-        for (number, event) in events.into_iter().enumerate() {
+        for (number, event) in events.iter().enumerate() {
             clock.tick().await;
-            let deliveries = Arc::clone(&deliveries);
+            let (deliveries, event) = (Arc::clone(&deliveries), Arc::clone(event));
             let random = StdRng::from_rng(random);
             tasks.spawn(async move { deliveries.of_one(number, &event, random).await });
         }
@@ -87,16 +85,15 @@ impl Deliveries {
     }
 
     async fn of_one(&self, number: usize, event: &Event, mut random: StdRng) -> Delivered {
-        let global = number.is_multiple_of(GLOBAL_ENTRIES);
-        let tag = if global {
+        let tag = if number.is_multiple_of(GLOBAL_ENTRIES) {
             GLOBAL_TAG.to_owned()
         } else {
             tag_of(&event.user_id)
         };
-        let cached = self.cache.fill(&entry_before(&event.svix_id), &tag).await;
-        let cached = cached.then(|| Cached {
+        let written = self.cache.fill(&entry_before(&event.svix_id), &tag).await;
+        let cached = written.then(|| Cached {
             at: Instant::now(),
-            global,
+            tag,
         });
         let mut delivered = Delivered {
             svix_id: event.svix_id.clone(),

@@ -1,6 +1,6 @@
 //! What is sent: a history of users, and events that cannot be applied.
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, sync::Arc};
 
 use rand::{RngExt as _, rngs::StdRng};
 use serde_json::{Value, json};
@@ -17,7 +17,6 @@ const UNFIT: usize = 60;
 const LATE: f64 = 3.0;
 
 /// An event, and what is to become of it.
-#[derive(Clone)]
 pub(crate) struct Event {
     pub(crate) svix_id: String,
     pub(crate) body: String,
@@ -54,7 +53,7 @@ pub(crate) struct Newest {
 }
 
 /// About `count` events, in the order in which they are to be sent at this rate a second.
-pub(crate) fn events(random: &mut StdRng, count: usize, rate: f64) -> (Vec<Event>, Expected) {
+pub(crate) fn events(random: &mut StdRng, count: usize, rate: f64) -> (Vec<Arc<Event>>, Expected) {
     let history = History::generate(random, count / EVENTS_OF_A_USER, count);
     let expected = Expected::of(&Reference::of(&history.events));
     let mut events: Vec<(f64, Event)> = Vec::new();
@@ -67,7 +66,10 @@ pub(crate) fn events(random: &mut StdRng, count: usize, rate: f64) -> (Vec<Event
     }
     events.sort_by(|(one, _), (other, _)| one.total_cmp(other));
     (
-        events.into_iter().map(|(_, event)| event).collect(),
+        events
+            .into_iter()
+            .map(|(_, event)| Arc::new(event))
+            .collect(),
         expected,
     )
 }

@@ -9,6 +9,14 @@ use xtask::program::Program;
 /// Far above its `SHUTDOWN_GRACE_MS`: how long it takes on a busy machine is not what is judged.
 const STOP_DEADLINE: Duration = Duration::from_secs(60);
 
+/// What no log may hold. All addresses that are sent end like this, or, while a row makes room for
+/// another, like that.
+const TELLTALES: [(&str, &str); 3] = [
+    ("panicked at", "has panicked"),
+    ("@example.com", "has logged an address"),
+    ("@moving.invalid", "has logged an address"),
+];
+
 /// A program with its settings, through all its restarts.
 pub(crate) struct Process {
     /// `worker 2`
@@ -19,7 +27,8 @@ pub(crate) struct Process {
     logs: PathBuf,
     starts: u32,
     program: Program,
-    /// What it has done that it should not: ended by itself, or not ended with 0 when told to.
+    /// What it has done that it should not: ended by itself, not ended with 0 when told to, or told
+    /// what it must not.
     misdeeds: Vec<String>,
 }
 
@@ -101,13 +110,16 @@ impl Process {
         Ok(self.misdeeds.clone())
     }
 
-    fn keep_log(&self) -> anyhow::Result<()> {
-        let kept = self
-            .logs
-            .join(format!("{}.{}.log", self.name, self.starts).replace(' ', "-"));
-        fs::copy(self.program.output_file(), &kept)
-            .with_context(|| format!("cannot keep {}", kept.display()))?;
-        Ok(())
+    fn keep_log(&mut self) -> anyhow::Result<()> {
+        let output = self.program.output();
+        for (text, misdeed) in TELLTALES {
+            if output.contains(text) {
+                let of_run = format!("{} {misdeed}, in its run {}", self.name, self.starts);
+                self.misdeeds.push(of_run);
+            }
+        }
+        let name = format!("{}.{}.log", self.name, self.starts).replace(' ', "-");
+        fs::write(self.logs.join(name), output).context("cannot keep a log")
     }
 }
 

@@ -8,6 +8,7 @@ use serde_json::Value;
 
 use super::{
     cache::entry_before,
+    deliveries::Delivered,
     events::Newest,
     system::{DEAD, EVENTS, RETRY, System},
 };
@@ -51,13 +52,13 @@ pub(crate) struct Remains {
     /// What `clerk_sync.user_versions` says.
     pub(crate) versions: BTreeMap<String, Newest>,
     pub(crate) witness: Vec<Written>,
-    /// svix-ids of the events whose entry of the cache is still there.
+    /// svix-ids of the events whose entry of the cache is still there, or still a member of its tag.
     pub(crate) cached: BTreeSet<String>,
 }
 
 impl Remains {
-    /// Reads it. `svix_ids`: of all events.
-    pub(crate) async fn read(system: &System, svix_ids: &[&str]) -> anyhow::Result<Self> {
+    /// Reads it.
+    pub(crate) async fn read(system: &System, delivered: &[Delivered]) -> anyhow::Result<Self> {
         let client = redis::Client::open(system.redis_url.as_str())?;
         let mut redis = client.get_multiplexed_async_connection().await?;
         let stream: StreamRangeReply = redis::cmd("XRANGE")
@@ -79,14 +80,20 @@ impl Remains {
             .query_async(&mut redis)
             .await?;
         let mut cached = BTreeSet::new();
-        for part in svix_ids.chunks(1000) {
-            let mut exist = redis::pipe();
-            for svix_id in part {
-                exist.exists(entry_before(svix_id));
+        for part in delivered.chunks(1000) {
+            let mut looks = redis::pipe();
+            for event in part {
+                let entry = entry_before(&event.svix_id);
+                looks.exists(&entry);
+                looks.sismember(
+                    event.cached.as_ref().map_or("", |cached| &cached.tag),
+                    &entry,
+                );
             }
-            let there: Vec<bool> = exist.query_async(&mut redis).await?;
-            let there = part.iter().zip(there).filter(|(_, there)| *there);
-            cached.extend(there.map(|(svix_id, _)| (*svix_id).to_owned()));
+            let there: Vec<bool> = looks.query_async(&mut redis).await?;
+            let of_events = part.iter().zip(there.chunks(2));
+            let left = of_events.filter(|(_, there)| there.contains(&true));
+            cached.extend(left.map(|(event, _)| event.svix_id.clone()));
         }
         Ok(Self {
             stream: stream

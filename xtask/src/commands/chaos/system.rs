@@ -242,22 +242,12 @@ impl System {
         Ok(())
     }
 
-    /// A limit a little below what is in use.
+    /// As when another application has filled it: nothing that the worker removes makes room.
     async fn fill_redis(&self, lasting: Duration) -> anyhow::Result<()> {
         let redis = self.redis.lock().await;
         let limit =
-            |value: &str| block_in_place(|| redis.cli(&["CONFIG", "SET", "maxmemory", value]));
-        let memory = block_in_place(|| redis.cli(&["INFO", "memory"]))?;
-        let used = memory
-            .lines()
-            .find_map(|line| {
-                line.trim()
-                    .strip_prefix("used_memory:")?
-                    .parse::<u64>()
-                    .ok()
-            })
-            .unwrap_or_default();
-        limit(&(used.saturating_sub(64 * 1024)).max(1).to_string())?;
+            |memory: &str| block_in_place(|| redis.cli(&["CONFIG", "SET", "maxmemory", memory]));
+        limit("1")?;
         sleep(lasting).await;
         limit(MAX_MEMORY).map(drop)
     }

@@ -1,6 +1,6 @@
 //! What is printed in the end.
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, time::Duration};
 
 use super::{
     deliveries::Delivered, fault::Kind, remains::Remains, schedule::Happened, stalls,
@@ -10,7 +10,7 @@ use super::{
 /// Offenders that are named for each finding.
 const NAMED: usize = 20;
 
-pub(crate) fn print_counts(delivered: &[Delivered], remains: &Remains) {
+pub(crate) fn print_counts(delivered: &[Delivered], remains: &Remains, settled: Duration) {
     let mut answers: BTreeMap<&str, u32> = BTreeMap::new();
     for (answer, count) in delivered.iter().flat_map(|event| &event.answers) {
         *answers.entry(answer).or_default() += count;
@@ -32,6 +32,10 @@ pub(crate) fn print_counts(delivered: &[Delivered], remains: &Remains) {
     for outcome in ["applied", "stale", "ignored"] {
         line(outcome, outcomes.get(outcome).copied().unwrap_or_default());
     }
+    line(
+        "seconds from the last answer until all was finished",
+        settled.as_secs(),
+    );
     // An event that was delivered twice has two dead letters.
     let mut reasons: BTreeMap<&str, u32> = BTreeMap::new();
     for letter in &remains.dead_letters {
@@ -82,12 +86,14 @@ pub(crate) fn print_stalls(happened: &[Happened], delivered: &[Delivered], remai
         .collect();
     answers.sort_by(f64::total_cmp);
     commits.sort_by(f64::total_cmp);
+    // Later on there is nothing to do, but for what waits.
+    let last_answer = answers.last().copied().unwrap_or_default();
     let mut longest: BTreeMap<Kind, (u32, f64, f64)> = BTreeMap::new();
     for (number, fault) in happened.iter().enumerate() {
         let from = stalls::seconds(fault.begun);
         let until = happened
             .get(number + 1)
-            .map_or(f64::INFINITY, |next| stalls::seconds(next.begun));
+            .map_or(last_answer, |next| stalls::seconds(next.begun));
         let (count, without_commit, without_answer) = longest.entry(fault.kind).or_default();
         *count += 1;
         *without_commit = without_commit.max(stalls::longest(&commits, from, until));

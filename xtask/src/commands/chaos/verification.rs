@@ -7,6 +7,7 @@ use std::{
 };
 
 use super::{
+    cache::GLOBAL_TAG,
     deliveries::Delivered,
     events::{Event, Expected, Fate},
     remains::Remains,
@@ -237,9 +238,9 @@ fn tags_left(
         .iter()
         .filter(|delivery| remains.cached.contains(&delivery.svix_id))
         .filter(|delivery| {
-            delivery.cached.is_some_and(|cached| {
+            delivery.cached.as_ref().is_some_and(|cached| {
                 let user_id = events[delivery.svix_id.as_str()].user_id.as_str();
-                let last = if cached.global {
+                let last = if cached.tag == GLOBAL_TAG {
                     last_of_all
                 } else {
                     last_change.get(user_id)
