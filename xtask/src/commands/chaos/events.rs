@@ -38,6 +38,7 @@ pub(crate) enum Fate {
 }
 
 /// What the tables are to hold in the end.
+#[derive(Default)]
 pub(crate) struct Expected {
     /// Rows, as [`Remains`](super::remains::Remains) reads them.
     pub(crate) users: BTreeMap<String, Value>,

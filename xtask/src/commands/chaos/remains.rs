@@ -43,6 +43,7 @@ pub(crate) struct Written {
 }
 
 /// All of it. Keys are svix-ids or user ids.
+#[derive(Default)]
 pub(crate) struct Remains {
     pub(crate) ledger: BTreeMap<String, Recorded>,
     pub(crate) stream: Vec<String>,

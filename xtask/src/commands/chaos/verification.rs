@@ -251,3 +251,6 @@ fn tags_left(
         .map(|delivery| delivery.svix_id.clone())
         .collect()
 }
+
+#[cfg(test)]
+mod tests;
