@@ -1,6 +1,7 @@
 //! One module a command.
 
 pub(crate) mod cargo;
+pub(crate) mod chaos;
 pub(crate) mod demo;
 pub(crate) mod send;
 pub(crate) mod stack;

@@ -22,6 +22,7 @@ struct Arguments {
 
 #[derive(Subcommand)]
 enum Command {
+    Chaos(commands::chaos::Arguments),
     Demo(commands::demo::Arguments),
     Send(commands::send::Arguments),
     Test(commands::test::Arguments),
@@ -30,6 +31,7 @@ enum Command {
 #[tokio::main]
 async fn main() -> ExitCode {
     let done = match Arguments::parse().command {
+        Command::Chaos(arguments) => commands::chaos::run(&arguments).await,
         Command::Demo(arguments) => commands::demo::run(&arguments).await,
         Command::Send(arguments) => commands::send::run(arguments).await,
         Command::Test(arguments) => commands::test::run(&arguments),

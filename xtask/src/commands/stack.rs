@@ -38,7 +38,7 @@ pub(crate) struct Stack {
 impl Stack {
     /// Starts everything on free ports with a new signing secret, and waits until it is ready.
     pub(crate) async fn start() -> anyhow::Result<Self> {
-        let folder = data_folder()?;
+        let folder = data_folder("demo-")?;
         let redis = RedisServer::start_in(folder.path(), &[])?;
         let postgres = PostgresServer::start_in(folder.path())?;
         postgres.psql("postgres", &format!("create database {DATABASE}"))?;
@@ -146,8 +146,8 @@ impl Stack {
     }
 }
 
-/// `target/demo-XXXX`; in the folder for temporary files if PostgreSQL cannot work there.
-fn data_folder() -> anyhow::Result<TempDir> {
+/// `target/PREFIXXXXX`; in the folder for temporary files if PostgreSQL cannot work there.
+pub(crate) fn data_folder(prefix: &str) -> anyhow::Result<TempDir> {
     let program = env::current_exe()?;
     let target = program
         .ancestors()
@@ -158,9 +158,7 @@ fn data_folder() -> anyhow::Result<TempDir> {
     } else {
         env::temp_dir()
     };
-    let folder = tempfile::Builder::new()
-        .prefix("demo-")
-        .tempdir_in(parent)?;
+    let folder = tempfile::Builder::new().prefix(prefix).tempdir_in(parent)?;
     // PostgreSQL may have to run as another user than we.
     fs::set_permissions(folder.path(), fs::Permissions::from_mode(0o711))?;
     Ok(folder)

@@ -1,0 +1,200 @@
+//! `cargo xtask chaos`
+
+mod cache;
+mod deliveries;
+mod events;
+mod fault;
+mod process;
+mod remains;
+mod schedule;
+mod stalls;
+mod system;
+mod table;
+mod verification;
+
+use std::{
+    path::Path,
+    process::ExitCode,
+    sync::Arc,
+    time::{Duration, Instant, SystemTime},
+};
+
+use anyhow::{Context as _, ensure};
+use rand::{SeedableRng as _, rngs::StdRng};
+use tokio::{
+    signal::unix::{SignalKind, signal},
+    task::JoinSet,
+    time::sleep,
+};
+use xtask::{http::Http, packages, sender::Sender, wait};
+
+use super::{cargo::cargo, stack::data_folder};
+use cache::Cache;
+use deliveries::Deliveries;
+use remains::Remains;
+use schedule::{Happened, Planned, schedule};
+use system::System;
+use verification::{Finding, verify};
+
+const READY_DEADLINE: Duration = Duration::from_secs(60);
+/// After the last delivery. An event that waits for an e-mail address comes back after 1, 2, 4, …
+/// seconds, and may wait for another one that does.
+const SETTLE_DEADLINE: Duration = Duration::from_secs(300);
+
+/// Sends events at a steady rate while Redis, PostgreSQL, ingests, workers and the connections in
+/// between fail in all kinds of ways, and then compares what has come of every single event with what
+/// was promised.
+///
+/// Ends with a status other than 0 when something was lost, applied twice, left over or wrong.
+#[derive(clap::Args)]
+pub(crate) struct Arguments {
+    /// For how many minutes events are sent; a fraction is fine.
+    #[arg(long, default_value = "1")]
+    minutes: f64,
+    /// Decides the events and the faults; made up, and printed, if not given.
+    #[arg(long)]
+    seed: Option<u64>,
+    /// Events a second.
+    #[arg(long, default_value = "100")]
+    rate: f64,
+}
+
+pub(crate) async fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
+    ensure!(
+        arguments.minutes > 0.0 && arguments.minutes < 10_000.0,
+        "--minutes: more than 0"
+    );
+    ensure!(
+        arguments.rate > 0.0 && arguments.rate < 10_000.0,
+        "--rate: more than 0"
+    );
+    let mut interrupt = signal(SignalKind::interrupt())?;
+    let mut terminate = signal(SignalKind::terminate())?;
+    packages::ensure_installed(|what| println!("{what}"))?;
+    println!("Building ingest and worker ...");
+    // All programs, as the tests do, so that neither builds again what the other has built.
+    let built = cargo(&["build", "--workspace", "--bins"])?;
+    ensure!(built.success(), "cargo build: {built}");
+
+    let folder = data_folder("chaos-")?;
+    let outcome = tokio::select! {
+        outcome = chaos(arguments, folder.path()) => outcome,
+        _ = interrupt.recv() => return Ok(stopped()),
+        _ = terminate.recv() => return Ok(stopped()),
+    };
+    if matches!(outcome, Ok(true)) {
+        return Ok(ExitCode::SUCCESS);
+    }
+    let kept = folder.keep();
+    println!(
+        "\nThe logs of all programs and servers: {}/logs",
+        kept.display()
+    );
+    outcome.map(|_| ExitCode::FAILURE)
+}
+
+/// Returns whether all is as it must be.
+async fn chaos(arguments: &Arguments, folder: &Path) -> anyhow::Result<bool> {
+    let seed = arguments.seed.unwrap_or_else(rand::random);
+    let length = Duration::from_secs_f64(arguments.minutes * 60.0);
+    // Apart, so that the faults are a function of seed and length alone.
+    let faults = schedule(&mut StdRng::seed_from_u64(seed), length);
+    let mut random = StdRng::seed_from_u64(seed);
+    let count = (length.as_secs_f64() * arguments.rate) as usize;
+    let (events, expected) = events::events(&mut random, count, arguments.rate);
+    println!(
+        "Seed {seed}: {} events, {} a second, and {} faults in {} min",
+        events.len(),
+        arguments.rate,
+        faults.len(),
+        arguments.minutes
+    );
+    let system = Arc::new(System::start(folder)?);
+    wait_until_ready(&system).await?;
+
+    let senders: anyhow::Result<Vec<Sender>> = system
+        .urls
+        .iter()
+        .map(|url| Sender::new(url, &system.secret))
+        .collect();
+    let deliveries = Deliveries {
+        senders: senders?,
+        cache: Cache::new(&system.redis_url)?,
+        give_up: Instant::now() + length + SETTLE_DEADLINE,
+    };
+    let (happened, delivered) = tokio::try_join!(
+        let_happen(&system, faults),
+        deliveries.of_all(&events, arguments.rate, &mut random)
+    )?;
+    println!("Everything is sent; waiting until all is finished ...");
+    let sent_at = Instant::now();
+    let finished = wait::until(
+        "nothing is in the stream or waits",
+        SETTLE_DEADLINE,
+        async || {
+            system
+                .unfinished()
+                .await
+                .is_ok_and(|unfinished| unfinished == 0)
+        },
+    );
+    // What is not finished is a finding, and named there.
+    let _ = finished.await;
+    let settled = sent_at.elapsed();
+
+    let misdeeds = system.misdeeds(folder).await?;
+    let remains = Remains::read(&system, &delivered).await?;
+    let sent = events
+        .iter()
+        .map(|event| (event.svix_id.as_str(), &**event))
+        .collect();
+    let mut findings = verify(&sent, &delivered, &expected, &remains);
+    findings.push(Finding {
+        name: "processes that ended by themselves, panicked, or logged an address",
+        offenders: misdeeds,
+    });
+    println!();
+    table::print_counts(&delivered, &remains, settled);
+    table::print_stalls(&happened, &delivered, &remains);
+    Ok(table::print_findings(&findings))
+}
+
+fn stopped() -> ExitCode {
+    println!("Stopped before the end; everything is removed.");
+    ExitCode::FAILURE
+}
+
+async fn wait_until_ready(system: &System) -> anyhow::Result<()> {
+    let http = Http::new();
+    for url in &system.urls {
+        wait::until("an ingest is ready", READY_DEADLINE, async || {
+            http.get(url).await.is_ok_and(|answer| answer.status == 200)
+        })
+        .await?;
+    }
+    Ok(())
+}
+
+/// Each fault at its time, whether or not the ones before are over.
+async fn let_happen(system: &Arc<System>, faults: Vec<Planned>) -> anyhow::Result<Vec<Happened>> {
+    let begin = Instant::now();
+    let mut under_way = JoinSet::new();
+    let mut happened = Vec::new();
+    for Planned { at, fault } in faults {
+        sleep(at.saturating_sub(begin.elapsed())).await;
+        println!("[{:6.1} s] {fault}", at.as_secs_f64());
+        happened.push(Happened {
+            kind: fault.kind,
+            begun: SystemTime::now(),
+        });
+        let system = Arc::clone(system);
+        under_way.spawn(async move {
+            let suffered = system.suffer(&fault).await;
+            suffered.with_context(|| format!("cannot let this happen: {fault}"))
+        });
+    }
+    while let Some(fault) = under_way.join_next().await {
+        fault??;
+    }
+    Ok(happened)
+}

@@ -1,0 +1,178 @@
+//! What is there in the end: read from Redis and PostgreSQL, as anybody could.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use anyhow::Context as _;
+use redis::streams::StreamRangeReply;
+use serde_json::Value;
+
+use super::{
+    cache::entry_before,
+    deliveries::Delivered,
+    events::Newest,
+    system::{DEAD, EVENTS, RETRY, System},
+};
+
+/// Times in milliseconds since the epoch, as events tell them.
+const USERS: &str = r#"
+    select id, name, email, "imageUrl" as image_url,
+           (extract(epoch from "createdAt") * 1000)::bigint as created_at,
+           (extract(epoch from "updatedAt") * 1000)::bigint as updated_at
+      from users"#;
+
+/// A row of the ledger.
+pub(crate) struct Recorded {
+    pub(crate) outcome: String,
+    /// Seconds since the epoch.
+    pub(crate) processed_at: f64,
+}
+
+/// A dead letter.
+pub(crate) struct DeadLetter {
+    pub(crate) svix_id: String,
+    pub(crate) reason: String,
+}
+
+/// One write to the table users, as its trigger has seen it.
+pub(crate) struct Written {
+    /// `INSERT`, `UPDATE` or `DELETE`.
+    pub(crate) operation: String,
+    pub(crate) user_id: String,
+    /// The row as it was written; of a deletion, as it was.
+    pub(crate) row: Value,
+}
+
+/// All of it. Keys are svix-ids or user ids.
+#[derive(Default)]
+pub(crate) struct Remains {
+    pub(crate) ledger: BTreeMap<String, Recorded>,
+    pub(crate) stream: Vec<String>,
+    pub(crate) waiting: Vec<String>,
+    pub(crate) dead_letters: Vec<DeadLetter>,
+    pub(crate) users: BTreeMap<String, Value>,
+    /// What `clerk_sync.user_versions` says.
+    pub(crate) versions: BTreeMap<String, Newest>,
+    pub(crate) witness: Vec<Written>,
+    /// svix-ids of the events whose entry of the cache is still there, or still a member of its tag.
+    pub(crate) cached: BTreeSet<String>,
+}
+
+impl Remains {
+    /// Reads it.
+    pub(crate) async fn read(system: &System, delivered: &[Delivered]) -> anyhow::Result<Self> {
+        let client = redis::Client::open(system.redis_url.as_str())?;
+        let mut redis = client.get_multiplexed_async_connection().await?;
+        let stream: StreamRangeReply = redis::cmd("XRANGE")
+            .arg(EVENTS)
+            .arg("-")
+            .arg("+")
+            .query_async(&mut redis)
+            .await?;
+        let dead: StreamRangeReply = redis::cmd("XRANGE")
+            .arg(DEAD)
+            .arg("-")
+            .arg("+")
+            .query_async(&mut redis)
+            .await?;
+        let waiting: Vec<String> = redis::cmd("ZRANGE")
+            .arg(RETRY)
+            .arg(0)
+            .arg(-1)
+            .query_async(&mut redis)
+            .await?;
+        let mut cached = BTreeSet::new();
+        for part in delivered.chunks(1000) {
+            let mut looks = redis::pipe();
+            for event in part {
+                let entry = entry_before(&event.svix_id);
+                looks.exists(&entry);
+                looks.sismember(
+                    event.cached.as_ref().map_or("", |cached| &cached.tag),
+                    &entry,
+                );
+            }
+            let there: Vec<bool> = looks.query_async(&mut redis).await?;
+            let of_events = part.iter().zip(there.chunks(2));
+            let left = of_events.filter(|(_, there)| there.contains(&true));
+            cached.extend(left.map(|(event, _)| event.svix_id.clone()));
+        }
+        Ok(Self {
+            stream: stream
+                .ids
+                .iter()
+                .filter_map(|entry| entry.get("svix-id"))
+                .collect(),
+            waiting,
+            dead_letters: dead
+                .ids
+                .iter()
+                .map(|entry| DeadLetter {
+                    svix_id: entry.get("svix-id").unwrap_or_default(),
+                    reason: entry.get("reason").unwrap_or_default(),
+                })
+                .collect(),
+            cached,
+            ledger: rows(
+                system,
+                "select svix_id, outcome, extract(epoch from processed_at)::float8 as processed_at \
+                 from clerk_sync.events",
+            )
+            .await?
+            .iter()
+            .map(|row| {
+                let recorded = Recorded {
+                    outcome: text(row, "outcome"),
+                    processed_at: row["processed_at"].as_f64().unwrap_or_default(),
+                };
+                (text(row, "svix_id"), recorded)
+            })
+            .collect(),
+            users: rows(system, USERS)
+                .await?
+                .into_iter()
+                .map(|row| (text(&row, "id"), row))
+                .collect(),
+            versions: rows(
+                system,
+                "select user_id, deleted, svix_id from clerk_sync.user_versions",
+            )
+            .await?
+            .iter()
+            .map(|row| {
+                let version = Newest {
+                    deleted: row["deleted"] == true,
+                    svix_id: text(row, "svix_id"),
+                };
+                (text(row, "user_id"), version)
+            })
+            .collect(),
+            witness: rows(
+                system,
+                "select operation, id, row from witness order by number",
+            )
+            .await?
+            .into_iter()
+            .map(|row| Written {
+                operation: text(&row, "operation"),
+                user_id: text(&row, "id"),
+                row: row["row"].clone(),
+            })
+            .collect(),
+        })
+    }
+}
+
+/// The rows of a query as JSON objects.
+async fn rows(system: &System, query: &str) -> anyhow::Result<Vec<Value>> {
+    // Times as text would depend on the session's zone.
+    let query = format!("set timezone to 'UTC'; select to_jsonb(selected) from ({query}) selected");
+    let lines = system.sql(&query).await?;
+    lines
+        .lines()
+        .map(|line| serde_json::from_str(line).context("a row is not JSON"))
+        .collect()
+}
+
+fn text(row: &Value, column: &str) -> String {
+    row[column].as_str().unwrap_or_default().to_owned()
+}

@@ -1,0 +1,149 @@
+//! Everything that runs.
+
+mod damage;
+
+use std::{fs, path::Path};
+
+use anyhow::ensure;
+use tokio::{sync::Mutex, task::block_in_place};
+use uuid::Uuid;
+use xtask::{
+    free_port::free_port, postgres_server::PostgresServer, program::Program, proxy::Proxy,
+    redis_server::RedisServer,
+};
+
+use super::process::Process;
+
+pub(crate) const INGESTS: usize = 2;
+pub(crate) const WORKERS: usize = 3;
+pub(crate) const EVENTS: &str = "{clerk:0}:events";
+pub(crate) const DEAD: &str = "{clerk:0}:dead";
+pub(crate) const RETRY: &str = "{clerk:0}:retry";
+const DATABASE: &str = "chaos";
+const MAX_MEMORY: &str = "512mb";
+
+/// What an application may have: a constraint of its own, which refuses some events.
+const APPLICATION: &str =
+    "alter table users add constraint nobody_is_refused check (name <> 'Refused')";
+/// Tells from outside the ledger what was written, and how often. A row that makes room for another
+/// one (see `worker/sql/vacate_addresses.sql`) is not yet what the event says, so it is not counted.
+const WITNESS: &str = r#"
+    create table witness (number bigserial, operation text, id text, row jsonb);
+    create function note() returns trigger language plpgsql as $$
+      begin
+        if tg_op = 'DELETE' then insert into witness (operation, id, row) values (tg_op, old.id, to_jsonb(old));
+        elsif new.email not like '%@moving.invalid' then
+          insert into witness (operation, id, row) values (tg_op, new.id, to_jsonb(new));
+        end if;
+        return null;
+      end $$;
+    create trigger note after insert or update or delete on users
+      for each row execute function note()"#;
+
+/// Redis and PostgreSQL, a proxy before each, ingests and workers. A fault locks what it breaks until
+/// it is mended; whoever locks several takes them in the order of the fields.
+pub(crate) struct System {
+    redis_proxy: Mutex<Proxy>,
+    postgres_proxy: Mutex<Proxy>,
+    redis: Mutex<RedisServer>,
+    postgres: Mutex<PostgresServer>,
+    ingests: [Mutex<Process>; INGESTS],
+    workers: [Mutex<Process>; WORKERS],
+    /// Of the webhook endpoints.
+    pub(crate) urls: [String; INGESTS],
+    pub(crate) secret: String,
+    /// Past the proxy.
+    pub(crate) redis_url: String,
+}
+
+impl System {
+    /// Starts everything, with data and logs in `folder`. Does not wait for the programs.
+    pub(crate) fn start(folder: &Path) -> anyhow::Result<Self> {
+        let logs = folder.join("logs");
+        fs::create_dir(&logs)?;
+        let redis = RedisServer::start_in(folder, &["--maxmemory", MAX_MEMORY])?;
+        let postgres = PostgresServer::start_in(folder)?;
+        postgres.psql("postgres", &format!("create database {DATABASE}"))?;
+        let url = postgres.url(DATABASE);
+        let migrated = Program::run("worker", &["migrate"], &[("DATABASE_URL", &url)])?;
+        ensure!(migrated.status.success(), "worker migrate: {migrated:?}");
+        postgres.psql(DATABASE, APPLICATION)?;
+        postgres.psql(DATABASE, WITNESS)?;
+
+        let redis_proxy = Proxy::start(redis.port())?;
+        let postgres_proxy = Proxy::start(postgres.port())?;
+        let proxied_redis = format!("redis://127.0.0.1:{}", redis_proxy.port());
+        let database = format!(
+            "postgres://postgres@127.0.0.1:{}/{DATABASE}",
+            postgres_proxy.port()
+        );
+        let secret = format!("whsec_{}", Uuid::new_v4().simple());
+        let address = || anyhow::Ok(format!("127.0.0.1:{}", free_port()?));
+        let addresses = [address()?, address()?];
+        let ingest = |number: usize| {
+            let environment = vec![
+                ("INGEST_ADDR", addresses[number].clone()),
+                ("ADMIN_ADDR", address()?),
+                ("REDIS_URL", proxied_redis.clone()),
+                ("CLERK_WEBHOOK_SIGNING_SECRET", secret.clone()),
+                ("SHUTDOWN_GRACE_MS", "3000".into()),
+            ];
+            Process::start("ingest", number + 1, environment, logs.clone()).map(Mutex::new)
+        };
+        let worker = |number: usize| {
+            let environment = vec![
+                ("ADMIN_ADDR", address()?),
+                ("REDIS_URL", proxied_redis.clone()),
+                ("DATABASE_URL", database.clone()),
+                ("SHUTDOWN_GRACE_MS", "3000".into()),
+                ("RECLAIM_AFTER_MS", "2000".into()),
+                ("BATCH_SIZE", "32".into()),
+            ];
+            Process::start("worker", number + 1, environment, logs.clone()).map(Mutex::new)
+        };
+        Ok(Self {
+            ingests: [ingest(0)?, ingest(1)?],
+            workers: [worker(0)?, worker(1)?, worker(2)?],
+            redis_url: redis.url(),
+            redis_proxy: Mutex::new(redis_proxy),
+            postgres_proxy: Mutex::new(postgres_proxy),
+            redis: Mutex::new(redis),
+            postgres: Mutex::new(postgres),
+            urls: addresses.map(|address| format!("http://{address}/api/webhooks/clerk")),
+            secret,
+        })
+    }
+
+    /// redis-cli, past the proxy.
+    pub(crate) async fn cli(&self, arguments: &[&str]) -> anyhow::Result<String> {
+        let redis = self.redis.lock().await;
+        block_in_place(|| redis.cli(arguments))
+    }
+
+    /// psql, past the proxy.
+    pub(crate) async fn sql(&self, statement: &str) -> anyhow::Result<String> {
+        let postgres = self.postgres.lock().await;
+        block_in_place(|| postgres.psql(DATABASE, statement))
+    }
+
+    /// How many events are in the stream or wait, in one step: an entry may move between the two.
+    pub(crate) async fn unfinished(&self) -> anyhow::Result<u64> {
+        let script = "return redis.call('XLEN', KEYS[1]) + redis.call('ZCARD', KEYS[2])";
+        Ok(self
+            .cli(&["EVAL", script, "2", EVENTS, RETRY])
+            .await?
+            .parse()?)
+    }
+
+    /// At the end: what processes have done that they should not. Keeps all logs.
+    pub(crate) async fn misdeeds(&self, folder: &Path) -> anyhow::Result<Vec<String>> {
+        let mut misdeeds = Vec::new();
+        for program in self.ingests.iter().chain(&self.workers) {
+            misdeeds.extend(program.lock().await.misdeeds()?);
+        }
+        let logs = folder.join("logs");
+        fs::write(logs.join("redis.log"), self.redis.lock().await.log())?;
+        fs::write(logs.join("postgres.log"), self.postgres.lock().await.log())?;
+        Ok(misdeeds)
+    }
+}
