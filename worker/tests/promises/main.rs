@@ -13,6 +13,7 @@ mod dead_letters;
 mod events;
 mod existing_table;
 mod helpers;
+mod hostile_payloads;
 mod isolation;
 mod operation;
 mod outages;
