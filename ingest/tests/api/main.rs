@@ -4,6 +4,7 @@
 mod answers;
 mod bounds;
 mod helpers;
+mod hostile;
 mod limiter;
 mod operations;
 mod outages;
