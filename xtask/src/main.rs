@@ -23,6 +23,7 @@ struct Arguments {
 #[derive(Subcommand)]
 enum Command {
     Demo(commands::demo::Arguments),
+    Fuzz(commands::fuzz::Arguments),
     Send(commands::send::Arguments),
     Test(commands::test::Arguments),
 }
@@ -31,6 +32,7 @@ enum Command {
 async fn main() -> ExitCode {
     let done = match Arguments::parse().command {
         Command::Demo(arguments) => commands::demo::run(&arguments).await,
+        Command::Fuzz(arguments) => commands::fuzz::run(&arguments),
         Command::Send(arguments) => commands::send::run(arguments).await,
         Command::Test(arguments) => commands::test::run(&arguments),
     };

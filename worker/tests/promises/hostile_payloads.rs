@@ -70,14 +70,16 @@ fn ingest(world: &World) -> Ingest {
     }
 }
 
-/// As [`World::add`], which cannot take what no command line can hold.
+/// For what no command line can hold.
+fn connection(world: &World) -> redis::Connection {
+    let client = redis::Client::open(world.redis.url()).unwrap();
+    client.get_connection().unwrap()
+}
+
 fn add_by_hand(world: &World, svix_id: &str, payload: &str) {
-    let mut connection = redis::Client::open(world.redis.url())
-        .and_then(|client| client.get_connection())
-        .unwrap();
     redis::cmd("XADD")
         .arg(&[EVENTS, "*", "svix-id", svix_id, "payload", payload])
-        .exec(&mut connection)
+        .exec(&mut connection(world))
         .unwrap();
 }
 
@@ -334,4 +336,47 @@ fn entries_that_are_no_events_are_dead_lettered_and_leave_their_neighbours_alone
         json!({ "reason": "the payload is not JSON", "attempts": "1" })
     );
     assert_eq!(reasons.len(), 6, "{reasons:?}");
+}
+
+/// P5: the scripts that let an entry wait, return it, and move it to the dead letters and back.
+#[test]
+fn an_odd_entry_survives_waiting_and_replay() {
+    let world = World::migrated();
+    let _worker = world.worker_with(&[("MAX_ATTEMPTS", "2")]);
+    let holder = user("user_holder", "ada@example.com", 1);
+    world.add_next(&holder.created());
+    world.settle();
+    // Bytes that are no text, numbers that are none, fields twice, and more of them than a script can
+    // unpack.
+    let odd = user("user_odd", "ada@example.com", 2).created();
+    let payload = [b"{\"x\":\"\xff\xc0\",", &odd.as_bytes()[1..]].concat();
+    let mut add = redis::cmd("XADD");
+    add.arg(&[EVENTS, "*", "svix-id", "not this one", "svix-id", "msg_odd"]);
+    add.arg(&[b"\xff\0", b"\xfe".as_slice(), b"type", b"\0\xff"]);
+    add.arg(&["received-at", "soon", "attempts", "-7", "payload", ""]);
+    add.arg("payload").arg(&payload);
+    for number in 0..5000 {
+        add.arg(format!("more-{number}")).arg("of it");
+    }
+    let mut redis = connection(&world);
+    add.exec(&mut redis).unwrap();
+    world.settle();
+    assert_eq!(
+        world.reason("msg_odd").as_deref(),
+        Some("the e-mail address belongs to another user")
+    );
+    let letters: redis::streams::StreamRangeReply = redis::cmd("XRANGE")
+        .arg(&[DEAD, "-", "+"])
+        .query(&mut redis)
+        .unwrap();
+    assert_eq!(letters.ids[0].get::<Vec<u8>>("payload"), Some(payload));
+
+    world.add_next(&holder.deleted());
+    world.settle();
+    let replay = concat!(env!("CARGO_MANIFEST_DIR"), "/lua/replay.lua");
+    let moved = world.redis(&["--eval", replay, DEAD, EVENTS, ",", "msg_odd"]);
+    assert_eq!(moved, "1");
+    world.settle();
+    assert_eq!(world.outcome("msg_odd"), "applied");
+    assert_eq!(world.users(), "user_odd Ada Lovelace ada@example.com");
 }
