@@ -24,13 +24,14 @@ fuzz_target!(|request: &[u8]| {
         None => (request, &[][..]),
     };
     let now = std::time::UNIX_EPOCH.elapsed().unwrap().as_secs();
-    let mut headers = header_map(head, "{now}", &now.to_string());
-    let right = right_signature(&headers, body);
-    headers = header_map(
-        &print(&headers),
-        "{signature}",
-        right.as_deref().unwrap_or_default(),
-    );
+    let mut headers = header_map(head, now);
+    let right = sign(SECRET, &headers, body);
+    for name in ["svix-signature", "webhook-signature"] {
+        if let (Some(right), Some(value)) = (&right, headers.get_mut(name)) {
+            let filled = replace(value.as_bytes(), b"{signature}", right.as_bytes());
+            *value = HeaderValue::from_bytes(&filled).unwrap();
+        }
+    }
 
     let verifier = Verifier::parse(&format!("{OTHER_SECRET} {SECRET}")).unwrap();
     match verifier.verify(&headers, body) {
@@ -80,32 +81,25 @@ fn check_source(headers: &HeaderMap) {
 }
 
 /// Lines that cannot be headers are left out, as hyper refuses the request for them.
-fn header_map(head: &[u8], placeholder: &str, value: &str) -> HeaderMap {
+fn header_map(head: &[u8], now: u64) -> HeaderMap {
     let mut headers = HeaderMap::new();
     for line in head.split(|byte| *byte == b'\n').take(64) {
         let Some(colon) = line.iter().position(|byte| *byte == b':') else {
             continue;
         };
-        let filled = replace(
+        let value = replace(
             line[colon + 1..].trim_ascii(),
-            placeholder.as_bytes(),
-            value.as_bytes(),
+            b"{now}",
+            now.to_string().as_bytes(),
         );
         if let (Ok(name), Ok(value)) = (
             HeaderName::from_bytes(&line[..colon]),
-            HeaderValue::from_bytes(&filled),
+            HeaderValue::from_bytes(&value),
         ) {
             headers.append(name, value);
         }
     }
     headers
-}
-
-fn print(headers: &HeaderMap) -> Vec<u8> {
-    let lines = headers
-        .iter()
-        .map(|(name, value)| [name.as_str().as_bytes(), b":", value.as_bytes()].concat());
-    lines.collect::<Vec<_>>().join(&b'\n')
 }
 
 fn replace(text: &[u8], placeholder: &[u8], value: &[u8]) -> Vec<u8> {
@@ -116,10 +110,6 @@ fn replace(text: &[u8], placeholder: &[u8], value: &[u8]) -> Vec<u8> {
         Some(at) => [&text[..at], value, &text[at + placeholder.len()..]].concat(),
         None => text.to_vec(),
     }
-}
-
-fn right_signature(headers: &HeaderMap, body: &[u8]) -> Option<String> {
-    sign(SECRET, headers, body)
 }
 
 fn sign(secret: &str, headers: &HeaderMap, body: &[u8]) -> Option<String> {
