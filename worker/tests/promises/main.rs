@@ -15,6 +15,7 @@ mod existing_table;
 mod fault_points;
 mod helpers;
 mod histories;
+mod hostile_payloads;
 mod isolation;
 mod operation;
 mod outages;
