@@ -123,6 +123,14 @@ impl Model for Protocol {
 }
 
 impl Protocol {
+    pub(crate) fn new(scenario: Scenario, defect: Option<Defect>) -> Self {
+        Self {
+            scenario,
+            defect,
+            finishing: Mutex::default(),
+        }
+    }
+
     pub(crate) fn has(&self, defect: Defect) -> bool {
         self.defect == Some(defect)
     }
@@ -157,7 +165,7 @@ impl Protocol {
         match action {
             Action::TakeOver(_, entries) => entries
                 .iter()
-                .any(|id| state.stream[id.event][id.copy] != Entry::Abandoned),
+                .any(|id| state.stream.get(id) != Some(&Entry::Abandoned)),
             Action::IngestDies(_)
             | Action::LoseRead(..)
             | Action::LockTimeout(_)
@@ -199,7 +207,7 @@ impl Protocol {
                 None => self.readings(state, worker, actions),
                 Some(batch) => self.steps(state, worker, batch, actions),
             }
-            if self.unknown(state, worker).next().is_some() {
+            if unknown(state, worker).next().is_some() {
                 actions.push(Action::HandBack(worker));
             }
         }
@@ -208,8 +216,8 @@ impl Protocol {
     /// What a worker without a batch may begin with.
     fn readings(&self, state: &State, worker: usize, actions: &mut Vec<Action>) {
         let with = |wanted: Entry| {
-            let entries = state.entries().filter(move |(_, entry)| *entry == wanted);
-            entries.map(|(id, _)| id).collect()
+            let entries = state.stream.iter().filter(|(_, entry)| **entry == wanted);
+            entries.map(|(id, _)| *id).collect()
         };
         let unread: Vec<EntryId> = with(Entry::Unread);
         actions.extend(unread.iter().map(|id| Action::LoseRead(worker, *id)));
@@ -288,18 +296,6 @@ impl Protocol {
             .collect()
     }
 
-    /// What a worker holds without knowing of it.
-    fn unknown<'a>(&self, state: &'a State, worker: usize) -> impl Iterator<Item = EntryId> + 'a {
-        let known = move |id: &EntryId| {
-            let batch = state.workers[worker].as_ref();
-            batch.is_some_and(|batch| batch.entries.contains(id))
-        };
-        let held = state
-            .entries()
-            .filter(move |(_, entry)| *entry == Entry::Pending(worker));
-        held.map(|(id, _)| id).filter(move |id| !known(id))
-    }
-
     fn take(&self, state: &mut State, action: Action) {
         match action {
             Action::Enqueue(event) => {
@@ -323,21 +319,22 @@ impl Protocol {
                 state.delivered_again.insert(event);
             }
             Action::Read(worker, entries) | Action::TakeOver(worker, entries) => {
-                for id in &entries {
-                    *state.entry(*id) = Entry::Pending(worker);
-                }
+                let read = entries.iter().map(|id| (*id, Entry::Pending(worker)));
+                state.stream.extend(read);
                 state.workers[worker] = Some(Batch::new(entries));
             }
-            Action::LoseRead(worker, id) => *state.entry(id) = Entry::Pending(worker),
+            Action::LoseRead(worker, id) => {
+                state.stream.insert(id, Entry::Pending(worker));
+            }
             Action::HandBack(worker) => {
-                for id in self.unknown(&state.clone(), worker) {
+                for id in unknown(state, worker).collect::<Vec<_>>() {
                     state.add(id.event);
-                    *state.entry(id) = Entry::None;
+                    state.stream.remove(&id);
                 }
             }
             Action::WorkerDies(worker) => {
                 state.workers[worker] = None;
-                for entry in state.stream.iter_mut().flatten() {
+                for entry in state.stream.values_mut() {
                     if *entry == Entry::Pending(worker) {
                         *entry = Entry::Abandoned;
                     }
@@ -435,7 +432,7 @@ impl Protocol {
             }
             (Action::Finish(_), _) => {
                 for id in &batch.entries {
-                    *state.entry(*id) = Entry::None;
+                    state.stream.remove(id);
                 }
                 batch.phase += 1;
             }
@@ -495,14 +492,13 @@ impl Protocol {
             }
             return;
         }
-        let holds = |id: &&EntryId| state.stream[id.event][id.copy] == Entry::Pending(worker);
         let lost = batch
             .entries
             .iter()
-            .filter(|id| !holds(id))
-            .map(|id| id.event);
-        lost.filter(|event| new.contains(*event))
-            .for_each(|event| state.overtaken.insert(event));
+            .filter(|id| !state.is_held_by(worker, id));
+        let lost: Set = lost.map(|id| id.event).collect();
+        let overtaken = new.iter().filter(|event| lost.contains(*event));
+        overtaken.for_each(|event| state.overtaken.insert(event));
         self.write(state, winners);
         if self.has(Defect::LedgerAfterTransaction) {
             batch.transaction = Transaction::Unrecorded { new, winners };
@@ -553,23 +549,19 @@ impl Protocol {
     /// Both scripts look first whether the worker still holds the entry.
     fn set_aside(&self, state: &mut State, worker: usize, batch: &mut Batch) {
         let (id, verdict) = batch.to_set_aside().unwrap();
-        let held = match *state.entry(id) {
-            Entry::Pending(holder) => holder == worker || self.has(Defect::ZombieDeadLetters),
-            Entry::Abandoned => self.has(Defect::ZombieDeadLetters),
-            Entry::None if self.has(Defect::ParkInTwoSteps) => true,
-            Entry::None | Entry::Unread => false,
-        };
-        if held && self.has(Defect::ParkInTwoSteps) && *state.entry(id) != Entry::None {
-            *state.entry(id) = Entry::None;
+        let in_two_steps = self.has(Defect::ParkInTwoSteps);
+        if in_two_steps && state.is_held_by(worker, &id) {
+            state.stream.remove(&id);
             return;
         }
-        if held {
+        let zombies = self.has(Defect::ZombieDeadLetters) && state.stream.contains_key(&id);
+        if state.is_held_by(worker, &id) || in_two_steps || zombies {
             match verdict {
                 // Where one delivery of the event waits already, the other adds nothing.
                 Verdict::MayHeal => state.retry.insert(id.event),
                 _ => state.dead[id.event] += 1,
             }
-            *state.entry(id) = Entry::None;
+            state.stream.remove(&id);
         }
         batch.entries.retain(|entry| *entry != id);
         batch.verdicts[id.event] = Some(Verdict::SetAside);
@@ -611,4 +603,14 @@ fn batches(entries: Vec<EntryId>, size: usize) -> impl Iterator<Item = Vec<Entry
             .filter(|(place, _)| subset & (1 << place) != 0);
         chosen.map(|(_, id)| *id).collect()
     })
+}
+
+/// What a worker holds without knowing of it.
+fn unknown(state: &State, worker: usize) -> impl Iterator<Item = EntryId> + '_ {
+    let known = move |id: &EntryId| {
+        let batch = state.workers[worker].as_ref();
+        batch.is_some_and(|batch| batch.entries.contains(id))
+    };
+    let ids = state.stream.keys().copied();
+    ids.filter(move |id| state.is_held_by(worker, id) && !known(id))
 }

@@ -1,13 +1,15 @@
 //! What Svix, Redis, PostgreSQL, the cache and the workers hold at one moment.
 
+use std::collections::BTreeMap;
+
+use stateright::Representative;
+
 use crate::scenario::{EVENTS, Event, USERS};
 
 /// How many worker processes run at the same time.
 pub(crate) const WORKERS: usize = 2;
-/// How many entries of one event there may be at the same time.
-const COPIES: usize = 5;
 
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub(crate) struct State {
     /// How many faults may still happen.
     pub(crate) faults: u8,
@@ -17,7 +19,7 @@ pub(crate) struct State {
 
     /// `{clerk:0}:events` with its pending entries list. It has no order here: workers read any of
     /// its entries.
-    pub(crate) stream: [[Entry; COPIES]; EVENTS],
+    pub(crate) stream: BTreeMap<EntryId, Entry>,
     /// `{clerk:0}:retry` and `{clerk:0}:retry:entries`.
     pub(crate) retry: Set,
     /// `{clerk:0}:dead`: how many letters of each event.
@@ -43,7 +45,7 @@ pub(crate) struct State {
 }
 
 /// One event between Svix and the stream.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub(crate) enum Delivery {
     /// Svix is going to send it, for the first time or again.
     Due,
@@ -56,9 +58,8 @@ pub(crate) enum Delivery {
 }
 
 /// An entry of the stream.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub(crate) enum Entry {
-    None,
     Unread,
     /// In the pending list of a worker.
     Pending(usize),
@@ -73,14 +74,14 @@ pub(crate) struct EntryId {
     pub(crate) copy: usize,
 }
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub(crate) enum Outcome {
     Applied,
     Stale,
 }
 
 /// What a worker is working on, and how far it has come.
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub(crate) struct Batch {
     pub(crate) entries: Vec<EntryId>,
     /// Which of [`crate::protocol::Protocol::phases`].
@@ -91,7 +92,7 @@ pub(crate) struct Batch {
     pub(crate) verdicts: [Option<Verdict>; EVENTS],
 }
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub(crate) enum Transaction {
     None,
     /// It has claimed the svix-ids of these events.
@@ -110,7 +111,7 @@ pub(crate) enum Transaction {
     },
 }
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub(crate) enum Verdict {
     Recorded(Outcome),
     Duplicate,
@@ -152,40 +153,26 @@ impl Batch {
 }
 
 impl State {
-    /// Everything that may be in the stream, by name.
-    pub(crate) fn entries(&self) -> impl Iterator<Item = (EntryId, Entry)> {
-        self.stream.iter().enumerate().flat_map(|(event, copies)| {
-            copies
-                .iter()
-                .enumerate()
-                .map(move |(copy, entry)| (EntryId { event, copy }, *entry))
-        })
-    }
-
-    pub(crate) fn entry(&mut self, id: EntryId) -> &mut Entry {
-        &mut self.stream[id.event][id.copy]
-    }
-
     /// XADD.
     pub(crate) fn add(&mut self, event: Event) {
-        let remembered = |id: EntryId| {
+        let is_free = |id: &EntryId| {
             let mut batches = self.workers.iter().flatten();
-            batches.any(|batch| batch.entries.contains(&id))
+            !self.stream.contains_key(id) && !batches.any(|batch| batch.entries.contains(id))
         };
-        let copy = (0..COPIES)
-            .find(|copy| {
-                let id = EntryId { event, copy: *copy };
-                self.stream[event][*copy] == Entry::None && !remembered(id)
-            })
-            .unwrap();
-        self.stream[event][copy] = Entry::Unread;
+        let mut ids = (0..).map(|copy| EntryId { event, copy });
+        self.stream
+            .extend(ids.find(is_free).map(|id| (id, Entry::Unread)));
+    }
+
+    pub(crate) fn is_held_by(&self, worker: usize, id: &EntryId) -> bool {
+        self.stream.get(id) == Some(&Entry::Pending(worker))
     }
 
     /// Nothing waits and nothing is being worked on, as far as Svix and Redis know. A slow worker may
     /// still be at what others have finished.
     pub(crate) fn is_settled(&self) -> bool {
         self.retry.is_empty()
-            && !self.entries().any(|(_, entry)| entry != Entry::None)
+            && self.stream.is_empty()
             && self
                 .deliveries
                 .iter()
@@ -194,7 +181,7 @@ impl State {
 }
 
 /// A set of events or users.
-#[derive(Clone, Copy, Default, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Default, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub(crate) struct Set(u8);
 
 impl Set {
@@ -243,7 +230,7 @@ impl State {
             faults,
             deliveries: [Delivery::Answered; EVENTS],
             delivered_again: Set::default(),
-            stream: [[Entry::None; COPIES]; EVENTS],
+            stream: BTreeMap::new(),
             retry: Set::default(),
             dead: [0; EVENTS],
             ledger: [None; EVENTS],
@@ -255,5 +242,21 @@ impl State {
             cache: [None; USERS],
             workers: [None, None],
         }
+    }
+}
+
+/// It does not matter which worker is which.
+impl Representative for State {
+    fn representative(&self) -> Self {
+        let mut state = self.clone();
+        if state.workers[0] < state.workers[1] {
+            state.workers.swap(0, 1);
+            for entry in state.stream.values_mut() {
+                if let Entry::Pending(worker) = entry {
+                    *worker = 1 - *worker;
+                }
+            }
+        }
+        state
     }
 }
