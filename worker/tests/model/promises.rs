@@ -8,7 +8,7 @@ use std::sync::PoisonError;
 use stateright::{Model, Property, Representative};
 
 use crate::protocol::{Action, Protocol};
-use crate::scenario::{Event, reference};
+use crate::scenario::{Event, USERS, reference};
 use crate::state::{Delivery, Outcome, State};
 
 pub(crate) const DURABLE: &str =
@@ -73,7 +73,12 @@ fn ends_in_one_place(model: &Protocol, state: &State) -> bool {
 
 fn caches_nothing_old(model: &Protocol, state: &State) -> bool {
     let is_replayed_later = |event: Event| state.dead[event] > 0 && was_in_two_hands(state, event);
-    !state.is_settled() || state.cache == state.users || events(model).any(is_replayed_later)
+    let user_of = |event: Event| model.scenario.events[event].user;
+    !state.is_settled()
+        || (0..USERS).all(|user| {
+            let mut own = events(model).filter(|event| user_of(*event) == user);
+            state.cache[user] == state.users[user] || own.any(is_replayed_later)
+        })
 }
 
 fn events(model: &Protocol) -> std::ops::Range<Event> {
