@@ -532,7 +532,8 @@ impl Protocol {
             .map(|event| NAMES[self.scenario.events[event].user])
             .collect();
         let waiting = settle(&wanted, &leaving, &held).waiting;
-        let waits = |event: &Event| address(*event).is_some_and(|(name, _)| waiting.contains(name));
+        let waits =
+            |event: &Event| address(*event).is_some_and(|(name, _)| waiting.contains_key(name));
         winners.iter().filter(waits).collect()
     }
 
