@@ -3,6 +3,7 @@
 
 mod answers;
 mod bounds;
+mod flood;
 mod helpers;
 mod hostile;
 mod limiter;
