@@ -198,6 +198,20 @@ pub(crate) fn head(headers: &[(&str, String)], more: &str) -> String {
     format!("POST {PATH} HTTP/1.1\r\nhost: ingest\r\n{lines}{more}\r\n")
 }
 
+/// A delivery that is right in every way; `more` are whole header lines.
+pub(crate) fn delivery(svix_id: &str, body: &str, more: &str) -> anyhow::Result<String> {
+    let length = format!("content-length: {}\r\n", body.len());
+    Ok(head(&signed(svix_id, body)?, &(length + more)) + body)
+}
+
+/// The statuses of the answers, in order.
+pub(crate) fn statuses(answers: &str) -> Vec<&str> {
+    answers
+        .lines()
+        .filter_map(|line| line.strip_prefix("HTTP/1.1 ")?.get(..3))
+        .collect()
+}
+
 /// Reads until the other side closes the connection, in whatever way.
 pub(crate) async fn read_to_end(stream: &mut TcpStream) -> anyhow::Result<String> {
     read_until(stream, "\0 never sent").await

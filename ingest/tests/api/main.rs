@@ -4,6 +4,7 @@
 mod answers;
 mod bounds;
 mod fault_points;
+mod flood;
 mod helpers;
 mod hostile;
 mod limiter;
