@@ -1,8 +1,6 @@
 //! E-mail addresses are unique, and events arrive in any order.
 
-use xtask::wait;
-
-use crate::helpers::{DEAD, DEADLINE, RETRY, UNFINISHED, World, user};
+use crate::helpers::{DEAD, RETRY, World, user};
 
 /// P4
 #[test]
@@ -42,37 +40,6 @@ fn two_users_swap_their_addresses_in_different_batches() {
         world.users(),
         "user_a Ada Lovelace b@example.com\nuser_b Ada Lovelace a@example.com"
     );
-}
-
-/// P4: so many wait that no worker reads them all at once, and the two of a pair are far apart in the
-/// order of svix-ids. They meet all the same.
-#[test]
-fn many_pairs_that_swap_meet_however_workers_divide_them_up() {
-    const PAIRS: u32 = 40;
-    let world = World::migrated();
-    let _workers = [world.worker(), world.worker()];
-    let email = |name: &str, pair: u32| format!("{name}{pair:02}@example.com");
-    let id = |name: &str, pair: u32| format!("user_{name}{pair:02}");
-    for pair in 0..PAIRS {
-        for name in ["a", "z"] {
-            world.add_next(&user(&id(name, pair), &email(name, pair), 1).created());
-        }
-    }
-    world.settle();
-    for (name, other) in [("a", "z"), ("z", "a")] {
-        for pair in 0..PAIRS {
-            let swapped = user(&id(name, pair), &email(other, pair), 2).updated();
-            world.add(&format!("{name}{pair:02}"), &swapped);
-        }
-    }
-    // They wait 1, 2, 4, 8 … seconds, and each time half of those who are left meet at the least.
-    wait::block_until("all have swapped", 3 * DEADLINE, || {
-        world.redis(&UNFINISHED) == "0"
-    })
-    .unwrap();
-    assert_eq!(world.redis(&["XLEN", DEAD]), "0");
-    let swapped = "select count(*) from users where substr(id, 6, 1) <> substr(email, 1, 1)";
-    assert_eq!(world.sql(swapped), (2 * PAIRS).to_string());
 }
 
 /// P4
