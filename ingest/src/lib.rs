@@ -4,6 +4,7 @@ pub mod backlog;
 pub mod body;
 pub mod forgery_limiter;
 pub mod metrics;
+pub mod open_files;
 pub mod queue;
 pub mod server;
 pub mod settings;

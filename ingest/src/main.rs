@@ -6,6 +6,7 @@ use std::sync::Arc;
 use ingest::body::BodyReader;
 use ingest::forgery_limiter::ForgeryLimiter;
 use ingest::metrics::Metrics;
+use ingest::open_files;
 use ingest::queue::Queue;
 use ingest::server;
 use ingest::settings::{Arguments, Settings, Task};
@@ -38,6 +39,7 @@ impl admin::Health for RedisHealth {
 
 async fn run(settings: Settings) -> Result<(), String> {
     logging::start(&settings.common);
+    open_files::allow(server::OPEN_FILES);
     let stop = shutdown::on_signal().map_err(|error| error.to_string())?;
     let registry = Registry::new();
     let metrics = Metrics::new(&registry).map_err(|error| error.to_string())?;

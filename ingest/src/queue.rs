@@ -3,6 +3,7 @@
 use std::time::{Instant, SystemTime};
 
 use redis::RedisError;
+use shared::fault_point::{FaultPoint, reach};
 use shared::queue::{Keys, field};
 use shared::redis_link::RedisLink;
 use shared::svix_id::SvixId;
@@ -58,6 +59,7 @@ impl Queue {
                     NotAdmitted::Full => NotQueued::BacklogFull,
                     NotAdmitted::Unknown(error) => NotQueued::Unavailable(error),
                 })?;
+        reach(FaultPoint::Verified).await;
         let begun = Instant::now();
         let added = redis::cmd("XADD")
             .arg(&self.events)
@@ -76,6 +78,7 @@ impl Queue {
         self.metrics
             .enqueue_seconds
             .observe(begun.elapsed().as_secs_f64());
+        reach(FaultPoint::Queued).await;
         added.map_err(NotQueued::Unavailable)
     }
 

@@ -17,6 +17,8 @@ use crate::webhook::Endpoint;
 
 /// Connections that may be open; the next one waits in the kernel's queue.
 const MAX_CONNECTIONS: usize = 2048;
+/// Files that may be open then: the connections, and what else the process needs.
+pub const OPEN_FILES: u64 = MAX_CONNECTIONS as u64 + 128;
 /// How long a sender may take for a request head, and how long a connection may idle.
 const HEAD_TIMEOUT: Duration = Duration::from_secs(10);
 /// How long a connection lives. A sender that pipelines requests and never reads the answers is slow at

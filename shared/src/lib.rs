@@ -2,6 +2,7 @@
 
 pub mod admin;
 pub mod envelope;
+pub mod fault_point;
 pub mod logging;
 pub mod queue;
 pub mod redis_link;

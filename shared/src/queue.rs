@@ -19,6 +19,8 @@ pub mod field {
     pub const RECEIVED_AT: &str = "received-at";
     /// How many attempts have failed; only on an entry that has been tried before.
     pub const ATTEMPTS: &str = "attempts";
+    /// The id of the user whose address the event waits for; only while it waits.
+    pub const HOLDER: &str = "holder";
 }
 
 /// The keys of one partition.
@@ -32,6 +34,8 @@ pub struct Keys {
     pub retry: String,
     /// Hash of the entries that wait in `retry`.
     pub retry_entries: String,
+    /// Sorted set that finds, by user, the entries in `retry` that wait for an address.
+    pub retry_users: String,
 }
 
 impl Keys {
@@ -44,6 +48,7 @@ impl Keys {
             dead: key("dead"),
             retry: key("retry"),
             retry_entries: key("retry:entries"),
+            retry_users: key("retry:users"),
         }
     }
 }

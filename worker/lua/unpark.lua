@@ -1,9 +1,9 @@
 #!lua flags=allow-oom
 -- Puts the entries whose next attempt is due back on the stream.
---   KEYS: events stream, retry set, hash of waiting entries
+--   KEYS: events stream, retry set, hash of waiting entries, users of waiting entries
 --   ARGV: how many at the most
 -- Returns how many, and how many milliseconds until the next one is due, or -1 if none waits.
-local events, retry, entries = KEYS[1], KEYS[2], KEYS[3]
+local events, retry, entries, users = KEYS[1], KEYS[2], KEYS[3], KEYS[4]
 local time = redis.call('TIME')
 local now = string.format('%.0f', time[1] * 1000 + math.floor(time[2] / 1000))
 
@@ -11,8 +11,17 @@ local due = redis.call('ZRANGE', retry, '-inf', now, 'BYSCORE', 'LIMIT', 0, ARGV
 for _, svix_id in ipairs(due) do
   local packed = redis.call('HGET', entries, svix_id)
   if packed then
-    redis.call('XADD', events, '*', unpack(cmsgpack.unpack(packed)))
+    local value, fields, list = {}, {}, cmsgpack.unpack(packed)
+    for i = 1, #list, 2 do value[list[i]] = list[i + 1] end
+    for _, name in ipairs({ 'svix-id', 'type', 'payload', 'received-at', 'attempts' }) do
+      if value[name] then
+        fields[#fields + 1] = name
+        fields[#fields + 1] = value[name]
+      end
+    end
+    redis.call('XADD', events, '*', unpack(fields))
     redis.call('HDEL', entries, svix_id)
+    if value['user-id'] then redis.call('ZREM', users, value['user-id'] .. '\0' .. svix_id) end
   end
   redis.call('ZREM', retry, svix_id)
 end

@@ -6,8 +6,8 @@ use std::collections::{BTreeMap, BTreeSet};
 /// What is to happen to a set of users who are to get addresses in one transaction.
 #[derive(Debug, PartialEq, Eq)]
 pub struct Settlement<'a> {
-    /// Users whose address is taken by somebody who keeps it.
-    pub waiting: BTreeSet<&'a str>,
+    /// Users whose address somebody keeps or takes first, and who that is.
+    pub waiting: BTreeMap<&'a str, &'a str>,
     /// Users whose present address goes to another user in the same transaction.
     pub vacating: BTreeSet<&'a str>,
 }
@@ -29,28 +29,29 @@ pub fn settle<'a>(
         .iter()
         .map(|(user, address)| (*address, *user))
         .collect();
-    let mut waiting = BTreeSet::new();
+    let mut waiting = BTreeMap::new();
     loop {
         let moving: BTreeMap<&str, &str> = wanted
             .iter()
             .copied()
-            .filter(|(user, _)| !waiting.contains(user))
+            .filter(|(user, _)| !waiting.contains_key(user))
             .collect();
-        let mut taken = BTreeSet::new();
-        let blocked: Vec<&str> = wanted
+        let mut taken = BTreeMap::new();
+        let blocked: Vec<(&str, &str)> = wanted
             .iter()
             .filter(|(user, _)| moving.contains_key(user))
-            .filter(|(user, address)| {
-                let kept_by_another = holders.get(address).is_some_and(|holder| {
-                    let goes = leaving.contains(holder)
+            .filter_map(|(user, address)| {
+                let keeps = |holder: &&&str| {
+                    let goes = leaving.contains(*holder)
                         || moving
-                            .get(holder)
+                            .get(*holder)
                             .is_some_and(|next_address| next_address != address);
-                    holder != user && !goes
-                });
-                kept_by_another || !taken.insert(*address)
+                    *holder != user && !goes
+                };
+                let in_the_way = holders.get(address).filter(keeps).copied();
+                let in_the_way = in_the_way.or_else(|| taken.insert(*address, *user));
+                in_the_way.map(|holder| (*user, holder))
             })
-            .map(|(user, _)| *user)
             .collect();
         if blocked.is_empty() {
             let vacating = moving
@@ -79,7 +80,7 @@ mod tests {
     ) -> (Vec<&'a str>, Vec<&'a str>) {
         let settlement = settle(wanted, &leaving.iter().copied().collect(), held);
         (
-            settlement.waiting.into_iter().collect(),
+            settlement.waiting.into_keys().collect(),
             settlement.vacating.into_iter().collect(),
         )
     }
@@ -130,6 +131,16 @@ mod tests {
         );
     }
 
+    #[test]
+    fn who_waits_learns_for_whom() {
+        let wanted = [("a", "y"), ("b", "z"), ("d", "w"), ("e", "w")];
+        let held = [("a", "x"), ("b", "y"), ("c", "z")];
+        assert_eq!(
+            settle(&wanted, &BTreeSet::new(), &held).waiting,
+            BTreeMap::from([("a", "b"), ("b", "c"), ("e", "d")])
+        );
+    }
+
     proptest! {
         /// Whoever does not wait can be written: the addresses stay unique.
         #[test]
@@ -154,7 +165,7 @@ mod tests {
             let held: Vec<(&str, &str)> = table.clone().into_iter().collect();
             let settlement = settle(&wanted, &leaving, &held);
             table.retain(|user, _| !leaving.contains(user));
-            table.extend(wanted.iter().copied().filter(|(user, _)| !settlement.waiting.contains(user)));
+            table.extend(wanted.iter().copied().filter(|(user, _)| !settlement.waiting.contains_key(user)));
             let unique: BTreeSet<&&str> = table.values().collect();
             prop_assert_eq!(unique.len(), table.len());
         }

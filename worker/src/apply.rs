@@ -5,6 +5,7 @@ use std::collections::{BTreeSet, HashMap, HashSet};
 use std::time::Duration;
 
 use deadpool_postgres::{Object, Transaction};
+use shared::fault_point::{FaultPoint, reach};
 use tokio_postgres::IsolationLevel;
 
 use crate::address::settle;
@@ -32,6 +33,11 @@ pub enum Verdict {
     Recorded(Outcome),
     /// It stood in the ledger before.
     Duplicate,
+    /// Its address belongs to another user.
+    Waiting {
+        /// The id of that user.
+        holder: String,
+    },
     /// The database refuses it.
     Refused(Refusal),
 }
@@ -48,8 +54,8 @@ enum Addresses {
 /// What a transaction comes to.
 enum Attempt {
     Committed(Vec<Verdict>),
-    /// Nothing was written: these events wait for their address.
-    Waiting(HashSet<usize>),
+    /// Nothing was written: these events wait for an address, and who holds it.
+    Waiting(HashMap<usize, String>),
 }
 
 /// PostgreSQL went away before every event had its verdict.
@@ -84,14 +90,17 @@ pub async fn apply(database: &Database, events: &[&Event]) -> Result<Vec<Verdict
                 }
             }
             Ok(Attempt::Waiting(waiting)) => {
-                for place in &waiting {
-                    verdicts[part[*place]] = Some(Verdict::Refused(address_taken()));
+                let mut rest = Vec::new();
+                for (place, index) in part.iter().enumerate() {
+                    match waiting.get(&place) {
+                        Some(holder) => {
+                            let holder = holder.clone();
+                            verdicts[*index] = Some(Verdict::Waiting { holder });
+                        }
+                        None => rest.push(*index),
+                    }
                 }
-                let rest = part
-                    .iter()
-                    .enumerate()
-                    .filter(|(place, _)| !waiting.contains(place));
-                parts.push((rest.map(|(_, index)| *index).collect(), Addresses::Settle));
+                parts.push((rest, Addresses::Settle));
             }
             Err(Failure::Refused(refusal)) if part.len() == 1 => {
                 stalled += u32::from(refusal.remedy == Remedy::Stalled);
@@ -113,13 +122,6 @@ pub async fn apply(database: &Database, events: &[&Event]) -> Result<Vec<Verdict
     }
     // No index is missing: each was in a part that ended in one of the ways above.
     Ok(verdicts.into_iter().flatten().collect())
-}
-
-fn address_taken() -> Refusal {
-    Refusal {
-        reason: "the e-mail address belongs to another user".to_owned(),
-        remedy: Remedy::WaitUntilFree,
-    }
 }
 
 /// One part, as often as it meets another transaction; with addresses settled once one is taken.
@@ -184,11 +186,13 @@ async fn transact(
         .read_only(false)
         .start()
         .await?;
+    reach(FaultPoint::Begun).await;
     let assumed = plan(events).outcomes;
     let ((), recorded) = tokio::try_join!(
         storage::begin(&transaction),
         storage::record_events(&transaction, events, &assumed)
     )?;
+    reach(FaultPoint::LedgerWritten).await;
     let new: Vec<&Event> = events
         .iter()
         .copied()
@@ -201,29 +205,31 @@ async fn transact(
     } else {
         storage::claim_versions(&transaction, &newest).await?
     };
+    reach(FaultPoint::VersionsClaimed).await;
     let winners = Winners::new(&newest, &claims);
     if addresses == Addresses::Settle {
         let waiting = make_room(&transaction, &winners).await?;
         if !waiting.is_empty() {
             transaction.rollback().await?;
-            let is_waiting = |event: &Event| {
-                event
-                    .upserted()
-                    .is_some_and(|user| waiting.contains(user.id.as_str()))
-                    && plan
-                        .newest
-                        .values()
-                        .any(|newest| newest.svix_id == event.svix_id)
+            reach(FaultPoint::RolledBack).await;
+            let holder = |event: &Event| {
+                let holder = waiting.get(event.upserted()?.id.as_str())?;
+                let mut newest = plan.newest.values();
+                newest
+                    .any(|newest| newest.svix_id == event.svix_id)
+                    .then(|| holder.clone())
             };
             let places = events
                 .iter()
                 .enumerate()
-                .filter(|(_, event)| is_waiting(event));
-            return Ok(Attempt::Waiting(places.map(|(place, _)| place).collect()));
+                .filter_map(|(place, event)| Some((place, holder(event)?)));
+            return Ok(Attempt::Waiting(places.collect()));
         }
     }
     storage::delete_users(&transaction, &winners.deleted).await?;
+    reach(FaultPoint::RowsDeleted).await;
     let written = storage::upsert_users(&transaction, &winners.users, &winners.first_seen).await?;
+    reach(FaultPoint::RowsWritten).await;
     let kept: Vec<&str> = winners
         .users
         .iter()
@@ -262,7 +268,9 @@ async fn transact(
         })
         .collect();
     storage::correct_outcomes(&transaction, &corrections).await?;
+    reach(FaultPoint::BeforeCommit).await;
     transaction.commit().await?;
+    reach(FaultPoint::Committed).await;
     let verdict = |event: &&Event| match outcomes.get(event.svix_id.as_str()) {
         Some(outcome) => Verdict::Recorded(*outcome),
         None => Verdict::Duplicate,
@@ -319,12 +327,12 @@ impl<'a> Winners<'a> {
     }
 }
 
-/// Lets winners make room for each other and returns the ids of those who have to wait; if there are
-/// any, nothing was written.
+/// Lets winners make room for each other and returns the ids of those who have to wait, and for whom;
+/// if there are any, nothing was written.
 async fn make_room(
     transaction: &Transaction<'_>,
     winners: &Winners<'_>,
-) -> Result<HashSet<String>, tokio_postgres::Error> {
+) -> Result<HashMap<String, String>, tokio_postgres::Error> {
     let present = storage::addresses_held(transaction, &winners.users).await?;
     // The application's own row, newer than what we have: it will stay as it is.
     let stays = |user: &User| {
@@ -348,6 +356,8 @@ async fn make_room(
     if settlement.waiting.is_empty() && !settlement.vacating.is_empty() {
         let vacating: Vec<&str> = settlement.vacating.into_iter().collect();
         storage::vacate_addresses(transaction, &vacating).await?;
+        reach(FaultPoint::AddressesVacated).await;
     }
-    Ok(settlement.waiting.into_iter().map(str::to_owned).collect())
+    let owned = |(user, holder): (&str, &str)| (user.to_owned(), holder.to_owned());
+    Ok(settlement.waiting.into_iter().map(owned).collect())
 }

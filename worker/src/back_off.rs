@@ -39,8 +39,8 @@ impl BackOff {
     }
 
     /// The same intervals, kept to exactly.
-    #[must_use]
-    pub fn without_jitter(mut self) -> Self {
+    #[cfg(test)]
+    fn without_jitter(mut self) -> Self {
         self.0.randomization_factor = 0.0;
         self
     }

@@ -3,6 +3,7 @@
 use std::time::{Duration, Instant};
 
 use redis::RedisResult;
+use shared::fault_point::{FaultPoint, reach};
 use shared::redis_link;
 use tokio::sync::mpsc::Sender;
 use tokio_util::sync::CancellationToken;
@@ -89,6 +90,7 @@ impl Consumer {
     async fn next_batch(&self, position: &mut Position) -> RedisResult<Vec<Entry>> {
         if position.must_recover {
             self.queue.hand_back(&self.in_flight.all()).await?;
+            reach(FaultPoint::HandedBack).await;
             position.must_recover = false;
         }
         if Instant::now() >= position.take_over_due {
@@ -104,6 +106,9 @@ impl Consumer {
             match self.queue.read(count, wait.take()).await {
                 Ok(entries) => {
                     let read = entries.len();
+                    if read > 0 {
+                        reach(FaultPoint::Read).await;
+                    }
                     batch.extend(self.begin(&entries));
                     if read < count || batch.len() >= self.batch_size {
                         return Ok(batch);
@@ -136,6 +141,7 @@ impl Consumer {
         // After an outage longer than the time of a take-over our own entries look abandoned too.
         taken.retain(|(id, _)| !self.in_flight.contains(id));
         if !taken.is_empty() {
+            reach(FaultPoint::TakenOver).await;
             self.metrics.reclaimed.inc_by(taken.len() as u64);
             tracing::info!(
                 entries = taken.len(),

@@ -83,8 +83,8 @@ impl Entry {
 }
 
 fn event(entry: &RawEntry) -> Result<Event, Unreadable> {
-    let svix_id = bytes(entry, field::SVIX_ID)
-        .and_then(|bytes| SvixId::parse(std::str::from_utf8(bytes).ok()?))
+    let svix_id = text(entry, field::SVIX_ID)
+        .and_then(SvixId::parse)
         .ok_or(Unreadable::SvixId)?;
     let payload = bytes(entry, field::PAYLOAD).ok_or(Unreadable::Payload)?;
     Event::parse(svix_id.clone(), received_at(entry), payload)
@@ -110,7 +110,13 @@ fn received_at(entry: &RawEntry) -> SystemTime {
 }
 
 fn number<T: std::str::FromStr>(entry: &RawEntry, field: &str) -> Option<T> {
-    std::str::from_utf8(bytes(entry, field)?).ok()?.parse().ok()
+    text(entry, field)?.parse().ok()
+}
+
+/// A field that is there and is text.
+#[must_use]
+pub fn text<'a>(entry: &'a RawEntry, field: &str) -> Option<&'a str> {
+    std::str::from_utf8(bytes(entry, field)?).ok()
 }
 
 /// Of a field that stands there twice the last one counts, as it does in the scripts.

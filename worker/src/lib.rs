@@ -17,6 +17,7 @@ pub mod processor;
 pub mod queue;
 pub mod retention;
 pub mod retry;
+pub mod ring;
 pub mod settings;
 pub mod storage;
 pub mod user;

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use prometheus::Registry;
 use redis::RedisError;
+use shared::fault_point::{FaultPoint, reach};
 use shared::redis_link::RedisLink;
 use shared::{admin, logging, shutdown, startup};
 use tokio::sync::mpsc;
@@ -172,7 +173,10 @@ async fn finish(tasks: &TaskTracker, queue: &Queue, grace: Duration) {
         tracing::warn!("a batch did not finish in time: handing it back");
     }
     match tokio::time::timeout(grace - for_batches, queue.leave()).await {
-        Ok(Ok(entries)) => tracing::info!(entries, "handed back"),
+        Ok(Ok(entries)) => {
+            reach(FaultPoint::Left).await;
+            tracing::info!(entries, "handed back");
+        }
         _ => {
             tracing::warn!("entries could not be handed back: another worker takes them over later")
         }

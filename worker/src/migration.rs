@@ -2,6 +2,7 @@
 
 use deadpool_postgres::Object;
 use refinery::Runner;
+use shared::fault_point::{FaultPoint, reach};
 use tokio_postgres::Client;
 
 use crate::database::Database;
@@ -33,7 +34,9 @@ pub async fn migrate(database: &Database) -> Result<usize, String> {
         .await
         .map_err(Failure::from)
         .map_err(in_words)?;
+    reach(FaultPoint::MigrationLocked).await;
     let outcome = run(&runner, &mut connection).await;
+    reach(FaultPoint::Migrated).await;
     // A lock that cannot be given back goes with its session.
     if connection
         .execute("SELECT pg_advisory_unlock($1)", &[&LOCK])

@@ -6,6 +6,7 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::time::SystemTime;
 
 use redis::RedisResult;
+use shared::fault_point::{FaultPoint, reach};
 use shared::redis_link;
 use shared::svix_id::SvixId;
 use tokio::sync::mpsc::Receiver;
@@ -17,11 +18,12 @@ use crate::cache_tags::CacheTags;
 use crate::database::Database;
 use crate::entry::{Entry, EntryId};
 use crate::event::Event;
-use crate::failure::Refusal;
+use crate::failure::{Refusal, Remedy};
 use crate::ledger::Outcome;
 use crate::metrics::Metrics;
-use crate::queue::Queue;
+use crate::queue::{AddressWait, Queue};
 use crate::retry::{NextStep, next_step};
+use crate::ring::{Search, Waiting};
 use crate::user::UserId;
 use crate::visibility::InFlight;
 
@@ -70,6 +72,7 @@ impl Processor {
         let verdicts = self.until_postgres_answers(&events).await?;
         let committed_at = SystemTime::now();
         self.delete_tags(&events, verdicts.iter().map(Some)).await?;
+        reach(FaultPoint::TagsDeleted).await;
 
         let verdicts: HashMap<&SvixId, &Verdict> = events
             .iter()
@@ -82,7 +85,14 @@ impl Processor {
                 Err(unreadable) => self.dead_letter(entry, &unreadable.to_string(), 1).await?,
                 Ok(event) => match verdicts.get(&event.svix_id) {
                     Some(Verdict::Refused(refusal)) if entries[&event.svix_id].id == entry.id => {
-                        self.refused(entry, refusal).await?;
+                        self.refused(entry, refusal, None).await?;
+                    }
+                    Some(Verdict::Waiting { holder }) if entries[&event.svix_id].id == entry.id => {
+                        if self.close_ring(event, holder).await? {
+                            finished.push(entry.id.clone());
+                        } else {
+                            self.refused(entry, &address_taken(), Some(holder)).await?;
+                        }
                     }
                     verdict => {
                         finished.push(entry.id.clone());
@@ -92,7 +102,9 @@ impl Processor {
             }
         }
         self.until_redis_answers(|| self.queue.finish(&finished))
-            .await
+            .await?;
+        reach(FaultPoint::Finished).await;
+        Ok(())
     }
 
     /// Deletes the tags of all that was committed, now or by a worker that may have died before it
@@ -117,16 +129,83 @@ impl Processor {
             .await
     }
 
-    async fn refused(&self, entry: &Entry, refusal: &Refusal) -> Result<(), Interrupted> {
+    /// Applies an event that waits for the address of `holder` together with those that wait, if
+    /// they are a ring; tells whether it is done with.
+    async fn close_ring(&self, event: &Event, holder: &str) -> Result<bool, Interrupted> {
+        let Some(user_id) = event.user_id() else {
+            return Ok(false);
+        };
+        let Some(ring) = self.waiting_ring(user_id, holder).await? else {
+            return Ok(false);
+        };
+        let events: Vec<&Event> = ring
+            .iter()
+            .filter(|waiting| waiting.svix_id != event.svix_id)
+            .chain([event])
+            .collect();
+        let verdicts = self.until_postgres_answers(&events).await?;
+        let committed_at = SystemTime::now();
+        self.delete_tags(&events, verdicts.iter().map(Some)).await?;
+        let finished: Vec<(&Event, &Verdict)> = events
+            .iter()
+            .copied()
+            .zip(&verdicts)
+            .filter(|(_, verdict)| matches!(verdict, Verdict::Recorded(_) | Verdict::Duplicate))
+            .collect();
+        let waited: Vec<(&str, &str)> = finished
+            .iter()
+            .filter_map(|(event, _)| Some((event.svix_id.as_str(), event.user_id()?.as_str())))
+            .collect();
+        self.until_redis_answers(|| self.queue.finish_waiting(&waited))
+            .await?;
+        reach(FaultPoint::RingClosed).await;
+        for (event, verdict) in &finished {
+            self.report(event, Some(verdict), committed_at);
+        }
+        Ok(finished
+            .iter()
+            .any(|(finished, _)| finished.svix_id == event.svix_id))
+    }
+
+    async fn waiting_ring(
+        &self,
+        user_id: &UserId,
+        holder: &str,
+    ) -> Result<Option<Vec<Event>>, Interrupted> {
+        let mut search = Search::new(user_id.as_str(), holder);
+        while let Some(user) = search.whom_to_ask() {
+            let waiting = self
+                .until_redis_answers(|| self.queue.waiting_of(&user))
+                .await?;
+            let ring = search.found(waiting.iter().filter_map(Waiting::parse).collect());
+            if ring.is_some() {
+                return Ok(ring);
+            }
+        }
+        Ok(None)
+    }
+
+    /// `holder` is who holds the address that the event waits for, if it does.
+    async fn refused(
+        &self,
+        entry: &Entry,
+        refusal: &Refusal,
+        holder: Option<&String>,
+    ) -> Result<(), Interrupted> {
         let failed_attempts = entry.failed_attempts.saturating_add(1);
         match next_step(refusal, failed_attempts, self.max_attempts) {
             NextStep::DeadLetter => {
                 self.dead_letter(entry, &refusal.reason, failed_attempts)
                     .await
             }
-            NextStep::Park { wait, manner } => {
-                let park = || self.queue.park(&entry.id, failed_attempts, wait, manner);
+            NextStep::Park { wait } => {
+                let user = entry.user_id().map(UserId::as_str);
+                let address = user
+                    .zip(holder)
+                    .map(|(user, holder)| AddressWait { user, holder });
+                let park = || self.queue.park(&entry.id, failed_attempts, wait, address);
                 if self.until_redis_answers(park).await? {
+                    reach(FaultPoint::Parked).await;
                     self.count(entry, "retried");
                     tracing::warn!(
                         svix_id = entry.svix_id().map(SvixId::as_str),
@@ -152,6 +231,7 @@ impl Processor {
             .until_redis_answers(|| self.queue.dead_letter(&entry.id, reason, attempts))
             .await?
         {
+            reach(FaultPoint::DeadLettered).await;
             self.count(entry, "dead_lettered");
             tracing::error!(
                 entry = entry.id,
@@ -239,6 +319,13 @@ impl Processor {
         tracing::warn!(store, reason, "a store is away: waiting for it");
         let wait = tokio::time::sleep(back_off.after_failure());
         self.stop.run_until_cancelled(wait).await.ok_or(Interrupted)
+    }
+}
+
+fn address_taken() -> Refusal {
+    Refusal {
+        reason: "the e-mail address belongs to another user".to_owned(),
+        remedy: Remedy::WaitUntilFree,
     }
 }
 

@@ -19,13 +19,13 @@ pub struct Queue {
     consumer: String,
 }
 
-/// When a parked entry is due.
+/// Who waits for whose address.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Manner {
-    /// After its wait.
-    Apart,
-    /// At a multiple of its wait, so that those who wait for each other come back together.
-    Meet,
+pub struct AddressWait<'a> {
+    /// The id of the user who is to get the address.
+    pub user: &'a str,
+    /// The id of the user who holds it.
+    pub holder: &'a str,
 }
 
 /// What waits where.
@@ -154,6 +154,7 @@ impl Queue {
     }
 
     /// Lets an entry wait for its next attempt; `false` if it has been taken over and is not ours.
+    /// One that waits for an address is found by [`Queue::waiting_of`].
     ///
     /// # Errors
     /// When Redis cannot be used.
@@ -162,7 +163,7 @@ impl Queue {
         entry: &EntryId,
         failed_attempts: u32,
         wait: Duration,
-        manner: Manner,
+        address: Option<AddressWait<'_>>,
     ) -> RedisResult<bool> {
         let script = Script::new(include_str!("../lua/park.lua"));
         let mut invocation = script.prepare_invoke();
@@ -170,15 +171,15 @@ impl Queue {
             .key(&self.keys.events)
             .key(&self.keys.retry)
             .key(&self.keys.retry_entries)
+            .key(&self.keys.retry_users)
             .arg(CONSUMER_GROUP)
             .arg(&self.consumer)
             .arg(entry)
             .arg(failed_attempts)
-            .arg(milliseconds(wait).max(1))
-            .arg(match manner {
-                Manner::Apart => "apart",
-                Manner::Meet => "meet",
-            });
+            .arg(milliseconds(wait).max(1));
+        if let Some(address) = address {
+            invocation.arg(address.user).arg(address.holder);
+        }
         self.invoke(&invocation, false).await
     }
 
@@ -194,9 +195,42 @@ impl Queue {
             .key(&self.keys.events)
             .key(&self.keys.retry)
             .key(&self.keys.retry_entries)
+            .key(&self.keys.retry_users)
             .arg(count);
         let (moved, next): (usize, i64) = invocation.invoke_async(&mut self.link.clone()).await?;
         Ok((moved, u64::try_from(next).ok().map(Duration::from_millis)))
+    }
+
+    /// What waits of one user until an address is free, as entries whose ids are the svix-ids; the
+    /// field `holder` says for whom.
+    ///
+    /// # Errors
+    /// When Redis cannot be used.
+    pub async fn waiting_of(&self, user_id: &str) -> RedisResult<Vec<RawEntry>> {
+        let script = Script::new(include_str!("../lua/waiting_of.lua"));
+        script
+            .key(&self.keys.retry_entries)
+            .key(&self.keys.retry_users)
+            .arg(user_id)
+            .invoke_async(&mut self.link.clone())
+            .await
+    }
+
+    /// Removes events that waited and are finished, given with their users.
+    ///
+    /// # Errors
+    /// When Redis cannot be used.
+    pub async fn finish_waiting(&self, events: &[(&str, &str)]) -> RedisResult<()> {
+        let script = Script::new(include_str!("../lua/finish_waiting.lua"));
+        let mut invocation = script.prepare_invoke();
+        invocation
+            .key(&self.keys.retry)
+            .key(&self.keys.retry_entries)
+            .key(&self.keys.retry_users);
+        for (svix_id, user_id) in events {
+            invocation.arg(svix_id).arg(user_id);
+        }
+        invocation.invoke_async(&mut self.link.clone()).await
     }
 
     /// Puts an entry with the dead letters; `false` if it has been taken over and is not ours.

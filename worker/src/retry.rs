@@ -2,14 +2,15 @@
 
 use std::time::Duration;
 
+use shared::fault_point::{FaultPoint, reach};
 use shared::redis_link;
 use tokio_util::sync::CancellationToken;
 
 use crate::back_off::BackOff;
 use crate::failure::{Refusal, Remedy};
-use crate::queue::{Manner, Queue};
+use crate::queue::Queue;
 
-/// How many entries come back in one step. Those who wait for each other are few and come together.
+/// How many entries come back in one step.
 const UNPARKED_AT_ONCE: usize = 256;
 /// How often to look for entries that another worker has parked.
 const LOOK: Duration = Duration::from_secs(1);
@@ -23,8 +24,6 @@ pub enum NextStep {
     Park {
         /// How long to wait.
         wait: Duration,
-        /// Together with others, or not.
-        manner: Manner,
     },
     /// It has had its chances.
     DeadLetter,
@@ -36,18 +35,8 @@ pub fn next_step(refusal: &Refusal, failed_attempts: u32, max_attempts: u32) -> 
     if refusal.remedy == Remedy::GiveUp || failed_attempts >= max_attempts {
         return NextStep::DeadLetter;
     }
-    let back_off = BackOff::of_an_event();
-    // Two events that swap an address can only be applied together. They failed at different times,
-    // so they meet at round ones; how far off the next round time is, is all the jitter they need.
-    let (manner, back_off) = match refusal.remedy {
-        Remedy::WaitUntilFree => (Manner::Meet, back_off.without_jitter()),
-        Remedy::Repeat | Remedy::Stalled | Remedy::TryLater | Remedy::GiveUp => {
-            (Manner::Apart, back_off)
-        }
-    };
     NextStep::Park {
-        wait: back_off.after_failures(failed_attempts),
-        manner,
+        wait: BackOff::of_an_event().after_failures(failed_attempts),
     }
 }
 
@@ -61,7 +50,10 @@ pub async fn return_due_entries(queue: Queue, stop: CancellationToken) {
         .is_some()
     {
         wait = match queue.unpark(UNPARKED_AT_ONCE).await {
-            Ok((_, next)) => {
+            Ok((unparked, next)) => {
+                if unparked > 0 {
+                    reach(FaultPoint::Unparked).await;
+                }
                 back_off = BackOff::of_a_store();
                 next.unwrap_or(LOOK).clamp(PAUSE, LOOK)
             }
@@ -110,24 +102,5 @@ mod tests {
             );
             assert_eq!(step(remedy, 25), NextStep::DeadLetter, "{remedy:?}");
         }
-    }
-
-    #[test]
-    fn who_waits_for_an_address_meets_others_and_all_else_is_spread() {
-        let wait = Duration::from_secs(4);
-        assert_eq!(
-            step(Remedy::WaitUntilFree, 3),
-            NextStep::Park {
-                wait,
-                manner: Manner::Meet
-            }
-        );
-        assert!(matches!(
-            step(Remedy::TryLater, 3),
-            NextStep::Park {
-                manner: Manner::Apart,
-                ..
-            }
-        ));
     }
 }

@@ -86,12 +86,13 @@ impl User {
         Ok(Self {
             id: id(json.id)?,
             name: name(
-                text(json.first_name, "first_name")?,
-                text(json.last_name, "last_name")?,
+                lossy_text(json.first_name, "first_name")?,
+                lossy_text(json.last_name, "last_name")?,
             ),
             email: email(json.email_addresses, json.primary_email_address_id)?,
-            image_url: text(json.image_url, "image_url")?
-                .filter(|url| url.chars().count() <= MAX_IMAGE_URL && !url.contains('\0')),
+            image_url: lossy_text(json.image_url, "image_url")?.filter(|url| {
+                url.chars().count() <= MAX_IMAGE_URL && !url.contains(['\0', '\u{fffd}'])
+            }),
             created_at: time(json.created_at, "created_at")?,
             updated_at: time(json.updated_at, "updated_at")?,
         })
@@ -116,31 +117,43 @@ fn name(first: Option<String>, last: Option<String>) -> String {
         .map(|name| name.replace('\0', ""))
         .filter(|name| !name.trim().is_empty())
         .collect();
-    if given.is_empty() {
+    let name: String = given.join(" ").chars().take(MAX_TEXT).collect();
+    if name.trim().is_empty() {
         "User".to_owned()
     } else {
-        given.join(" ").chars().take(MAX_TEXT).collect()
+        name
     }
 }
 
-/// The address whose id is `primary_id`.
+/// The address whose id is `primary_id`. What stands beside it, readable or not, does not matter.
 fn email(addresses: Option<&RawValue>, primary_id: Option<&RawValue>) -> Result<String, Unusable> {
     let primary_id =
         text(primary_id, "primary_email_address_id")?.ok_or(Unusable::NoPrimaryEmail)?;
-    let addresses: Option<Vec<EmailAddressJson<'_>>> = addresses
+    let addresses: Option<Vec<&RawValue>> = addresses
         .map(|json| {
             serde_json::from_str(json.get()).map_err(|_| Unusable::Field("email_addresses"))
         })
         .transpose()?
         .flatten();
-    for address in addresses.into_iter().flatten() {
-        if text(address.id, "email_addresses.id")?.as_ref() == Some(&primary_id) {
-            return text(address.email_address, "email_address")?
-                .filter(|email| is_storable(email) && !email.trim().is_empty())
-                .ok_or(Unusable::Field("email_address"));
-        }
+    addresses
+        .into_iter()
+        .flatten()
+        .filter_map(address)
+        .find(|(id, _)| *id == primary_id)
+        .ok_or(Unusable::NoPrimaryEmail)
+        .and_then(|(_, email)| text(email, "email_address"))?
+        .filter(|email| is_storable(email) && !email.trim().is_empty())
+        .ok_or(Unusable::Field("email_address"))
+}
+
+/// An entry of `email_addresses`: its id and what it says the address is.
+fn address(json: &RawValue) -> Option<(String, Option<&RawValue>)> {
+    // serde takes a JSON array for a struct too, field by field.
+    if !json.get().starts_with('{') {
+        return None;
     }
-    Err(Unusable::NoPrimaryEmail)
+    let address: EmailAddressJson<'_> = serde_json::from_str(json.get()).ok()?;
+    Some((text(address.id, "id").ok()??, address.email_address))
 }
 
 fn is_storable(text: &str) -> bool {
@@ -149,14 +162,21 @@ fn is_storable(text: &str) -> bool {
 
 /// A JSON string, or nothing for `null` and for a missing field.
 fn text(json: Option<&RawValue>, field: &'static str) -> Result<Option<String>, Unusable> {
-    json.map(|json| serde_json::from_str::<Option<LossyText>>(json.get()))
-        .transpose()
-        .map(|text| text.flatten().map(|text| text.0))
+    json.map_or(Ok(None), |json| serde_json::from_str(json.get()))
         .map_err(|_| Unusable::Field(field))
 }
 
-/// JavaScript cuts strings between the halves of an emoji, and JSON can carry such a half; UTF-8 and
-/// PostgreSQL cannot. It becomes U+FFFD instead of costing the user its row.
+/// The same, for what may lose a character without meaning another user or address. JavaScript cuts
+/// strings between the halves of an emoji, and JSON can carry such a half; UTF-8 and PostgreSQL
+/// cannot. It becomes U+FFFD instead of costing the user its row.
+fn lossy_text(json: Option<&RawValue>, field: &'static str) -> Result<Option<String>, Unusable> {
+    json.map_or(Ok(None), |json| {
+        serde_json::from_str::<Option<LossyText>>(json.get())
+    })
+    .map(|text| text.map(|text| text.0))
+    .map_err(|_| Unusable::Field(field))
+}
+
 struct LossyText(String);
 
 impl<'de> Deserialize<'de> for LossyText {
@@ -170,7 +190,15 @@ impl<'de> Deserialize<'de> for LossyText {
             }
 
             fn visit_bytes<E>(self, bytes: &[u8]) -> Result<LossyText, E> {
-                Ok(LossyText(String::from_utf8_lossy(bytes).into_owned()))
+                let mut text = String::with_capacity(bytes.len());
+                for chunk in bytes.utf8_chunks() {
+                    text.push_str(chunk.valid());
+                    // A half is three bytes, each of them invalid; 0xED is the first.
+                    if chunk.invalid() == [0xed] {
+                        text.push(char::REPLACEMENT_CHARACTER);
+                    }
+                }
+                Ok(LossyText(text))
             }
         }
         deserializer.deserialize_bytes(Visitor)

@@ -42,6 +42,8 @@ pub struct HistoryEvent {
     pub timestamp: i64,
     /// What Clerk sends.
     pub body: String,
+    /// Which of the steps it comes from, counted from 0.
+    pub step: usize,
 }
 
 /// What an event asks for.
@@ -136,8 +138,9 @@ mod tests {
     }
 
     /// In the order that decides which of two events of a user is the newer one.
-    fn revision(event: &HistoryEvent) -> (i64, i64, &str) {
-        (event.updated_at, event.timestamp, &event.svix_id)
+    fn revision(event: &HistoryEvent) -> (bool, i64, i64, &str) {
+        let deleted = event.change == Change::Delete;
+        (deleted, event.updated_at, event.timestamp, &event.svix_id)
     }
 
     #[test]
@@ -195,11 +198,8 @@ mod tests {
             let history = generated(seed);
             for (before, after) in history.events.iter().zip(&history.events[1..]) {
                 let (older, newer) = (revision(before), revision(after));
-                if before.user_id == after.user_id
-                    && after.change != Change::Delete
-                    && older.0 == newer.0
-                {
-                    found.insert(if older.1 < newer.1 {
+                if before.user_id == after.user_id && (older.0, older.1) == (newer.0, newer.1) {
+                    found.insert(if older.2 < newer.2 {
                         "same updated_at"
                     } else {
                         "same timestamp"
@@ -208,8 +208,11 @@ mod tests {
                         found.insert("svix-ids against the order");
                     }
                 }
-                if older.0 < newer.0 && older.1 > newer.1 {
+                if older.1 < newer.1 && older.2 > newer.2 {
                     found.insert("timestamps against the order");
+                }
+                if before.user_id == after.user_id && newer.0 && older.1 > newer.1 {
+                    found.insert("deletions that seem to be older");
                 }
             }
             let reference = Reference::of(&history.events);
@@ -217,7 +220,7 @@ mod tests {
                 found.insert("tombstones");
             }
         }
-        assert_eq!(found.len(), 5, "{found:?}");
+        assert_eq!(found.len(), 6, "{found:?}");
     }
 
     #[test]

@@ -8,6 +8,7 @@
 
 mod child_process;
 pub mod clerk_payload;
+pub mod fault_points;
 pub mod free_port;
 pub mod history;
 pub mod http;

@@ -24,6 +24,7 @@ struct Arguments {
 enum Command {
     Chaos(commands::chaos::Arguments),
     Demo(commands::demo::Arguments),
+    Fuzz(commands::fuzz::Arguments),
     Send(commands::send::Arguments),
     Test(commands::test::Arguments),
 }
@@ -33,6 +34,7 @@ async fn main() -> ExitCode {
     let done = match Arguments::parse().command {
         Command::Chaos(arguments) => commands::chaos::run(&arguments).await,
         Command::Demo(arguments) => commands::demo::run(&arguments).await,
+        Command::Fuzz(arguments) => commands::fuzz::run(&arguments),
         Command::Send(arguments) => commands::send::run(arguments).await,
         Command::Test(arguments) => commands::test::run(&arguments),
     };

@@ -1,4 +1,5 @@
-//! The Debian packages with the servers: looked for, and installed where that is possible.
+//! The Debian packages with the servers, and with what the tests want besides: looked for, and
+//! installed where that is possible.
 
 use std::{
     env,
@@ -31,35 +32,73 @@ pub fn missing() -> Vec<&'static str> {
     missing
 }
 
-/// Installs with apt-get what is missing, when we are root or sudo asks for no password. `say` is
-/// told what is done.
+/// The packages, beyond those of the servers, with the languages of the programs that the tests
+/// put around ours.
+pub fn missing_languages() -> Vec<&'static str> {
+    let mut missing = Vec::new();
+    if find("node").is_none() {
+        missing.push("nodejs");
+    }
+    if find("npm").is_none() {
+        missing.push("npm");
+    }
+    // Debian leaves the module out of the package python3.
+    let python = Command::new("python3")
+        .args(["-c", "import ensurepip"])
+        .output();
+    if !python.is_ok_and(|output| output.status.success()) {
+        missing.push("python3-venv");
+    }
+    missing
+}
+
+/// Installs with apt-get what is missing of the servers, when we are root or sudo asks for no
+/// password. `say` is told what is done.
 ///
 /// # Errors
 ///
 /// When something is missing and cannot be installed; the message names the command to type.
 pub fn ensure_installed(say: impl Fn(&str)) -> anyhow::Result<()> {
-    let missing = missing();
-    if missing.is_empty() {
+    install(missing, |list| {
+        say(&format!(
+            "{list} is not installed; installing it with apt-get, without starting its services \
+             (the next boot does, unless you run: sudo systemctl disable {list})"
+        ));
+    })
+}
+
+/// The same for [`missing_languages`].
+///
+/// # Errors
+///
+/// As [`ensure_installed`].
+pub fn ensure_languages_installed(say: impl Fn(&str)) -> anyhow::Result<()> {
+    install(missing_languages, |list| {
+        say(&format!(
+            "{list} is not installed; installing it with apt-get"
+        ));
+    })
+}
+
+fn install(missing: fn() -> Vec<&'static str>, say: impl Fn(&str)) -> anyhow::Result<()> {
+    let packages = missing();
+    if packages.is_empty() {
         return Ok(());
     }
-    let list = missing.join(" ");
+    let list = packages.join(" ");
     let by_hand = format!("sudo apt-get install --no-install-recommends {list}");
     let Some(privilege) = privilege().filter(|_| find("apt-get").is_some()) else {
         bail!(
             "{list} is not installed, and apt-get cannot be run as root from here; run\n    {by_hand}"
         );
     };
-    say(&format!(
-        "{list} is not installed; installing it with apt-get, without starting its services \
-         (the next boot does, unless you run: sudo systemctl disable {list})"
-    ));
+    say(&list);
     apt_get(privilege, &["update"]).with_context(|| by_hand.clone())?;
     let mut install = vec!["install", "--yes", "--no-install-recommends"];
-    install.extend(&missing);
+    install.extend(&packages);
     apt_get(privilege, &install).with_context(|| by_hand.clone())?;
-    let missing = self::missing();
     ensure!(
-        missing.is_empty(),
+        missing().is_empty(),
         "apt-get has installed {list}, yet its programs are not found"
     );
     Ok(())

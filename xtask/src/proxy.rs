@@ -17,8 +17,6 @@ use tokio::{
     time::sleep,
 };
 
-use crate::free_port::free_port;
-
 const CHUNK_BYTES: usize = 64 * 1024;
 
 /// Passes connections on, until told otherwise. It has a thread of its own, so that asynchronous and
@@ -48,8 +46,8 @@ impl Proxy {
     ///
     /// When no port or no thread can be had.
     pub fn start(target_port: u16) -> anyhow::Result<Self> {
-        let port = free_port()?;
-        let listener = net::TcpListener::bind(("127.0.0.1", port))?;
+        let listener = net::TcpListener::bind("127.0.0.1:0")?;
+        let port = listener.local_addr()?.port();
         listener.set_nonblocking(true)?;
         let runtime = runtime::Builder::new_current_thread()
             .enable_all()

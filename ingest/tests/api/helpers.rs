@@ -1,8 +1,9 @@
 //! A running ingest, and what a test asks of it.
 
-use std::{collections::BTreeMap, time::Duration};
+use std::{collections::BTreeMap, fs, time::Duration};
 
 use anyhow::{Context as _, ensure};
+use nix::sys::resource::{Resource, getrlimit, setrlimit};
 use redis::{AsyncCommands as _, streams::StreamRangeReply};
 use serde_json::Value;
 use tokio::{
@@ -254,4 +255,24 @@ pub(crate) async fn svix_ids(redis: &RedisServer) -> anyhow::Result<Vec<String>>
 /// How many entries stand in the stream.
 pub(crate) fn backlog(redis: &RedisServer) -> anyhow::Result<u64> {
     Ok(redis.cli(&["XLEN", EVENTS])?.parse()?)
+}
+
+/// The most memory that a process has ever had, in MiB.
+pub(crate) fn peak_memory(ingest: &Ingest) -> anyhow::Result<usize> {
+    let status = fs::read_to_string(format!("/proc/{}/status", ingest.program.pid()))?;
+    let kibibytes: usize = status
+        .lines()
+        .find_map(|line| line.strip_prefix("VmHWM:")?.split_whitespace().next())
+        .unwrap_or_default()
+        .parse()?;
+    Ok(kibibytes / 1024)
+}
+
+/// Lets this process, and those that it starts, open as many files as the hard limit says: a test that
+/// opens thousands of connections needs more than the usual soft limit of 1024.
+pub(crate) fn raise_file_limit() -> anyhow::Result<()> {
+    let (soft, hard) = getrlimit(Resource::RLIMIT_NOFILE)?;
+    ensure!(hard >= 4096, "the hard limit of open files is {hard}");
+    setrlimit(Resource::RLIMIT_NOFILE, soft.max(4096), hard)?;
+    Ok(())
 }

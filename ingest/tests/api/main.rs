@@ -3,7 +3,9 @@
 
 mod answers;
 mod bounds;
+mod fault_points;
 mod helpers;
+mod hostile;
 mod limiter;
 mod operations;
 mod outages;

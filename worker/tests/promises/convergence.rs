@@ -1,35 +1,16 @@
-//! Any order, any duplication, any number of workers: the same table.
+//! Two transactions that meet: the same table, whichever comes first. Any order of many events over
+//! many workers is in `histories`.
 
-use std::collections::BTreeMap;
 use std::sync::Arc;
-use std::time::{Duration, SystemTime};
+use std::time::Duration;
 
-use rand::SeedableRng;
-use rand::rngs::StdRng;
-use rand::seq::SliceRandom;
-use shared::svix_id::SvixId;
 use tokio::sync::Barrier;
 use tokio_postgres::IsolationLevel;
 use worker::apply::{self, Verdict};
-use worker::database::{Database, DatabaseUrl};
-use worker::event::Event;
 use worker::ledger::Outcome;
 use worker::storage;
 
-use crate::helpers::{DEAD, World, user};
-
-fn event(svix_id: &str, payload: &str) -> Event {
-    Event::parse(
-        SvixId::parse(svix_id).unwrap(),
-        SystemTime::now(),
-        payload.as_bytes(),
-    )
-    .unwrap()
-}
-
-fn database(world: &World) -> Database {
-    Database::new(&DatabaseUrl::parse(Some(&world.database_url)).unwrap()).unwrap()
-}
+use crate::helpers::{World, database, event, user};
 
 async fn until_a_session_waits_for_a_lock(world: &World) {
     xtask::wait::until(
@@ -174,87 +155,4 @@ async fn the_same_event_in_two_hands_is_applied_once() {
     }
     assert_eq!(recorded, 1);
     assert_eq!(world.sql("select count(*) from writes"), "1");
-}
-
-/// What happened at Clerk: the events in Clerk's own order, and the users that are left.
-struct History {
-    events: Vec<(String, String)>,
-    users: BTreeMap<String, String>,
-}
-
-/// Users come, change, hand addresses on and go; at any time every address has one owner, as at Clerk.
-fn history(random: &mut StdRng, users: usize, steps: i64) -> History {
-    use rand::RngExt;
-    let mut table: BTreeMap<String, String> = BTreeMap::new();
-    let mut gone: Vec<String> = Vec::new();
-    let mut events = Vec::new();
-    for step in 1..=steps {
-        let id = format!("user_{}", random.random_range(0..users));
-        if gone.contains(&id) {
-            continue;
-        }
-        let address = format!("{}@example.com", random.random_range(0..users));
-        let free = !table
-            .iter()
-            .any(|(other, held)| *other != id && *held == address);
-        let svix_id = format!("msg_{step:05}");
-        if random.random_ratio(1, 12) && table.contains_key(&id) {
-            events.push((svix_id, user(&id, "", step).deleted()));
-            table.remove(&id);
-            gone.push(id);
-        } else if free {
-            events.push((svix_id, user(&id, &address, step).updated()));
-            table.insert(id, address);
-        }
-    }
-    History {
-        events,
-        users: table,
-    }
-}
-
-/// P4, P5: shuffled, partly delivered twice, over several workers and small batches.
-#[test]
-fn any_order_over_any_number_of_workers_ends_as_clerk_has_it() {
-    for seed in 0..6 {
-        let mut random = StdRng::seed_from_u64(seed);
-        let history = history(&mut random, 12, 120);
-        let world = World::migrated();
-        let workers: Vec<_> = (0..=seed % 3)
-            .map(|_| {
-                world.worker_with(&[(
-                    "BATCH_SIZE",
-                    ["3", "7", "256"][usize::try_from(seed % 3).unwrap()],
-                )])
-            })
-            .collect();
-        let mut deliveries = history.events.clone();
-        deliveries.extend(history.events.iter().step_by(5).cloned());
-        deliveries.shuffle(&mut random);
-        for (svix_id, payload) in &deliveries {
-            world.add(svix_id, payload);
-        }
-        world.settle();
-        let expected: Vec<String> = history
-            .users
-            .iter()
-            .map(|(id, address)| format!("{id} {address}"))
-            .collect();
-        let mut found: Vec<String> = world
-            .sql("select id || ' ' || email from users")
-            .lines()
-            .map(str::to_owned)
-            .collect();
-        found.sort();
-        let mut expected = expected;
-        expected.sort();
-        assert_eq!(found, expected, "seed {seed}");
-        assert_eq!(world.redis(&["XLEN", DEAD]), "0", "seed {seed}");
-        assert_eq!(
-            world.sql("select count(*) from clerk_sync.events"),
-            history.events.len().to_string(),
-            "seed {seed}"
-        );
-        drop(workers);
-    }
 }

@@ -10,40 +10,37 @@ use rand::seq::SliceRandom;
 use rand::{RngExt, SeedableRng};
 use tokio::sync::Mutex;
 use xtask::free_port::free_port;
+use xtask::history::{Action, History, Reference, Step, Tie};
 use xtask::postgres_server::PostgresServer;
 use xtask::program::Program;
 use xtask::redis_server::RedisServer;
 use xtask::sender::Sender;
 
-use crate::helpers::{DEAD, UNFINISHED, user};
+use crate::helpers::{DEAD, UNFINISHED};
 
 const EVENT_COUNT: usize = 20_000;
 const USERS: usize = 4_000;
 const SECRET: &str = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw";
 
-/// The events, and the users that are left once they are applied in order.
-fn events(random: &mut StdRng) -> (Vec<(String, String)>, BTreeMap<String, i64>) {
-    let mut users: BTreeMap<String, i64> = BTreeMap::new();
-    let mut deleted: HashSet<String> = HashSet::new();
-    let mut events = Vec::with_capacity(EVENT_COUNT);
-    for second in 0..EVENT_COUNT {
-        let id = format!("user_{}", random.random_range(0..USERS));
-        let second = i64::try_from(second).unwrap();
-        let payload = user(&id, &format!("{id}@example.com"), second);
-        let body = if random.random_ratio(1, 50) {
-            users.remove(&id);
-            deleted.insert(id);
-            payload.deleted()
-        } else {
-            if !deleted.contains(&id) {
-                users.insert(id, second);
-            }
-            payload.updated()
-        };
-        events.push((format!("msg_{second:06}"), body));
+/// Users come, change and go. Nobody hands an address on, so no event has to wait for another.
+fn history(random: &mut StdRng) -> History {
+    let mut gone = HashSet::new();
+    let mut steps = Vec::with_capacity(EVENT_COUNT);
+    while steps.len() < EVENT_COUNT {
+        let user = random.random_range(0..USERS);
+        if !gone.contains(&user) {
+            steps.push(Step {
+                action: if random.random_ratio(1, 50) {
+                    gone.insert(user);
+                    Action::Delete(user)
+                } else {
+                    Action::Edit(user)
+                },
+                tie: Tie::None,
+            });
+        }
     }
-    events.shuffle(random);
-    (events, users)
+    History::of(&steps)
 }
 
 /// P1, P3, P4, P5, P8: nothing that was accepted is lost, nothing is applied twice, and the table is
@@ -51,7 +48,15 @@ fn events(random: &mut StdRng) -> (Vec<(String, String)>, BTreeMap<String, i64>)
 #[tokio::test(flavor = "multi_thread")]
 async fn killing_everything_in_a_stream_of_twenty_thousand_events_loses_nothing() {
     let mut random = StdRng::seed_from_u64(7);
-    let (events, users) = events(&mut random);
+    let history = history(&mut random);
+    let users: BTreeMap<String, i64> = Reference::of(&history.events)
+        .users
+        .into_iter()
+        .map(|(id, row)| (id.to_owned(), row.updated_at))
+        .collect();
+    let mut events = history.events;
+    events.shuffle(&mut random);
+    let event_count = events.len();
     let redis = Arc::new(Mutex::new(RedisServer::start().unwrap()));
     let postgres = Arc::new(Mutex::new(PostgresServer::start().unwrap()));
     let redis_url = redis.lock().await.url();
@@ -118,9 +123,9 @@ async fn killing_everything_in_a_stream_of_twenty_thousand_events_loses_nothing(
             let (sender, events) = (Arc::clone(&sender), Arc::clone(&events));
             let (next, accepted) = (Arc::clone(&next), Arc::clone(&accepted));
             tokio::spawn(async move {
-                while let Some((svix_id, body)) = events.get(next.fetch_add(1, Ordering::Relaxed)) {
+                while let Some(event) = events.get(next.fetch_add(1, Ordering::Relaxed)) {
                     while !sender
-                        .send(svix_id, body)
+                        .send(&event.svix_id, &event.body)
                         .await
                         .is_ok_and(|answer| answer.status == 200)
                     {
@@ -139,7 +144,7 @@ async fn killing_everything_in_a_stream_of_twenty_thousand_events_loses_nothing(
         xtask::wait::until(
             "events are accepted",
             Duration::from_secs(120),
-            async || accepted.load(Ordering::Relaxed) >= round * EVENT_COUNT / 13,
+            async || accepted.load(Ordering::Relaxed) >= round * event_count / 13,
         )
         .await
         .unwrap();
@@ -184,18 +189,17 @@ async fn killing_everything_in_a_stream_of_twenty_thousand_events_loses_nothing(
     assert_eq!(cli(&["XLEN", DEAD]).await, "0");
     assert_eq!(
         sql("select count(*) from clerk_sync.events").await,
-        EVENT_COUNT.to_string()
+        event_count.to_string()
     );
     let twice = r#"select count(*) from (select 1 from written group by id, "updatedAt" having count(*) > 1) t"#;
     assert_eq!(sql(twice).await, "0", "applied twice");
-    let table = sql(
-        r#"select id || ' ' || extract(epoch from "updatedAt")::bigint - 1716883200 from users"#,
-    )
-    .await;
+    let table =
+        sql(r#"select id || ' ' || (extract(epoch from "updatedAt") * 1000)::bigint from users"#)
+            .await;
     let found: BTreeMap<String, i64> = table
         .lines()
         .map(|line| line.split_once(' ').unwrap())
-        .map(|(id, second)| (id.to_owned(), second.parse().unwrap()))
+        .map(|(id, updated_at)| (id.to_owned(), updated_at.parse().unwrap()))
         .collect();
     assert_eq!(found.len(), users.len());
     assert!(found == users, "the table is not as the model says");

@@ -1,6 +1,10 @@
 //! Dead letters, and their replay with nothing but redis-cli.
 
-use crate::helpers::{DEAD, EVENTS, World, user};
+use std::process::{Child, Command, Stdio};
+
+use xtask::redis_server::RedisServer;
+
+use crate::helpers::{DEAD, DEADLINE, EVENTS, World, user};
 
 const REPLAY: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/lua/replay.lua");
 
@@ -118,4 +122,48 @@ fn replay_without_a_clear_order_moves_nothing() {
         assert!(world.redis.cli(&command).is_err(), "{what:?}");
     }
     assert_eq!(world.redis(&["XLEN", DEAD]), "1");
+}
+
+/// P5: a script is one entry of the append-only file, so Redis keeps all of it or nothing; and it runs
+/// to its end without the client that asked for it.
+#[test]
+fn a_replay_that_is_killed_leaves_every_letter_in_one_place() {
+    let redis = RedisServer::start_with(&["--busy-reply-threshold", "1"]).unwrap();
+    let mut world = World::with_redis(redis);
+    let fill = "for n = 1, ARGV[1] do \
+           redis.call('XADD', KEYS[1], '*', 'svix-id', 'msg_' .. n, 'payload', ARGV[2]) \
+         end";
+    let letters = "20000";
+    world.redis(&["EVAL", fill, "1", DEAD, letters, &"x".repeat(1000)]);
+    let lengths = |world: &World| (world.redis(&["XLEN", DEAD]), world.redis(&["XLEN", EVENTS]));
+
+    let mut replay = begin_replay(&world);
+    world.redis.kill();
+    replay.wait().unwrap();
+    world.redis.restart().unwrap();
+    assert_eq!(lengths(&world), (letters.into(), "0".into()));
+
+    let mut replay = begin_replay(&world);
+    replay.kill().unwrap();
+    replay.wait().unwrap();
+    world.wait_for("the replay has ended", |world| {
+        world.redis.cli(&["PING"]).is_ok()
+    });
+    assert_eq!(lengths(&world), ("0".into(), letters.into()));
+}
+
+/// Returns while the script runs.
+fn begin_replay(world: &World) -> Child {
+    let replay = Command::new("redis-cli")
+        .args(["-p", &world.redis.port().to_string()])
+        .args(["--eval", REPLAY, DEAD, EVENTS, ",", "all"])
+        .stderr(Stdio::null())
+        .spawn()
+        .unwrap();
+    xtask::wait::block_until("Redis is busy with the replay", DEADLINE, || {
+        let answer = world.redis.cli(&["PING"]);
+        answer.is_err_and(|error| error.to_string().contains("BUSY"))
+    })
+    .unwrap();
+    replay
 }

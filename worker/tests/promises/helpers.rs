@@ -2,8 +2,11 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
+use shared::svix_id::SvixId;
+use worker::database::{Database, DatabaseUrl};
+use worker::event::Event;
 use xtask::clerk_payload::UserPayload;
 use xtask::free_port::free_port;
 use xtask::postgres_server::PostgresServer;
@@ -189,4 +192,19 @@ pub(crate) fn user(id: &str, email: &str, second: i64) -> UserPayload {
     UserPayload::new(id, email)
         .updated_at(milliseconds)
         .timestamp(milliseconds + 50)
+}
+
+/// An event as the worker reads it.
+pub(crate) fn event(svix_id: &str, payload: &str) -> Event {
+    Event::parse(
+        SvixId::parse(svix_id).unwrap(),
+        SystemTime::now(),
+        payload.as_bytes(),
+    )
+    .unwrap()
+}
+
+/// The worker's connections to a world.
+pub(crate) fn database(world: &World) -> Database {
+    Database::new(&DatabaseUrl::parse(Some(&world.database_url)).unwrap()).unwrap()
 }

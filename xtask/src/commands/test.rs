@@ -7,7 +7,8 @@ use xtask::packages;
 
 use super::cargo::cargo;
 
-/// Runs all tests, and brings what they need: the programs, Redis and PostgreSQL.
+/// Runs all tests, and brings what they need: the programs, Redis and PostgreSQL, Node.js
+/// and Python.
 #[derive(clap::Args)]
 pub(crate) struct Arguments {
     /// Passed on to `cargo test --workspace`.
@@ -16,10 +17,15 @@ pub(crate) struct Arguments {
 }
 
 pub(crate) fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
-    packages::ensure_installed(|what| println!("{what}"))?;
-    // The tests start the programs, which `cargo test` builds for the tests of their own crate only.
-    let built = cargo(&["build", "--workspace", "--bins"])?;
-    ensure!(built.success(), "cargo build: {built}");
+    let say = |what: &str| println!("{what}");
+    packages::ensure_installed(say)?;
+    if let Err(error) = packages::ensure_languages_installed(say) {
+        println!("The tests that need them will not run: {error:#}");
+    }
+    // The tests start both programs. `cargo test` builds them as tests need them, with fault points,
+    // but only those of the crates that it tests, which the arguments may narrow down.
+    let built = cargo(&["test", "--workspace", "--no-run"])?;
+    ensure!(built.success(), "cargo test --no-run: {built}");
     let mut test = vec!["test", "--workspace"];
     test.extend(arguments.arguments.iter().map(String::as_str));
     let code = cargo(&test)?

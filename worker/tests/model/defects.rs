@@ -1,0 +1,122 @@
+//! The obvious wrong orders, and that the checker finds what each of them breaks.
+
+use crate::check;
+use crate::promises::{CONVERGES, DURABLE, FINISHES, NOT_STALE, ONCE, ONE_PLACE};
+use crate::scenario::{HAND_OVER, ONE_LIFE, REFUSAL, Scenario, TWO_CHANGES};
+
+/// One thing done wrong.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Defect {
+    /// XACK and XDEL, then the transaction.
+    AcknowledgeBeforeCommit,
+    /// Tags are deleted, then the transaction.
+    TagsBeforeCommit,
+    /// The ledger is written in a transaction of its own, before the change.
+    LedgerBeforeTransaction,
+    /// The ledger is written in a transaction of its own, after the change.
+    LedgerAfterTransaction,
+    /// A deletion removes the user's version.
+    NoTombstone,
+    /// Who is newer is decided from a snapshot, without the row lock.
+    NoRowLock,
+    /// 2xx, then XADD.
+    AnswerBeforeXadd,
+    /// No tags are deleted for what stands in the ledger already.
+    TagsOfAppliedOnly,
+    /// The entry is removed from the stream, then added to those that wait.
+    ParkInTwoSteps,
+    /// dead_letter.lua without looking who holds the entry.
+    ZombieDeadLetters,
+    /// Nobody claims what a dead worker has read.
+    NoTakeOver,
+    /// Nobody puts back what waits.
+    NoUnpark,
+}
+
+fn breaks(defect: Defect, scenario: Scenario, promise: &'static str) {
+    // One fault is enough for each of them.
+    let scenario = Scenario {
+        faults: 1,
+        ..scenario
+    };
+    let found = check::counter_example(scenario, Some(defect), promise);
+    assert!(found.is_some(), "{defect:?} goes unnoticed: {promise}");
+}
+
+/// P1
+#[test]
+fn acknowledging_before_the_commit_loses_events() {
+    breaks(Defect::AcknowledgeBeforeCommit, ONE_LIFE, DURABLE);
+}
+
+/// P1
+#[test]
+fn answering_before_xadd_loses_events() {
+    breaks(Defect::AnswerBeforeXadd, ONE_LIFE, DURABLE);
+}
+
+/// P1
+#[test]
+fn parking_in_two_steps_loses_events() {
+    breaks(Defect::ParkInTwoSteps, HAND_OVER, DURABLE);
+}
+
+/// P3
+#[test]
+fn a_ledger_written_before_the_transaction_tells_of_changes_that_never_were() {
+    breaks(Defect::LedgerBeforeTransaction, ONE_LIFE, ONCE);
+}
+
+/// P3
+#[test]
+fn a_ledger_written_after_the_transaction_does_not_know_of_changes() {
+    breaks(Defect::LedgerAfterTransaction, ONE_LIFE, ONCE);
+}
+
+/// P4
+#[test]
+fn without_a_tombstone_a_deleted_user_is_back() {
+    breaks(Defect::NoTombstone, ONE_LIFE, CONVERGES);
+}
+
+/// P4
+#[test]
+fn without_the_row_lock_a_deleted_user_is_back() {
+    breaks(Defect::NoRowLock, ONE_LIFE, CONVERGES);
+}
+
+/// P4
+#[test]
+fn without_the_row_lock_an_older_change_overwrites_a_newer_one() {
+    breaks(Defect::NoRowLock, TWO_CHANGES, CONVERGES);
+}
+
+/// P5
+#[test]
+fn who_dead_letters_what_another_holds_leaves_it_in_two_places() {
+    breaks(Defect::ZombieDeadLetters, REFUSAL, ONE_PLACE);
+}
+
+/// P7
+#[test]
+fn deleting_tags_before_the_commit_leaves_an_old_row_cached() {
+    breaks(Defect::TagsBeforeCommit, ONE_LIFE, NOT_STALE);
+}
+
+/// P7
+#[test]
+fn deleting_no_tags_for_duplicates_leaves_an_old_row_cached() {
+    breaks(Defect::TagsOfAppliedOnly, ONE_LIFE, NOT_STALE);
+}
+
+/// Nothing is accepted that is never finished.
+#[test]
+fn without_take_over_a_death_holds_up_an_event_for_ever() {
+    breaks(Defect::NoTakeOver, ONE_LIFE, FINISHES);
+}
+
+/// Nothing is accepted that is never finished.
+#[test]
+fn what_is_parked_and_never_comes_back_is_never_finished() {
+    breaks(Defect::NoUnpark, HAND_OVER, FINISHES);
+}

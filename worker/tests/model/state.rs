@@ -1,0 +1,262 @@
+//! What Svix, Redis, PostgreSQL, the cache and the workers hold at one moment.
+
+use std::collections::BTreeMap;
+
+use stateright::Representative;
+
+use crate::scenario::{EVENTS, Event, USERS};
+
+/// How many worker processes run at the same time.
+pub(crate) const WORKERS: usize = 2;
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub(crate) struct State {
+    /// How many faults may still happen.
+    pub(crate) faults: u8,
+    pub(crate) deliveries: [Delivery; EVENTS],
+    /// Events that the ingest has put on the stream more than once.
+    pub(crate) delivered_again: Set,
+
+    /// `{clerk:0}:events` with its pending entries list. It has no order here: workers read any of
+    /// its entries.
+    pub(crate) stream: BTreeMap<EntryId, Entry>,
+    /// `{clerk:0}:retry` and `{clerk:0}:retry:entries`.
+    pub(crate) retry: Set,
+    /// `{clerk:0}:dead`: how many letters of each event.
+    pub(crate) dead: [u8; EVENTS],
+
+    /// `clerk_sync.events`.
+    pub(crate) ledger: [Option<Outcome>; EVENTS],
+    /// `clerk_sync.user_versions`: the newest event of each user. A deletion is the tombstone.
+    pub(crate) versions: [Option<Event>; USERS],
+    /// `users`: each row by the event that wrote it.
+    pub(crate) users: [Option<Event>; USERS],
+    /// How often each event has changed `users`.
+    pub(crate) effects: [u8; EVENTS],
+    /// Events that a worker recorded although their entry had been taken from it.
+    pub(crate) overtaken: Set,
+    /// The cause of a refusal is mended.
+    pub(crate) mended: bool,
+
+    /// What the readers of each user's cached row see.
+    pub(crate) cache: [Option<Event>; USERS],
+
+    pub(crate) workers: [Option<Batch>; WORKERS],
+}
+
+/// One event between Svix and the stream.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub(crate) enum Delivery {
+    /// Svix is going to send it, for the first time or again.
+    Due,
+    /// It is on the stream, and Svix has no answer yet.
+    Queued,
+    /// Svix has its 2xx, although it is not on the stream. Only with [`crate::defects::Defect`].
+    Promised,
+    /// Svix has its 2xx.
+    Answered,
+}
+
+/// An entry of the stream.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub(crate) enum Entry {
+    Unread,
+    /// In the pending list of a worker.
+    Pending(usize),
+    /// In the pending list of a worker that has died.
+    Abandoned,
+}
+
+/// Names an entry. The name is given again only when no worker remembers it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub(crate) struct EntryId {
+    pub(crate) event: Event,
+    pub(crate) copy: usize,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub(crate) enum Outcome {
+    Applied,
+    Stale,
+}
+
+/// What a worker is working on, and how far it has come.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub(crate) struct Batch {
+    pub(crate) entries: Vec<EntryId>,
+    /// Which of [`crate::protocol::Protocol::phases`].
+    pub(crate) phase: usize,
+    pub(crate) transaction: Transaction,
+    /// The database has refused the batch: its events are tried one by one (bisection).
+    pub(crate) one_by_one: bool,
+    pub(crate) verdicts: [Option<Verdict>; EVENTS],
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub(crate) enum Transaction {
+    None,
+    /// It has claimed the svix-ids of these events.
+    Recorded {
+        new: Set,
+    },
+    /// It has also locked the users of these events, and the winners are to be written.
+    Claimed {
+        new: Set,
+        winners: Set,
+    },
+    /// It is over, but its events are not in the ledger. Only with [`crate::defects::Defect`].
+    Unrecorded {
+        new: Set,
+        winners: Set,
+    },
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub(crate) enum Verdict {
+    Recorded(Outcome),
+    Duplicate,
+    /// The address is taken, or a lock did not come: to be parked.
+    MayHeal,
+    /// To be dead-lettered.
+    CannotHeal,
+    /// Parked or dead-lettered, if it was still ours.
+    SetAside,
+}
+
+impl Batch {
+    pub(crate) fn new(entries: Vec<EntryId>) -> Self {
+        Self {
+            entries,
+            phase: 0,
+            transaction: Transaction::None,
+            one_by_one: false,
+            verdicts: [None; EVENTS],
+        }
+    }
+
+    /// The events of the present or next transaction.
+    pub(crate) fn part(&self) -> Set {
+        let open = self.entries.iter().map(|entry| entry.event);
+        let open = open.filter(|event| self.verdicts[*event].is_none());
+        open.take(if self.one_by_one { 1 } else { usize::MAX })
+            .collect()
+    }
+
+    /// The first entry that is still to be parked or dead-lettered. Further entries of the same event
+    /// are finished, since this one stands for them.
+    pub(crate) fn to_set_aside(&self) -> Option<(EntryId, Verdict)> {
+        self.entries.iter().find_map(|entry| {
+            let verdict = self.verdicts[entry.event]?;
+            matches!(verdict, Verdict::MayHeal | Verdict::CannotHeal).then_some((*entry, verdict))
+        })
+    }
+}
+
+impl State {
+    /// XADD.
+    pub(crate) fn add(&mut self, event: Event) {
+        let is_free = |id: &EntryId| {
+            let mut batches = self.workers.iter().flatten();
+            !self.stream.contains_key(id) && !batches.any(|batch| batch.entries.contains(id))
+        };
+        let mut ids = (0..).map(|copy| EntryId { event, copy });
+        self.stream
+            .extend(ids.find(is_free).map(|id| (id, Entry::Unread)));
+    }
+
+    pub(crate) fn is_held_by(&self, worker: usize, id: &EntryId) -> bool {
+        self.stream.get(id) == Some(&Entry::Pending(worker))
+    }
+
+    /// Nothing waits and nothing is being worked on, as far as Svix and Redis know. A slow worker may
+    /// still be at what others have finished.
+    pub(crate) fn is_settled(&self) -> bool {
+        self.retry.is_empty()
+            && self.stream.is_empty()
+            && self
+                .deliveries
+                .iter()
+                .all(|delivery| *delivery == Delivery::Answered)
+    }
+}
+
+/// A set of events or users.
+#[derive(Clone, Copy, Default, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub(crate) struct Set(u8);
+
+impl Set {
+    pub(crate) fn contains(self, member: usize) -> bool {
+        self.0 & (1 << member) != 0
+    }
+
+    pub(crate) fn insert(&mut self, member: usize) {
+        self.0 |= 1 << member;
+    }
+
+    pub(crate) fn remove(&mut self, member: usize) {
+        self.0 &= !(1 << member);
+    }
+
+    pub(crate) fn is_empty(self) -> bool {
+        self.0 == 0
+    }
+
+    pub(crate) fn iter(self) -> impl Iterator<Item = usize> {
+        (0..8).filter(move |member| self.contains(*member))
+    }
+
+    pub(crate) fn meets(self, other: Self) -> bool {
+        self.0 & other.0 != 0
+    }
+}
+
+impl FromIterator<usize> for Set {
+    fn from_iter<T: IntoIterator<Item = usize>>(members: T) -> Self {
+        let mut set = Self::default();
+        members.into_iter().for_each(|member| set.insert(member));
+        set
+    }
+}
+
+impl std::fmt::Debug for Set {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        formatter.debug_set().entries(self.iter()).finish()
+    }
+}
+
+impl State {
+    pub(crate) fn new(faults: u8) -> Self {
+        Self {
+            faults,
+            deliveries: [Delivery::Answered; EVENTS],
+            delivered_again: Set::default(),
+            stream: BTreeMap::new(),
+            retry: Set::default(),
+            dead: [0; EVENTS],
+            ledger: [None; EVENTS],
+            versions: [None; USERS],
+            users: [None; USERS],
+            effects: [0; EVENTS],
+            overtaken: Set::default(),
+            mended: false,
+            cache: [None; USERS],
+            workers: [None, None],
+        }
+    }
+}
+
+/// It does not matter which worker is which.
+impl Representative for State {
+    fn representative(&self) -> Self {
+        let mut state = self.clone();
+        if state.workers[0] < state.workers[1] {
+            state.workers.swap(0, 1);
+            for entry in state.stream.values_mut() {
+                if let Entry::Pending(worker) = entry {
+                    *worker = 1 - *worker;
+                }
+            }
+        }
+        state
+    }
+}

@@ -1,0 +1,22 @@
+//! Ingest and worker among the programs that real applications have around them: the official
+//! packages sign what is sent, Drizzle and Prisma read the rows, a Redis client of Node.js fills the
+//! cache.
+//!
+//! The packages come from npm and PyPI, in the versions of the lock files, into the target folder.
+//! Where that is impossible a test prints NOT RUN and why; where the variable `CI` is set it fails.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    reason = "a test fails by panicking"
+)]
+
+mod cache;
+mod node;
+mod own_table;
+mod peer;
+mod python;
+mod rows;
+mod signatures;
+mod user;
+mod world;

@@ -1,0 +1,53 @@
+//! The packages of PyPI, in a virtual environment.
+
+use std::sync::OnceLock;
+
+use anyhow::Context as _;
+use serde_json::Value;
+
+use crate::peer::{self, Installation};
+
+const FILES: [(&str, &str); 2] = [
+    ("requirements.txt", include_str!("python/requirements.txt")),
+    ("svix_sender.py", include_str!("python/svix_sender.py")),
+];
+
+/// Python with the packages.
+pub(crate) struct Python(Installation);
+
+impl Python {
+    pub(crate) fn present() -> Option<&'static Self> {
+        static PYTHON: OnceLock<anyhow::Result<Python>> = OnceLock::new();
+        peer::present(&PYTHON, || {
+            Installation::of("peers-python", &FILES, |folder| {
+                folder
+                    .install(&["python3", "-m", "venv", "--clear", "environment"])
+                    .context("Python or its module venv is missing")?;
+                folder.install(&[
+                    "environment/bin/python",
+                    "-m",
+                    "pip",
+                    "install",
+                    "--quiet",
+                    "--disable-pip-version-check",
+                    "--timeout",
+                    "10",
+                    "--retries",
+                    "2",
+                    "--only-binary",
+                    ":all:",
+                    "--requirement",
+                    "requirements.txt",
+                ])
+            })
+            .map(Self)
+        })
+    }
+
+    /// Runs one of the scripts.
+    pub(crate) fn ask(&self, script: &str, question: &Value) -> Value {
+        self.0
+            .ask(&["environment/bin/python", script], question)
+            .unwrap_or_else(|error| panic!("{error:#}"))
+    }
+}

@@ -1,0 +1,310 @@
+//! A worker dies, hangs, or loses its connections between any two of its effects.
+
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::thread;
+
+use nix::sys::signal::Signal;
+use shared::fault_point::FaultPoint;
+use xtask::fault_points::FaultPoints;
+use xtask::proxy::Proxy;
+
+use crate::helpers::{DEAD, DEADLINE, EVENTS, Worker, World, user};
+
+const USERS_TABLE: &str = include_str!("../../../migrations/V1__users.sql");
+/// How many cases run at the same time.
+const AT_ONCE: usize = 6;
+
+#[derive(Debug, Clone, Copy)]
+enum Fault {
+    /// `kill -9` of the worker.
+    Death,
+    /// The worker is stopped until another one has taken over what it holds, and then goes on.
+    Hang,
+    /// All its connections, to both stores, are closed under its feet.
+    Cut,
+    /// `kill -9` of Redis, which then starts again.
+    RedisDeath,
+}
+
+const FAULTS: [Fault; 4] = [Fault::Death, Fault::Hang, Fault::Cut, Fault::RedisDeath];
+
+/// P1, P3, P4, P5, P7, P8: every point with every fault.
+#[test]
+fn no_fault_at_any_point_of_the_worker_breaks_a_promise() {
+    let of_the_ingest = [FaultPoint::Verified, FaultPoint::Queued];
+    let cases: Vec<(FaultPoint, Fault)> = FaultPoint::ALL
+        .iter()
+        .filter(|point| !of_the_ingest.contains(point))
+        .flat_map(|point| FAULTS.map(|fault| (*point, fault)))
+        .collect();
+    let next = AtomicUsize::new(0);
+    let broken = Mutex::new(Vec::new());
+    thread::scope(|scope| {
+        for _ in 0..AT_ONCE {
+            scope.spawn(|| {
+                while let Some((point, fault)) = cases.get(next.fetch_add(1, Ordering::Relaxed)) {
+                    let case = thread::Builder::new().name(format!("{point:?}, {fault:?}"));
+                    let outcome = case
+                        .spawn_scoped(scope, || survive(*point, *fault))
+                        .unwrap()
+                        .join();
+                    if outcome.is_err() {
+                        broken.lock().unwrap().push((*point, *fault));
+                    }
+                }
+            });
+        }
+    });
+    let broken = broken.into_inner().unwrap();
+    assert!(broken.is_empty(), "see above: {broken:?}");
+}
+
+/// One world that leads a worker past every point, one fault at `point`, and a look at everything.
+fn survive(point: FaultPoint, fault: Fault) {
+    let mut world = World::new();
+    prepare(&world);
+    let points = FaultPoints::arm(&format!("{point:?}")).unwrap();
+    let redis = Proxy::start(world.redis.port()).unwrap();
+    let postgres = Proxy::start(world.postgres.port()).unwrap();
+    let database_url = world.database_url.replace(
+        &format!(":{}/", world.postgres.port()),
+        &format!(":{}/", postgres.port()),
+    );
+    assert_ne!(database_url, world.database_url);
+    let first = world.start_worker(&[
+        ("REDIS_URL", &format!("redis://127.0.0.1:{}", redis.port())),
+        ("DATABASE_URL", &database_url),
+        ("FAULT_POINTS_ADDR", &points.address()),
+        ("RECLAIM_AFTER_MS", "1000"),
+    ]);
+    if point == FaultPoint::Left {
+        world.wait_for("the worker has started", |_| {
+            first.program.output().contains("worker has started")
+        });
+        first.program.signal(Signal::SIGTERM).unwrap();
+    }
+    let held = points
+        .held(DEADLINE)
+        .unwrap_or_else(|error| panic!("{error:#}\n{}", first.program.output()));
+    let second = || world.worker_with(&[("RECLAIM_AFTER_MS", "1000")]);
+    let another = match fault {
+        Fault::Death => {
+            first.program.kill();
+            Some(second())
+        }
+        Fault::Hang => {
+            first.program.signal(Signal::SIGSTOP).unwrap();
+            // It holds the lock of the migration, which nobody but PostgreSQL can take from it.
+            let migrates = matches!(point, FaultPoint::MigrationLocked | FaultPoint::Migrated);
+            let another = if migrates {
+                world.start_worker(&[("RECLAIM_AFTER_MS", "1000")])
+            } else {
+                second()
+            };
+            world.wait_for("another worker has taken over", |world| {
+                holds_nothing(world, &first)
+            });
+            first.program.signal(Signal::SIGCONT).unwrap();
+            Some(another)
+        }
+        Fault::Cut => {
+            redis.cut();
+            postgres.cut();
+            (point == FaultPoint::Left).then(second)
+        }
+        Fault::RedisDeath => {
+            world.redis.restart().unwrap();
+            (point == FaultPoint::Left).then(|| world.worker_with(&[("RECLAIM_AFTER_MS", "1000")]))
+        }
+    };
+    drop(held);
+
+    // The address that user_4 waits for is free from now on.
+    world.add(
+        "msg_free",
+        &user("user_5", "free@example.com", 20).updated(),
+    );
+    world.settle();
+    verify(&world);
+    if let Some(another) = another {
+        assert!(another.program.is_running(), "{}", another.program.output());
+    }
+    match (point, fault) {
+        (_, Fault::Death) => {}
+        (FaultPoint::Left, _) => assert!(first.program.wait(DEADLINE).unwrap().success()),
+        _ => assert!(first.program.is_running(), "{}", first.program.output()),
+    }
+}
+
+/// Rows of the application, cached entries, and events of which each takes another way; some of them
+/// are held by a worker that is gone.
+fn prepare(world: &World) {
+    world.sql(USERS_TABLE);
+    world.sql(
+        r#"insert into users (id, name, email, "createdAt", "updatedAt")
+             select 'user_' || n, 'Old', 'old-' || n || '@example.com', 'epoch', 'epoch'
+             from unnest(array[2, 3, 5, 6, 8, 9]) n;
+           create table written (id text, "updatedAt" timestamptz);
+           create function note() returns trigger language plpgsql as $$
+             begin insert into written values (new.id, new."updatedAt"); return new; end $$;
+           create trigger note after insert or update of "updatedAt" on users
+             for each row execute function note()"#,
+    );
+    for id in [0, 1, 2, 3, 4, 5, 6, 8, 9] {
+        world.redis(&[
+            "SADD",
+            &format!("id:user_{id}:users"),
+            &format!("page:{id}"),
+        ]);
+        world.redis(&["SET", &format!("page:{id}"), "cached"]);
+    }
+    world.redis(&["SADD", "global:users", "page:all"]);
+    world.redis(&["SET", "page:all", "cached"]);
+
+    let add = |svix_id, payload: &str| world.add(svix_id, payload);
+    world.redis(&["XGROUP", "CREATE", EVENTS, "clerk-worker", "0", "MKSTREAM"]);
+    add("msg_gone", &user("user_0", "0@example.com", 1).created());
+    // Swaps with one that is in another batch.
+    add(
+        "msg_ring_8",
+        &user("user_8", "old-9@example.com", 16).updated(),
+    );
+    world.redis(&[
+        "XREADGROUP",
+        "GROUP",
+        "clerk-worker",
+        "gone",
+        "STREAMS",
+        EVENTS,
+        ">",
+    ]);
+    add("msg_new", &user("user_1", "1@example.com", 10).created());
+    add("msg_new", &user("user_1", "1@example.com", 10).created());
+    add("msg_late", &user("user_1", "late@example.com", 9).updated());
+    // These two swap their addresses.
+    add(
+        "msg_swap_2",
+        &user("user_2", "old-3@example.com", 11).updated(),
+    );
+    add(
+        "msg_swap_3",
+        &user("user_3", "old-2@example.com", 12).updated(),
+    );
+    add(
+        "msg_ring_9",
+        &user("user_9", "old-8@example.com", 17).updated(),
+    );
+    add(
+        "msg_wait",
+        &user("user_4", "old-5@example.com", 13).created(),
+    );
+    add("msg_delete", &user("user_6", "", 14).deleted());
+    add("msg_poison", &user("user_7", "", 15).email(None).created());
+    add(
+        "msg_other",
+        r#"{"type":"session.created","data":{"id":"sess_1"}}"#,
+    );
+}
+
+fn holds_nothing(world: &World, worker: &Worker) -> bool {
+    let output = worker.program.output();
+    let consumer = output
+        .lines()
+        .filter_map(|line| serde_json::from_str::<serde_json::Value>(line).ok())
+        .find_map(|line| line["consumer"].as_str().map(str::to_owned));
+    // One that has not started holds nothing either.
+    consumer.is_none_or(|consumer| {
+        world
+            .redis(&["XPENDING", EVENTS, "clerk-worker", "-", "+", "1", &consumer])
+            .is_empty()
+    })
+}
+
+fn verify(world: &World) {
+    assert_eq!(
+        world.sql("select id || ' ' || email from users order by id"),
+        "user_0 0@example.com\n\
+         user_1 1@example.com\n\
+         user_2 old-3@example.com\n\
+         user_3 old-2@example.com\n\
+         user_4 old-5@example.com\n\
+         user_5 free@example.com\n\
+         user_8 old-9@example.com\n\
+         user_9 old-8@example.com"
+    );
+    assert_eq!(
+        world.sql(
+            "select svix_id || ' ' || outcome from clerk_sync.events order by svix_id collate \"C\""
+        ),
+        "msg_delete applied\n\
+         msg_free applied\n\
+         msg_gone applied\n\
+         msg_late stale\n\
+         msg_new applied\n\
+         msg_other ignored\n\
+         msg_ring_8 applied\n\
+         msg_ring_9 applied\n\
+         msg_swap_2 applied\n\
+         msg_swap_3 applied\n\
+         msg_wait applied"
+    );
+    assert_eq!(
+        world.sql("select user_id from clerk_sync.user_versions where deleted"),
+        "user_6"
+    );
+    assert_eq!(
+        world.sql("select id from written group by id, \"updatedAt\" having count(*) > 1"),
+        "",
+        "written twice"
+    );
+    assert_eq!(world.redis(&["XLEN", DEAD]), "1");
+    assert_eq!(
+        world.dead_letter("msg_poison", "attempts").as_deref(),
+        Some("1")
+    );
+    assert_eq!(world.redis(&["KEYS", "page:*"]), "");
+    assert_eq!(world.redis(&["KEYS", "*:users"]), "");
+    assert_eq!(world.redis(&["KEYS", "*retry*"]), "");
+}
+
+/// P5: a worker that was silent for too long cannot dead-letter what another one has just applied and
+/// not removed yet.
+#[test]
+fn a_worker_that_hung_cannot_dead_letter_what_another_holds() {
+    let world = World::migrated();
+    world.sql(
+        "create table obstacle (); \
+         create function refuse() returns trigger language plpgsql as $$ \
+           begin if to_regclass('obstacle') is not null then raise 'not yet'; end if; \
+           return new; end $$; \
+         create trigger refuse before insert on users for each row execute function refuse()",
+    );
+    let start = |points: &FaultPoints| {
+        world.start_worker(&[
+            ("FAULT_POINTS_ADDR", &points.address()),
+            ("RECLAIM_AFTER_MS", "1000"),
+            ("MAX_ATTEMPTS", "1"),
+        ])
+    };
+    world.add("msg_1", &user("user_1", "1@example.com", 1).created());
+    let before_dead_letter = FaultPoints::arm("TagsDeleted").unwrap();
+    let first = start(&before_dead_letter);
+    let held = before_dead_letter.held(DEADLINE).unwrap();
+    first.program.signal(Signal::SIGSTOP).unwrap();
+
+    world.sql("drop table obstacle");
+    let after_commit = FaultPoints::arm("Committed").unwrap();
+    let _second = start(&after_commit);
+    let second_held = after_commit.held(DEADLINE).unwrap();
+
+    first.program.signal(Signal::SIGCONT).unwrap();
+    drop(held);
+    // It ends the batch that it has begun, and then exits.
+    first.program.signal(Signal::SIGTERM).unwrap();
+    assert!(first.program.wait(DEADLINE).unwrap().success());
+    drop(second_held);
+    world.settle();
+    assert_eq!(world.outcome("msg_1"), "applied");
+    assert_eq!(world.redis(&["XLEN", DEAD]), "0");
+}
