@@ -1,6 +1,6 @@
 //! What is sent: a history of users, and events that cannot be applied.
 
-use std::{collections::BTreeMap, sync::Arc};
+use std::{collections::BTreeMap, fmt, sync::Arc};
 
 use rand::{RngExt as _, rngs::StdRng};
 use serde_json::{Value, json};
@@ -47,10 +47,17 @@ pub(crate) struct Expected {
 }
 
 /// The newest event of a user.
-#[derive(Debug, PartialEq, Eq)]
+#[derive(PartialEq, Eq)]
 pub(crate) struct Newest {
     pub(crate) svix_id: String,
     pub(crate) deleted: bool,
+}
+
+impl fmt::Display for Newest {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let deleted = if self.deleted { ", deleted" } else { "" };
+        write!(formatter, "{}{deleted}", self.svix_id)
+    }
 }
 
 /// About `count` events, in the order in which they are to be sent at this rate a second.

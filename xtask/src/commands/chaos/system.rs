@@ -83,7 +83,6 @@ impl System {
         let ingest = |number: usize| {
             let environment = vec![
                 ("INGEST_ADDR", addresses[number].clone()),
-                ("ADMIN_ADDR", address()?),
                 ("REDIS_URL", proxied_redis.clone()),
                 ("CLERK_WEBHOOK_SIGNING_SECRET", secret.clone()),
                 ("SHUTDOWN_GRACE_MS", "3000".into()),
@@ -92,7 +91,6 @@ impl System {
         };
         let worker = |number: usize| {
             let environment = vec![
-                ("ADMIN_ADDR", address()?),
                 ("REDIS_URL", proxied_redis.clone()),
                 ("DATABASE_URL", database.clone()),
                 ("SHUTDOWN_GRACE_MS", "3000".into()),

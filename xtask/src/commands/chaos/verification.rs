@@ -202,15 +202,16 @@ fn came_back(remains: &Remains) -> Vec<String> {
 }
 
 /// Where two maps differ.
-fn differences<T: PartialEq + fmt::Debug>(
+fn differences<T: PartialEq + fmt::Display>(
     right: &BTreeMap<String, T>,
     found: &BTreeMap<String, T>,
 ) -> Vec<String> {
     let ids: BTreeSet<&String> = right.keys().chain(found.keys()).collect();
+    let text = |value: Option<&T>| value.map_or_else(|| "none".to_owned(), T::to_string);
     ids.into_iter()
         .map(|id| (id, right.get(id), found.get(id)))
         .filter(|(_, right, found)| right != found)
-        .map(|(id, right, found)| format!("{id}: should be {right:?}, is {found:?}"))
+        .map(|(id, right, found)| format!("{id}: should be {}, is {}", text(right), text(found)))
         .collect()
 }
 
