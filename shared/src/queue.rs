@@ -30,6 +30,8 @@ pub struct Keys {
     pub events: String,
     /// Stream of dead letters.
     pub dead: String,
+    /// Hash of the ids of the entries of `dead`, by svix-id.
+    pub dead_letters: String,
     /// Sorted set of what waits for its next attempt, by the time it is due in milliseconds.
     pub retry: String,
     /// Hash of the entries that wait in `retry`.
@@ -46,6 +48,7 @@ impl Keys {
         Self {
             events: key("events"),
             dead: key("dead"),
+            dead_letters: key("dead:letters"),
             retry: key("retry"),
             retry_entries: key("retry:entries"),
             retry_users: key("retry:users"),

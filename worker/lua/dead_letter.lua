@@ -1,9 +1,9 @@
 #!lua flags=allow-oom
 -- Takes an entry from the stream and puts it with the dead letters.
---   KEYS: events stream, dead letters' stream
+--   KEYS: events stream, dead letters' stream, hash of dead letters' ids
 --   ARGV: consumer group, consumer, entry id, reason, attempts
 -- Returns 1, or 0 when the consumer does not hold the entry any more: it has been taken over.
-local events, dead = KEYS[1], KEYS[2]
+local events, dead, letters = KEYS[1], KEYS[2], KEYS[3]
 local group, consumer, id, reason, attempts = unpack(ARGV)
 
 if #redis.call('XPENDING', events, group, id, id, 1, consumer) == 0 then return 0 end
@@ -25,7 +25,14 @@ if entry then
       letter[#letter + 1] = value[name]
     end
   end
-  redis.call('XADD', dead, '*', unpack(letter))
+  -- An event has one letter, however many copies of it fail. Somebody may have dropped it by hand.
+  if redis.call('EXISTS', dead) == 0 then redis.call('DEL', letters) end
+  local svix_id = value['svix-id']
+  local known = svix_id and redis.call('HGET', letters, svix_id)
+  if not known or #redis.call('XRANGE', dead, known, known) == 0 then
+    local letter_id = redis.call('XADD', dead, '*', unpack(letter))
+    if svix_id then redis.call('HSET', letters, svix_id, letter_id) end
+  end
 end
 redis.call('XDEL', events, id)
 redis.call('XACK', events, group, id)

@@ -49,6 +49,8 @@ while true do
     if #kept > 0 and matches(field) then
       redis.call('XADD', events, '*', unpack(kept))
       redis.call('XDEL', dead, id)
+      -- The worker finds the letter of an event by it.
+      if field['svix-id'] then redis.call('HDEL', dead .. ':letters', field['svix-id']) end
       moved = moved + 1
     end
     start = '(' .. id

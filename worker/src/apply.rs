@@ -40,6 +40,24 @@ pub enum Verdict {
     },
     /// The database refuses it.
     Refused(Refusal),
+    /// It is another worker's by now: nothing was done about it, and nothing is to be.
+    Lost,
+}
+
+/// Tells which events are still this worker's to apply.
+///
+/// It is asked once their rows of the ledger are written and locked. Whoever takes them over later has to
+/// wait there until this transaction has ended, and finds them recorded; whoever did so before may
+/// have dead-lettered them, so they must not be applied (P5).
+pub trait Fence {
+    /// The svix-ids of those that are not.
+    ///
+    /// # Errors
+    /// [`Failure::QueueUnavailable`] when nobody knows.
+    fn lost(
+        &self,
+        events: &[&Event],
+    ) -> impl Future<Output = Result<HashSet<String>, Failure>> + Send;
 }
 
 /// How a transaction treats addresses that are taken.
@@ -56,11 +74,15 @@ enum Attempt {
     Committed(Vec<Verdict>),
     /// Nothing was written: these events wait for an address, and who holds it.
     Waiting(HashMap<usize, String>),
+    /// Nothing was written: these events are another worker's.
+    Lost(HashSet<usize>),
 }
 
-/// PostgreSQL went away before every event had its verdict.
+/// A store went away before every event had its verdict.
 #[derive(Debug)]
 pub struct Away {
+    /// Which: `postgres` or `redis`.
+    pub store: &'static str,
     /// Why it cannot be used.
     pub reason: String,
     /// The verdicts so far, in the order of the events: what was committed before stays.
@@ -70,8 +92,12 @@ pub struct Away {
 /// Applies `events` and returns a verdict on each, in their order. No two may have the same svix-id.
 ///
 /// # Errors
-/// When PostgreSQL is away. Applied again, what was committed before is [`Verdict::Duplicate`].
-pub async fn apply(database: &Database, events: &[&Event]) -> Result<Vec<Verdict>, Away> {
+/// When PostgreSQL, or the queue's Redis, is away. Applied again, what was committed before is [`Verdict::Duplicate`].
+pub async fn apply(
+    database: &Database,
+    fence: &impl Fence,
+    events: &[&Event],
+) -> Result<Vec<Verdict>, Away> {
     let mut verdicts: Vec<Option<Verdict>> = vec![None; events.len()];
     let (mut committed, mut stalled) = (false, 0);
     // Parts of the batch that are still to be applied, as indices; the last one is next.
@@ -82,7 +108,7 @@ pub async fn apply(database: &Database, events: &[&Event]) -> Result<Vec<Verdict
             continue;
         }
         let part_events: Vec<&Event> = part.iter().map(|index| events[*index]).collect();
-        match apply_part(database, &part_events, addresses).await {
+        match apply_part(database, fence, &part_events, addresses).await {
             Ok(Attempt::Committed(outcomes)) => {
                 committed = true;
                 for (index, verdict) in part.iter().zip(outcomes) {
@@ -102,10 +128,21 @@ pub async fn apply(database: &Database, events: &[&Event]) -> Result<Vec<Verdict
                 }
                 parts.push((rest, Addresses::Settle));
             }
+            Ok(Attempt::Lost(lost)) => {
+                let (gone, rest): (Vec<_>, Vec<_>) = part
+                    .iter()
+                    .enumerate()
+                    .partition(|(place, _)| lost.contains(place));
+                for (_, index) in gone {
+                    verdicts[*index] = Some(Verdict::Lost);
+                }
+                parts.push((rest.iter().map(|(_, index)| **index).collect(), addresses));
+            }
             Err(Failure::Refused(refusal)) if part.len() == 1 => {
                 stalled += u32::from(refusal.remedy == Remedy::Stalled);
                 if stalled >= STALLED_IN_A_ROW && !committed {
                     return Err(Away {
+                        store: "postgres",
                         reason: refusal.reason,
                         verdicts,
                     });
@@ -117,7 +154,20 @@ pub async fn apply(database: &Database, events: &[&Event]) -> Result<Vec<Verdict
                 parts.push((second.to_vec(), Addresses::Assume));
                 parts.push((first.to_vec(), Addresses::Assume));
             }
-            Err(Failure::Unavailable(reason)) => return Err(Away { reason, verdicts }),
+            Err(Failure::Unavailable(reason)) => {
+                return Err(Away {
+                    store: "postgres",
+                    reason,
+                    verdicts,
+                });
+            }
+            Err(Failure::QueueUnavailable(reason)) => {
+                return Err(Away {
+                    store: "redis",
+                    reason,
+                    verdicts,
+                });
+            }
         }
     }
     // No index is missing: each was in a part that ended in one of the ways above.
@@ -127,12 +177,13 @@ pub async fn apply(database: &Database, events: &[&Event]) -> Result<Vec<Verdict
 /// One part, as often as it meets another transaction; with addresses settled once one is taken.
 async fn apply_part(
     database: &Database,
+    fence: &impl Fence,
     events: &[&Event],
     mut addresses: Addresses,
 ) -> Result<Attempt, Failure> {
     let mut repeats = 0;
     loop {
-        match apply_once(database, events, addresses).await {
+        match apply_once(database, fence, events, addresses).await {
             Err(Failure::Refused(Refusal {
                 remedy: Remedy::WaitUntilFree,
                 ..
@@ -152,13 +203,14 @@ async fn apply_part(
 
 async fn apply_once(
     database: &Database,
+    fence: &impl Fence,
     events: &[&Event],
     addresses: Addresses,
 ) -> Result<Attempt, Failure> {
     let mut connection = database.connection().await?;
     let outcome = tokio::time::timeout(
         TRANSACTION_TIMEOUT,
-        transact(&mut connection, events, addresses),
+        transact(&mut connection, fence, events, addresses),
     )
     .await
     .unwrap_or_else(|_| {
@@ -177,6 +229,7 @@ async fn apply_once(
 /// (P3), and a second transaction with the same one waits there until this one has ended.
 async fn transact(
     connection: &mut Object,
+    fence: &impl Fence,
     events: &[&Event],
     addresses: Addresses,
 ) -> Result<Attempt, Failure> {
@@ -200,11 +253,22 @@ async fn transact(
         .collect();
     let plan = plan(&new);
     let newest: Vec<&Event> = plan.newest.values().copied().collect();
-    let claims = if newest.is_empty() {
-        Vec::new()
-    } else {
-        storage::claim_versions(&transaction, &newest).await?
+    let claims = async {
+        if newest.is_empty() {
+            return Ok(Vec::new());
+        }
+        let claims = storage::claim_versions(&transaction, &newest).await;
+        claims.map_err(Failure::from)
     };
+    let (lost, claims) = tokio::try_join!(fence.lost(&new), claims)?;
+    if !lost.is_empty() {
+        transaction.rollback().await?;
+        let places = events
+            .iter()
+            .enumerate()
+            .filter(|(_, event)| lost.contains(event.svix_id.as_str()));
+        return Ok(Attempt::Lost(places.map(|(place, _)| place).collect()));
+    }
     reach(FaultPoint::VersionsClaimed).await;
     let winners = Winners::new(&newest, &claims);
     if addresses == Addresses::Settle {

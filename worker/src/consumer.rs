@@ -11,7 +11,7 @@ use tokio_util::sync::CancellationToken;
 use crate::back_off::BackOff;
 use crate::entry::{Entry, RawEntry};
 use crate::metrics::Metrics;
-use crate::queue::{Queue, is_group_gone};
+use crate::queue::{FROM_THE_START, Queue, is_group_gone};
 use crate::visibility::InFlight;
 
 /// How many entries one read brings. A batch is read in several, and of each entry all but the payload
@@ -53,7 +53,7 @@ impl Consumer {
         let mut position = Position {
             must_recover: true,
             take_over_due: Instant::now(),
-            take_over_from: "0-0".to_owned(),
+            take_over_from: FROM_THE_START.to_owned(),
         };
         loop {
             let Some(Ok(place)) = stop.run_until_cancelled(batches.reserve()).await else {
@@ -127,19 +127,24 @@ impl Consumer {
     async fn take_over(&self, position: &mut Position) -> RedisResult<Vec<Entry>> {
         self.queue.show_life().await?;
         let count = READ_AT_ONCE.min(self.batch_size);
-        let (mut taken, next) = self
+        // After an outage longer than the time of a take-over our own entries look abandoned too.
+        let working = self.in_flight.all();
+        let (taken, next) = self
             .queue
-            .take_over(self.reclaim_after, &position.take_over_from, count)
+            .take_over(
+                self.reclaim_after,
+                &position.take_over_from,
+                count,
+                &working,
+            )
             .await?;
         position.take_over_from = next;
-        if position.take_over_from == "0-0" {
+        if position.take_over_from == FROM_THE_START {
             position.take_over_due = Instant::now() + self.reclaim_after / 2;
             self.queue
                 .remove_idle_consumers(self.reclaim_after * GONE_AFTER)
                 .await?;
         }
-        // After an outage longer than the time of a take-over our own entries look abandoned too.
-        taken.retain(|(id, _)| !self.in_flight.contains(id));
         if !taken.is_empty() {
             reach(FaultPoint::TakenOver).await;
             self.metrics.reclaimed.inc_by(taken.len() as u64);

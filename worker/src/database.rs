@@ -102,7 +102,7 @@ impl Database {
             PoolError::Backend(error) => match Failure::from(error) {
                 // Whatever happens before the first statement is the store's.
                 Failure::Refused(refusal) => Failure::Unavailable(refusal.reason),
-                unavailable @ Failure::Unavailable(_) => unavailable,
+                unavailable => unavailable,
             },
             PoolError::Timeout(_) => Failure::Unavailable("PostgreSQL does not answer".to_owned()),
             other => Failure::Unavailable(format!("no connection to PostgreSQL: {other}")),

@@ -12,6 +12,8 @@ use tokio_postgres::error::{DbError, SqlState};
 pub enum Failure {
     /// The store is away or not fit to be used. It heals by itself: wait, count it against nobody.
     Unavailable(String),
+    /// So is the queue's Redis, which has to be asked before the commit.
+    QueueUnavailable(String),
     /// The database refuses something in the batch.
     Refused(Refusal),
 }

@@ -75,6 +75,8 @@ async fn run(runner: &Runner, client: &mut Client) -> Result<usize, String> {
 
 fn in_words(failure: Failure) -> String {
     match failure {
-        Failure::Unavailable(reason) | Failure::Refused(Refusal { reason, .. }) => reason,
+        Failure::Unavailable(reason)
+        | Failure::QueueUnavailable(reason)
+        | Failure::Refused(Refusal { reason, .. }) => reason,
     }
 }

@@ -2,7 +2,7 @@
 //! tags, then remove the entries. A worker that dies anywhere in between leaves the entries pending;
 //! whoever takes them over finds them in the ledger and deletes the tags again (P3, P7).
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::time::SystemTime;
 
 use redis::RedisResult;
@@ -12,13 +12,13 @@ use shared::svix_id::SvixId;
 use tokio::sync::mpsc::Receiver;
 use tokio_util::sync::CancellationToken;
 
-use crate::apply::{Verdict, apply};
+use crate::apply::{Fence, Verdict, apply};
 use crate::back_off::BackOff;
 use crate::cache_tags::CacheTags;
 use crate::database::Database;
 use crate::entry::{Entry, EntryId};
 use crate::event::Event;
-use crate::failure::{Refusal, Remedy};
+use crate::failure::{Failure, Refusal, Remedy};
 use crate::ledger::Outcome;
 use crate::metrics::Metrics;
 use crate::queue::{AddressWait, Queue};
@@ -45,6 +45,32 @@ pub struct Processor {
     pub stop: CancellationToken,
 }
 
+/// What a worker holds, as the queue's Redis knows it.
+struct Holding<'a> {
+    queue: &'a Queue,
+    /// The entry of each event; those that are not there wait in the retry set.
+    entries: BTreeMap<&'a SvixId, &'a EntryId>,
+}
+
+impl Fence for Holding<'_> {
+    async fn lost(&self, events: &[&Event]) -> Result<HashSet<String>, Failure> {
+        if events.is_empty() {
+            return Ok(HashSet::new());
+        }
+        let events: Vec<(&str, Option<&EntryId>)> = events
+            .iter()
+            .map(|event| {
+                let entry = self.entries.get(&event.svix_id).copied();
+                (event.svix_id.as_str(), entry)
+            })
+            .collect();
+        self.queue
+            .lost(&events)
+            .await
+            .map_err(|error| Failure::QueueUnavailable(redis_link::reason(&error)))
+    }
+}
+
 /// The process is to stop and a store is away: what is left is handed back.
 struct Interrupted;
 
@@ -69,7 +95,14 @@ impl Processor {
             .values()
             .filter_map(|entry| entry.event.as_ref().ok())
             .collect();
-        let verdicts = self.until_postgres_answers(&events).await?;
+        let holding = Holding {
+            queue: &self.queue,
+            entries: entries
+                .iter()
+                .map(|(svix_id, entry)| (*svix_id, &entry.id))
+                .collect(),
+        };
+        let verdicts = self.until_applied(&holding, &events).await?;
         let committed_at = SystemTime::now();
         self.delete_tags(&events, verdicts.iter().map(Some)).await?;
         reach(FaultPoint::TagsDeleted).await;
@@ -88,14 +121,15 @@ impl Processor {
                         self.refused(entry, refusal, None).await?;
                     }
                     Some(Verdict::Waiting { holder }) if entries[&event.svix_id].id == entry.id => {
-                        if self.close_ring(event, holder).await? {
-                            finished.push(entry.id.clone());
+                        if self.close_ring(entry, event, holder).await? {
+                            finished.push((&entry.id, event.svix_id.as_str()));
                         } else {
                             self.refused(entry, &address_taken(), Some(holder)).await?;
                         }
                     }
+                    Some(Verdict::Lost) => {}
                     verdict => {
-                        finished.push(entry.id.clone());
+                        finished.push((&entry.id, event.svix_id.as_str()));
                         self.report(event, verdict.copied(), committed_at);
                     }
                 },
@@ -131,7 +165,12 @@ impl Processor {
 
     /// Applies an event that waits for the address of `holder` together with those that wait, if
     /// they are a ring; tells whether it is done with.
-    async fn close_ring(&self, event: &Event, holder: &str) -> Result<bool, Interrupted> {
+    async fn close_ring(
+        &self,
+        entry: &Entry,
+        event: &Event,
+        holder: &str,
+    ) -> Result<bool, Interrupted> {
         let Some(user_id) = event.user_id() else {
             return Ok(false);
         };
@@ -143,7 +182,11 @@ impl Processor {
             .filter(|waiting| waiting.svix_id != event.svix_id)
             .chain([event])
             .collect();
-        let verdicts = self.until_postgres_answers(&events).await?;
+        let holding = Holding {
+            queue: &self.queue,
+            entries: BTreeMap::from([(&event.svix_id, &entry.id)]),
+        };
+        let verdicts = self.until_applied(&holding, &events).await?;
         let committed_at = SystemTime::now();
         self.delete_tags(&events, verdicts.iter().map(Some)).await?;
         let finished: Vec<(&Event, &Verdict)> = events
@@ -273,16 +316,20 @@ impl Processor {
         );
     }
 
-    async fn until_postgres_answers(&self, events: &[&Event]) -> Result<Vec<Verdict>, Interrupted> {
+    async fn until_applied(
+        &self,
+        holding: &Holding<'_>,
+        events: &[&Event],
+    ) -> Result<Vec<Verdict>, Interrupted> {
         let mut back_off = BackOff::of_a_store();
         loop {
-            match apply(&self.database, events).await {
+            match apply(&self.database, holding, events).await {
                 Ok(verdicts) => return Ok(verdicts),
                 Err(away) => {
                     // What was committed must not wait for the rest.
                     self.delete_tags(events, away.verdicts.iter().map(Option::as_ref))
                         .await?;
-                    self.wait_for("postgres", &away.reason, &mut back_off)
+                    self.wait_for(away.store, &away.reason, &mut back_off)
                         .await?;
                 }
             }

@@ -1,6 +1,7 @@
 //! Everything that a worker says to the queue's Redis, as verbs. Which key holds what stands in the
 //! README of this crate.
 
+use std::collections::HashSet;
 use std::time::Duration;
 
 use redis::{FromRedisValue, RedisError, RedisResult, Script, ScriptInvocation};
@@ -18,6 +19,9 @@ pub struct Queue {
     keys: Keys,
     consumer: String,
 }
+
+/// Where a search for entries to take over begins.
+pub const FROM_THE_START: &str = "-";
 
 /// Who waits for whose address.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -112,7 +116,8 @@ impl Queue {
     }
 
     /// Takes over up to `count` entries that no consumer has shown interest in for `idle`, beginning
-    /// at `start`; returns them and where to go on. Pending entries that are deleted are cleared.
+    /// at `start`, but for those in `working`; returns them and where to go on, [`FROM_THE_START`]
+    /// after the last one. Pending entries that are deleted are cleared.
     ///
     /// # Errors
     /// When Redis cannot be used, or the group is gone.
@@ -121,26 +126,49 @@ impl Queue {
         idle: Duration,
         start: &str,
         count: usize,
+        working: &[EntryId],
     ) -> RedisResult<(Vec<RawEntry>, String)> {
-        let (next, taken, _cleared): (String, Vec<RawEntry>, Vec<String>) =
-            redis::cmd("XAUTOCLAIM")
-                .arg(&self.keys.events)
-                .arg(CONSUMER_GROUP)
-                .arg(&self.consumer)
-                .arg(milliseconds(idle))
-                .arg(start)
-                .arg("COUNT")
-                .arg(count)
-                .query_async(&mut self.link.clone())
-                .await?;
+        let script = Script::new(include_str!("../lua/take_over.lua"));
+        let (next, taken) = script
+            .key(&self.keys.events)
+            .arg(CONSUMER_GROUP)
+            .arg(&self.consumer)
+            .arg(milliseconds(idle))
+            .arg(start)
+            .arg(count)
+            .arg(working)
+            .invoke_async(&mut self.link.clone())
+            .await?;
         Ok((taken, next))
     }
 
-    /// Acknowledges and removes entries that are finished, in one step.
+    /// Which of these events are not, or no longer, this consumer's to apply: their entry, if they
+    /// have one, has been taken over, or they do not wait any more. Returns svix-ids.
     ///
     /// # Errors
     /// When Redis cannot be used.
-    pub async fn finish(&self, entries: &[EntryId]) -> RedisResult<()> {
+    pub async fn lost(&self, events: &[(&str, Option<&EntryId>)]) -> RedisResult<HashSet<String>> {
+        let script = Script::new(include_str!("../lua/lost.lua"));
+        let mut invocation = script.prepare_invoke();
+        invocation
+            .key(&self.keys.events)
+            .key(&self.keys.retry_entries)
+            .arg(CONSUMER_GROUP)
+            .arg(&self.consumer);
+        for (svix_id, entry) in events {
+            invocation
+                .arg(svix_id)
+                .arg(entry.map_or("", EntryId::as_str));
+        }
+        self.invoke(&invocation, HashSet::new()).await
+    }
+
+    /// Acknowledges and removes entries that are finished, given with their svix-ids, and the dead
+    /// letters of the same events, in one step.
+    ///
+    /// # Errors
+    /// When Redis cannot be used.
+    pub async fn finish(&self, entries: &[(&EntryId, &str)]) -> RedisResult<()> {
         if entries.is_empty() {
             return Ok(());
         }
@@ -148,8 +176,12 @@ impl Queue {
         let mut invocation = script.prepare_invoke();
         invocation
             .key(&self.keys.events)
-            .arg(CONSUMER_GROUP)
-            .arg(entries);
+            .key(&self.keys.dead)
+            .key(&self.keys.dead_letters)
+            .arg(CONSUMER_GROUP);
+        for (entry, svix_id) in entries {
+            invocation.arg(entry).arg(svix_id);
+        }
         self.invoke(&invocation, ()).await
     }
 
@@ -216,7 +248,7 @@ impl Queue {
             .await
     }
 
-    /// Removes events that waited and are finished, given with their users.
+    /// Removes events that waited and are finished, given with their users, and their dead letters.
     ///
     /// # Errors
     /// When Redis cannot be used.
@@ -226,14 +258,16 @@ impl Queue {
         invocation
             .key(&self.keys.retry)
             .key(&self.keys.retry_entries)
-            .key(&self.keys.retry_users);
+            .key(&self.keys.retry_users)
+            .key(&self.keys.dead)
+            .key(&self.keys.dead_letters);
         for (svix_id, user_id) in events {
             invocation.arg(svix_id).arg(user_id);
         }
         invocation.invoke_async(&mut self.link.clone()).await
     }
 
-    /// Puts an entry with the dead letters; `false` if it has been taken over and is not ours.
+    /// Puts an entry with the dead letters, where each event has one; `false` if it has been taken over and is not ours.
     ///
     /// # Errors
     /// When Redis cannot be used.
@@ -248,6 +282,7 @@ impl Queue {
         invocation
             .key(&self.keys.events)
             .key(&self.keys.dead)
+            .key(&self.keys.dead_letters)
             .arg(CONSUMER_GROUP)
             .arg(&self.consumer)
             .arg(entry)

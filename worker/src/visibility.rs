@@ -27,12 +27,6 @@ impl InFlight {
         }
     }
 
-    /// Whether an entry is in flight.
-    #[must_use]
-    pub fn contains(&self, entry: &EntryId) -> bool {
-        self.entries().contains(entry)
-    }
-
     /// All of them.
     #[must_use]
     pub fn all(&self) -> Vec<EntryId> {

@@ -10,7 +10,7 @@ use worker::apply::{self, Verdict};
 use worker::ledger::Outcome;
 use worker::storage;
 
-use crate::helpers::{World, database, event, user};
+use crate::helpers::{Unfenced, World, database, event, user};
 
 async fn until_a_session_waits_for_a_lock(world: &World) {
     xtask::wait::until(
@@ -43,7 +43,9 @@ async fn a_transaction_that_began_earlier_cannot_bring_a_deleted_user_back() {
         let database = database(&world);
         if known_before {
             let created = event("msg_create", &payload.created());
-            apply::apply(&database, &[&created]).await.unwrap();
+            apply::apply(&database, &Unfenced, &[&created])
+                .await
+                .unwrap();
         }
         let (both_began, deleted) = (Arc::new(Barrier::new(2)), Arc::new(Barrier::new(2)));
         let earlier = tokio::spawn({
@@ -109,7 +111,11 @@ async fn an_update_that_meets_a_deletion_in_the_same_instant_is_stale() {
     let applied = tokio::spawn({
         let database = database.clone();
         let update = event("msg_update", &payload.updated());
-        async move { apply::apply(&database, &[&update]).await.unwrap() }
+        async move {
+            apply::apply(&database, &Unfenced, &[&update])
+                .await
+                .unwrap()
+        }
     });
     until_a_session_waits_for_a_lock(&world).await;
     transaction.commit().await.unwrap();
@@ -141,7 +147,7 @@ async fn the_same_event_in_two_hands_is_applied_once() {
                 (database.clone(), event.clone(), Arc::clone(&barrier));
             tokio::spawn(async move {
                 barrier.wait().await;
-                apply::apply(&database, &[&event]).await.unwrap()
+                apply::apply(&database, &Unfenced, &[&event]).await.unwrap()
             })
         })
         .collect();

@@ -124,6 +124,36 @@ fn replay_without_a_clear_order_moves_nothing() {
     assert_eq!(world.redis(&["XLEN", DEAD]), "1");
 }
 
+/// P5: copies of one event have one dead letter, and none once a copy is applied.
+#[test]
+fn an_event_has_one_dead_letter_and_none_once_it_is_applied() {
+    let world = World::migrated();
+    world.sql("alter table users add constraint short check (length(name) < 5)");
+    let _worker = world.worker();
+    let payload = user("user_1", "ada@example.com", 1).created();
+    for _ in 0..3 {
+        world.add("msg_1", &payload);
+        world.settle();
+        assert_eq!(world.redis(&["XLEN", DEAD]), "1");
+    }
+    // Dropped by hand, it comes again.
+    world.redis(&["XTRIM", DEAD, "MAXLEN", "0"]);
+    world.add("msg_1", &payload);
+    world.settle();
+    assert_eq!(world.redis(&["XLEN", DEAD]), "1");
+    // Replayed, too.
+    assert_eq!(replay(&world, &["all"]), "1");
+    world.settle();
+    assert_eq!(world.redis(&["XLEN", DEAD]), "1");
+
+    world.sql("alter table users drop constraint short");
+    world.add("msg_1", &payload);
+    world.settle();
+    assert_eq!(world.outcome("msg_1"), "applied");
+    assert_eq!(world.redis(&["XLEN", DEAD]), "0");
+    assert_eq!(world.redis(&["KEYS", "*dead*"]), DEAD);
+}
+
 /// P5: a script is one entry of the append-only file, so Redis keeps all of it or nothing; and it runs
 /// to its end without the client that asked for it.
 #[test]

@@ -268,10 +268,8 @@ fn verify(world: &World) {
     assert_eq!(world.redis(&["KEYS", "*retry*"]), "");
 }
 
-/// P5: a worker that was silent for too long cannot dead-letter what another one has just applied and
-/// not removed yet.
-#[test]
-fn a_worker_that_hung_cannot_dead_letter_what_another_holds() {
+/// A world in which no user can be inserted before `obstacle` is dropped.
+fn obstructed() -> World {
     let world = World::migrated();
     world.sql(
         "create table obstacle (); \
@@ -280,31 +278,83 @@ fn a_worker_that_hung_cannot_dead_letter_what_another_holds() {
            return new; end $$; \
          create trigger refuse before insert on users for each row execute function refuse()",
     );
-    let start = |points: &FaultPoints| {
-        world.start_worker(&[
-            ("FAULT_POINTS_ADDR", &points.address()),
-            ("RECLAIM_AFTER_MS", "1000"),
-            ("MAX_ATTEMPTS", "1"),
-        ])
-    };
+    world
+}
+
+/// A worker that dead-letters whatever fails once.
+fn impatient_worker(world: &World, points: &FaultPoints) -> Worker {
+    world.start_worker(&[
+        ("FAULT_POINTS_ADDR", &points.address()),
+        ("RECLAIM_AFTER_MS", "1000"),
+        ("MAX_ATTEMPTS", "1"),
+    ])
+}
+
+fn holder(world: &World) -> String {
+    let pending = world.redis(&["XPENDING", EVENTS, "clerk-worker", "-", "+", "1"]);
+    pending.lines().nth(1).unwrap_or_default().to_owned()
+}
+
+/// P5: a worker that was silent for too long cannot dead-letter what another one has just applied and
+/// not removed yet. Nor does it take that back, however long the other one is silent.
+#[test]
+fn a_worker_that_hung_cannot_dead_letter_what_another_holds() {
+    let world = obstructed();
     world.add("msg_1", &user("user_1", "1@example.com", 1).created());
     let before_dead_letter = FaultPoints::arm("TagsDeleted").unwrap();
-    let first = start(&before_dead_letter);
+    let first = impatient_worker(&world, &before_dead_letter);
     let held = before_dead_letter.held(DEADLINE).unwrap();
     first.program.signal(Signal::SIGSTOP).unwrap();
 
     world.sql("drop table obstacle");
     let after_commit = FaultPoints::arm("Committed").unwrap();
-    let _second = start(&after_commit);
+    let second = impatient_worker(&world, &after_commit);
     let second_held = after_commit.held(DEADLINE).unwrap();
-
+    let second_consumer = holder(&world);
+    second.program.signal(Signal::SIGSTOP).unwrap();
     first.program.signal(Signal::SIGCONT).unwrap();
+    world.wait_for("the second one was silent for long", |world| {
+        let pending = world.redis(&["XPENDING", EVENTS, "clerk-worker", "-", "+", "1"]);
+        pending
+            .lines()
+            .nth(2)
+            .is_some_and(|idle| idle.parse::<u64>().unwrap() >= 3000)
+    });
+    assert_eq!(holder(&world), second_consumer);
+
     drop(held);
     // It ends the batch that it has begun, and then exits.
     first.program.signal(Signal::SIGTERM).unwrap();
     assert!(first.program.wait(DEADLINE).unwrap().success());
+    second.program.signal(Signal::SIGCONT).unwrap();
     drop(second_held);
     world.settle();
     assert_eq!(world.outcome("msg_1"), "applied");
     assert_eq!(world.redis(&["XLEN", DEAD]), "0");
+}
+
+/// P5: nor can it apply what another one has dead-lettered.
+#[test]
+fn a_worker_that_hung_cannot_apply_what_another_has_dead_lettered() {
+    let world = obstructed();
+    world.add("msg_1", &user("user_1", "1@example.com", 1).created());
+    let before_ledger = FaultPoints::arm("Begun").unwrap();
+    let first = impatient_worker(&world, &before_ledger);
+    let held = before_ledger.held(DEADLINE).unwrap();
+    first.program.signal(Signal::SIGSTOP).unwrap();
+    let nothing = FaultPoints::arm("").unwrap();
+    let second = impatient_worker(&world, &nothing);
+    world.wait_for("it is dead-lettered", |world| {
+        world.redis(&["XLEN", DEAD]) == "1"
+    });
+    drop(second);
+
+    world.sql("drop table obstacle");
+    first.program.signal(Signal::SIGCONT).unwrap();
+    drop(held);
+    world.add("msg_2", &user("user_2", "2@example.com", 1).created());
+    world.settle();
+    assert_eq!(world.outcome("msg_2"), "applied");
+    assert_eq!(world.outcome("msg_1"), "");
+    assert_eq!(world.redis(&["XLEN", DEAD]), "1");
 }

@@ -1,12 +1,15 @@
 //! A world for each test: its own Redis, its own database, as many workers as it wants.
 
+use std::collections::HashSet;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::{Duration, SystemTime};
 
 use shared::svix_id::SvixId;
+use worker::apply::Fence;
 use worker::database::{Database, DatabaseUrl};
 use worker::event::Event;
+use worker::failure::Failure;
 use xtask::clerk_payload::UserPayload;
 use xtask::free_port::free_port;
 use xtask::postgres_server::PostgresServer;
@@ -202,6 +205,15 @@ pub(crate) fn event(svix_id: &str, payload: &str) -> Event {
         payload.as_bytes(),
     )
     .unwrap()
+}
+
+/// For events that stand in no stream: nobody else can have them.
+pub(crate) struct Unfenced;
+
+impl Fence for Unfenced {
+    async fn lost(&self, _: &[&Event]) -> Result<HashSet<String>, Failure> {
+        Ok(HashSet::new())
+    }
 }
 
 /// The worker's connections to a world.

@@ -35,7 +35,7 @@ use xtask::wait;
 
 use self::scenario::{MAX_HANDS, Scenario};
 use self::tags::Tags;
-use crate::helpers::{DEAD, EVENTS, RETRY, UNFINISHED, World, database, event};
+use crate::helpers::{DEAD, EVENTS, RETRY, UNFINISHED, Unfenced, World, database, event};
 
 const MAX_ATTEMPTS: u32 = 25;
 /// How often a smaller scenario is tried before it passes for one that does not fail.
@@ -110,7 +110,7 @@ impl Waiting {
     fn park(&mut self, event: &Event, verdict: &Verdict) -> Result<(), TestCaseError> {
         let svix_id = event.svix_id.as_str();
         let (refusal, waits) = match verdict {
-            Verdict::Recorded(_) | Verdict::Duplicate => return Ok(()),
+            Verdict::Recorded(_) | Verdict::Duplicate | Verdict::Lost => return Ok(()),
             Verdict::Refused(refusal) => (refusal.clone(), None),
             Verdict::Waiting { holder } => (
                 Refusal {
@@ -196,7 +196,7 @@ async fn apply_all(
                 // On a machine that is too busy the database seems to be away: then again.
                 let given = loop {
                     let events: Vec<&Event> = batch.values().map(Arc::as_ref).collect();
-                    if let Ok(given) = apply(&database, &events).await {
+                    if let Ok(given) = apply(&database, &Unfenced, &events).await {
                         break given;
                     }
                 };
