@@ -55,7 +55,7 @@ fault_points! {
     TagsDeleted,
     /// Worker: an entry is parked, and others of its batch are still pending.
     Parked,
-    /// Worker: an entry is with the dead letters, and others of its batch are still pending.
+    /// Worker: an event is with the dead letters, and its entry still pending.
     DeadLettered,
     /// Worker: of users who swap addresses all are applied, and what waited is removed.
     RingClosed,

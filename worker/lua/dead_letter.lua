@@ -1,5 +1,6 @@
 #!lua flags=allow-oom
--- Takes an entry from the stream and puts it with the dead letters.
+-- Puts an event with the dead letters. Its entry stays pending until discard.lua: a worker that dies in
+-- between leaves it to another one.
 --   KEYS: events stream, dead letters' stream, hash of dead letters' ids
 --   ARGV: consumer group, consumer, entry id, reason, attempts
 -- Returns 1, or 0 when the consumer does not hold the entry any more: it has been taken over.
@@ -9,7 +10,6 @@ local group, consumer, id, reason, attempts = unpack(ARGV)
 if #redis.call('XPENDING', events, group, id, id, 1, consumer) == 0 then return 0 end
 local entry = redis.call('XRANGE', events, id, id)[1]
 
--- Lua does not roll back: what adds comes before what removes, so that an error loses nothing.
 if entry then
   -- By name, because unpack takes some thousands of values at the most.
   local value = {}
@@ -34,6 +34,4 @@ if entry then
     if svix_id then redis.call('HSET', letters, svix_id, letter_id) end
   end
 end
-redis.call('XDEL', events, id)
-redis.call('XACK', events, group, id)
 return 1

@@ -42,6 +42,18 @@ pub enum Remedy {
     GiveUp,
 }
 
+impl Failure {
+    /// In words.
+    #[must_use]
+    pub fn reason(&self) -> &str {
+        match self {
+            Self::Unavailable(reason)
+            | Self::QueueUnavailable(reason)
+            | Self::Refused(Refusal { reason, .. }) => reason,
+        }
+    }
+}
+
 impl From<Error> for Failure {
     fn from(error: Error) -> Self {
         match error.as_db_error() {

@@ -1,5 +1,35 @@
 //! What became of an event.
 
+use std::time::Duration;
+
+use crate::database::Database;
+use crate::failure::Failure;
+
+/// How long to wait for an answer about one event.
+const ANSWER_TIMEOUT: Duration = Duration::from_secs(15);
+
+/// Whether an event has been applied, or found stale or to be ignored, by whomever.
+///
+/// # Errors
+/// When PostgreSQL does not tell.
+pub async fn is_recorded(database: &Database, svix_id: &str) -> Result<bool, Failure> {
+    let answer = async {
+        let connection = database.connection().await?;
+        let statement = connection
+            .prepare_cached(include_str!("../sql/is_recorded.sql"))
+            .await?;
+        let row = connection.query_one(&statement, &[&svix_id]).await?;
+        Ok(row.try_get(0)?)
+    };
+    tokio::time::timeout(ANSWER_TIMEOUT, answer)
+        .await
+        .unwrap_or_else(|_| {
+            Err(Failure::Unavailable(
+                "PostgreSQL does not answer".to_owned(),
+            ))
+        })
+}
+
 /// The outcomes that the ledger records.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Outcome {

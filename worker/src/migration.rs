@@ -6,7 +6,7 @@ use shared::fault_point::{FaultPoint, reach};
 use tokio_postgres::Client;
 
 use crate::database::Database;
-use crate::failure::{Failure, Refusal};
+use crate::failure::Failure;
 
 mod embedded {
     refinery::embed_migrations!("../migrations");
@@ -22,7 +22,10 @@ const LOCK: i64 = 0x63_6c_65_72_6b;
 /// # Errors
 /// Says why it is not possible now.
 pub async fn migrate(database: &Database) -> Result<usize, String> {
-    let mut connection = database.connection().await.map_err(in_words)?;
+    let mut connection = database
+        .connection()
+        .await
+        .map_err(|failure| failure.reason().to_owned())?;
     let mut runner = embedded::migrations::runner();
     runner.set_migration_table_name("clerk_sync.schema_history");
     // Most starts find nothing to do, and may not have the right to do it.
@@ -33,7 +36,7 @@ pub async fn migrate(database: &Database) -> Result<usize, String> {
         .execute("SELECT pg_advisory_lock($1)", &[&LOCK])
         .await
         .map_err(Failure::from)
-        .map_err(in_words)?;
+        .map_err(|failure| failure.reason().to_owned())?;
     reach(FaultPoint::MigrationLocked).await;
     let outcome = run(&runner, &mut connection).await;
     reach(FaultPoint::Migrated).await;
@@ -65,18 +68,10 @@ async fn run(runner: &Runner, client: &mut Client) -> Result<usize, String> {
         .batch_execute("CREATE SCHEMA IF NOT EXISTS clerk_sync")
         .await
         .map_err(Failure::from)
-        .map_err(in_words)?;
+        .map_err(|failure| failure.reason().to_owned())?;
     let report = runner
         .run_async(client)
         .await
         .map_err(|error| error.to_string())?;
     Ok(report.applied_migrations().len())
-}
-
-fn in_words(failure: Failure) -> String {
-    match failure {
-        Failure::Unavailable(reason)
-        | Failure::QueueUnavailable(reason)
-        | Failure::Refused(Refusal { reason, .. }) => reason,
-    }
 }

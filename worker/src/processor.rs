@@ -19,7 +19,7 @@ use crate::database::Database;
 use crate::entry::{Entry, EntryId};
 use crate::event::Event;
 use crate::failure::{Failure, Refusal, Remedy};
-use crate::ledger::Outcome;
+use crate::ledger::{self, Outcome};
 use crate::metrics::Metrics;
 use crate::queue::{AddressWait, Queue};
 use crate::retry::{NextStep, next_step};
@@ -71,6 +71,16 @@ impl Fence for Holding<'_> {
     }
 }
 
+/// What is to be done with all copies of an event.
+enum Fate {
+    /// It stands in the ledger.
+    Finished,
+    /// It waits, for the user who holds its address if one is named, or is dead-lettered.
+    Refused(Refusal, Option<String>),
+    /// It is another worker's.
+    Lost,
+}
+
 /// The process is to stop and a store is away: what is left is handed back.
 struct Interrupted;
 
@@ -112,27 +122,45 @@ impl Processor {
             .map(|event| &event.svix_id)
             .zip(&verdicts)
             .collect();
+        let mut fates: HashMap<&SvixId, Fate> = HashMap::new();
         let mut finished = Vec::with_capacity(batch.len());
         for entry in batch {
-            match &entry.event {
-                Err(unreadable) => self.dead_letter(entry, &unreadable.to_string(), 1).await?,
-                Ok(event) => match verdicts.get(&event.svix_id) {
-                    Some(Verdict::Refused(refusal)) if entries[&event.svix_id].id == entry.id => {
-                        self.refused(entry, refusal, None).await?;
-                    }
-                    Some(Verdict::Waiting { holder }) if entries[&event.svix_id].id == entry.id => {
-                        if self.close_ring(entry, event, holder).await? {
-                            finished.push((&entry.id, event.svix_id.as_str()));
+            let event = match &entry.event {
+                Ok(event) => event,
+                Err(unreadable) => {
+                    self.dead_letter(entry, &unreadable.to_string(), 1).await?;
+                    continue;
+                }
+            };
+            // All copies of an event share its fate.
+            let first = entries[&event.svix_id];
+            if !fates.contains_key(&event.svix_id) {
+                let fate = match verdicts.get(&event.svix_id) {
+                    Some(Verdict::Lost) => Fate::Lost,
+                    Some(Verdict::Refused(refusal)) => Fate::Refused(refusal.clone(), None),
+                    Some(Verdict::Waiting { holder }) => {
+                        if self.close_ring(first, event, holder).await? {
+                            Fate::Finished
                         } else {
-                            self.refused(entry, &address_taken(), Some(holder)).await?;
+                            Fate::Refused(address_taken(), Some(holder.clone()))
                         }
                     }
-                    Some(Verdict::Lost) => {}
-                    verdict => {
-                        finished.push((&entry.id, event.svix_id.as_str()));
-                        self.report(event, verdict.copied(), committed_at);
-                    }
-                },
+                    Some(Verdict::Recorded(_) | Verdict::Duplicate) | None => Fate::Finished,
+                };
+                fates.insert(&event.svix_id, fate);
+            }
+            match &fates[&event.svix_id] {
+                Fate::Lost => {}
+                Fate::Refused(refusal, holder) => {
+                    self.refused(entry, first.failed_attempts, refusal, holder.as_deref())
+                        .await?;
+                }
+                Fate::Finished => {
+                    finished.push((&entry.id, event.svix_id.as_str()));
+                    let verdict = verdicts.get(&event.svix_id).copied();
+                    let is_first = first.id == entry.id;
+                    self.report(event, verdict.filter(|_| is_first), committed_at);
+                }
             }
         }
         self.until_redis_answers(|| self.queue.finish(&finished))
@@ -232,10 +260,11 @@ impl Processor {
     async fn refused(
         &self,
         entry: &Entry,
+        failed_attempts: u32,
         refusal: &Refusal,
-        holder: Option<&String>,
+        holder: Option<&str>,
     ) -> Result<(), Interrupted> {
-        let failed_attempts = entry.failed_attempts.saturating_add(1);
+        let failed_attempts = failed_attempts.saturating_add(1);
         match next_step(refusal, failed_attempts, self.max_attempts) {
             NextStep::DeadLetter => {
                 self.dead_letter(entry, &refusal.reason, failed_attempts)
@@ -264,17 +293,37 @@ impl Processor {
         }
     }
 
+    /// The letter first, then a look into the ledger: another worker may have applied a copy of the
+    /// event after this one was refused. Either the look finds it, or the other one finds the letter
+    /// when it finishes its copy, and removes it. The entry goes last (P5).
     async fn dead_letter(
         &self,
         entry: &Entry,
         reason: &str,
         attempts: u32,
     ) -> Result<(), Interrupted> {
-        if self
+        if !self
             .until_redis_answers(|| self.queue.dead_letter(&entry.id, reason, attempts))
             .await?
         {
-            reach(FaultPoint::DeadLettered).await;
+            return Ok(());
+        }
+        reach(FaultPoint::DeadLettered).await;
+        if let Some(svix_id) = entry.svix_id()
+            && self.is_recorded(svix_id).await?
+        {
+            let changed = entry.user_id().into_iter().collect();
+            self.until_redis_answers(|| self.cache_tags.delete(&changed))
+                .await?;
+            let finished = [(&entry.id, svix_id.as_str())];
+            return self
+                .until_redis_answers(|| self.queue.finish(&finished))
+                .await;
+        }
+        if self
+            .until_redis_answers(|| self.queue.discard(&entry.id))
+            .await?
+        {
             self.count(entry, "dead_lettered");
             tracing::error!(
                 entry = entry.id,
@@ -287,6 +336,19 @@ impl Processor {
             );
         }
         Ok(())
+    }
+
+    async fn is_recorded(&self, svix_id: &SvixId) -> Result<bool, Interrupted> {
+        let mut back_off = BackOff::of_a_store();
+        loop {
+            match ledger::is_recorded(&self.database, svix_id.as_str()).await {
+                Ok(recorded) => return Ok(recorded),
+                Err(failure) => {
+                    self.wait_for("postgres", &failure.reason(), &mut back_off)
+                        .await?;
+                }
+            }
+        }
     }
 
     fn count(&self, entry: &Entry, outcome: &str) {

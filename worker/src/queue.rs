@@ -267,7 +267,8 @@ impl Queue {
         invocation.invoke_async(&mut self.link.clone()).await
     }
 
-    /// Puts an entry with the dead letters, where each event has one; `false` if it has been taken over and is not ours.
+    /// Puts an event with the dead letters, where each has one letter; `false` if the entry has been
+    /// taken over and is not ours. It stays pending until [`Queue::discard`].
     ///
     /// # Errors
     /// When Redis cannot be used.
@@ -288,6 +289,22 @@ impl Queue {
             .arg(entry)
             .arg(reason)
             .arg(attempts);
+        self.invoke(&invocation, false).await
+    }
+
+    /// Removes an entry whose event lies with the dead letters; `false` if it has been taken over and
+    /// is not ours.
+    ///
+    /// # Errors
+    /// When Redis cannot be used.
+    pub async fn discard(&self, entry: &EntryId) -> RedisResult<bool> {
+        let script = Script::new(include_str!("../lua/discard.lua"));
+        let mut invocation = script.prepare_invoke();
+        invocation
+            .key(&self.keys.events)
+            .arg(CONSUMER_GROUP)
+            .arg(&self.consumer)
+            .arg(entry);
         self.invoke(&invocation, false).await
     }
 

@@ -129,13 +129,18 @@ fn replay_without_a_clear_order_moves_nothing() {
 fn an_event_has_one_dead_letter_and_none_once_it_is_applied() {
     let world = World::migrated();
     world.sql("alter table users add constraint short check (length(name) < 5)");
-    let _worker = world.worker();
     let payload = user("user_1", "ada@example.com", 1).created();
+    // In one batch, and one after the other.
     for _ in 0..3 {
         world.add("msg_1", &payload);
+    }
+    let _worker = world.worker();
+    for _ in 0..2 {
         world.settle();
         assert_eq!(world.redis(&["XLEN", DEAD]), "1");
+        world.add("msg_1", &payload);
     }
+    world.settle();
     // Dropped by hand, it comes again.
     world.redis(&["XTRIM", DEAD, "MAXLEN", "0"]);
     world.add("msg_1", &payload);

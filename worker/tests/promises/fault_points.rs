@@ -282,10 +282,10 @@ fn obstructed() -> World {
 }
 
 /// A worker that dead-letters whatever fails once.
-fn impatient_worker(world: &World, points: &FaultPoints) -> Worker {
+fn impatient_worker(world: &World, points: &FaultPoints, reclaim_after: &str) -> Worker {
     world.start_worker(&[
         ("FAULT_POINTS_ADDR", &points.address()),
-        ("RECLAIM_AFTER_MS", "1000"),
+        ("RECLAIM_AFTER_MS", reclaim_after),
         ("MAX_ATTEMPTS", "1"),
     ])
 }
@@ -302,13 +302,13 @@ fn a_worker_that_hung_cannot_dead_letter_what_another_holds() {
     let world = obstructed();
     world.add("msg_1", &user("user_1", "1@example.com", 1).created());
     let before_dead_letter = FaultPoints::arm("TagsDeleted").unwrap();
-    let first = impatient_worker(&world, &before_dead_letter);
+    let first = impatient_worker(&world, &before_dead_letter, "1000");
     let held = before_dead_letter.held(DEADLINE).unwrap();
     first.program.signal(Signal::SIGSTOP).unwrap();
 
     world.sql("drop table obstacle");
     let after_commit = FaultPoints::arm("Committed").unwrap();
-    let second = impatient_worker(&world, &after_commit);
+    let second = impatient_worker(&world, &after_commit, "1000");
     let second_held = after_commit.held(DEADLINE).unwrap();
     let second_consumer = holder(&world);
     second.program.signal(Signal::SIGSTOP).unwrap();
@@ -339,11 +339,11 @@ fn a_worker_that_hung_cannot_apply_what_another_has_dead_lettered() {
     let world = obstructed();
     world.add("msg_1", &user("user_1", "1@example.com", 1).created());
     let before_ledger = FaultPoints::arm("Begun").unwrap();
-    let first = impatient_worker(&world, &before_ledger);
+    let first = impatient_worker(&world, &before_ledger, "1000");
     let held = before_ledger.held(DEADLINE).unwrap();
     first.program.signal(Signal::SIGSTOP).unwrap();
     let nothing = FaultPoints::arm("").unwrap();
-    let second = impatient_worker(&world, &nothing);
+    let second = impatient_worker(&world, &nothing, "1000");
     world.wait_for("it is dead-lettered", |world| {
         world.redis(&["XLEN", DEAD]) == "1"
     });
@@ -357,4 +357,34 @@ fn a_worker_that_hung_cannot_apply_what_another_has_dead_lettered() {
     assert_eq!(world.outcome("msg_2"), "applied");
     assert_eq!(world.outcome("msg_1"), "");
     assert_eq!(world.redis(&["XLEN", DEAD]), "1");
+}
+
+/// P5: nor does it leave a dead letter of an event of which another one has applied a copy.
+#[test]
+fn an_event_that_was_applied_after_its_refusal_leaves_no_dead_letter() {
+    let world = obstructed();
+    let payload = user("user_1", "1@example.com", 1).created();
+    world.add("msg_1", &payload);
+    let before_dead_letter = FaultPoints::arm("TagsDeleted").unwrap();
+    let first = impatient_worker(&world, &before_dead_letter, "60000");
+    let held = before_dead_letter.held(DEADLINE).unwrap();
+    // It must not get the second copy too.
+    first.program.signal(Signal::SIGSTOP).unwrap();
+    world.wait_for("it does not read any more", |world| {
+        world
+            .redis(&["INFO", "clients"])
+            .contains("blocked_clients:0")
+    });
+    world.sql("drop table obstacle");
+    world.add("msg_1", &payload);
+    let nothing = FaultPoints::arm("").unwrap();
+    let _second = impatient_worker(&world, &nothing, "60000");
+    world.wait_for("the second copy is applied and removed", |world| {
+        world.outcome("msg_1") == "applied" && world.backlog() == 1
+    });
+    first.program.signal(Signal::SIGCONT).unwrap();
+    drop(held);
+    world.settle();
+    assert_eq!(world.redis(&["XLEN", DEAD]), "0");
+    assert!(first.program.is_running(), "{}", first.program.output());
 }
