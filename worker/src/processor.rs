@@ -344,7 +344,7 @@ impl Processor {
             match ledger::is_recorded(&self.database, svix_id.as_str()).await {
                 Ok(recorded) => return Ok(recorded),
                 Err(failure) => {
-                    self.wait_for("postgres", &failure.reason(), &mut back_off)
+                    self.wait_for("postgres", failure.reason(), &mut back_off)
                         .await?;
                 }
             }
