@@ -57,6 +57,10 @@ fault_points! {
     Parked,
     /// Worker: an event is with the dead letters, and its entry still pending.
     DeadLettered,
+    /// Worker: of users who swap addresses all are applied, and nobody else knows.
+    RingCommitted,
+    /// Worker: their cache tags are deleted too.
+    RingTagsDeleted,
     /// Worker: of users who swap addresses all are applied, and what waited is removed.
     RingClosed,
     /// Worker: the batch is acknowledged and removed.

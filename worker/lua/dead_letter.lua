@@ -2,10 +2,10 @@
 -- Puts an event with the dead letters. Its entry stays pending until discard.lua: a worker that dies in
 -- between leaves it to another one.
 --   KEYS: events stream, dead letters' stream, hash of dead letters' ids
---   ARGV: consumer group, consumer, entry id, reason, attempts
+--   ARGV: consumer group, consumer, entry id, svix-id or nothing if it has no usable one, reason, attempts
 -- Returns 1, or 0 when the consumer does not hold the entry any more: it has been taken over.
 local events, dead, letters = KEYS[1], KEYS[2], KEYS[3]
-local group, consumer, id, reason, attempts = unpack(ARGV)
+local group, consumer, id, svix_id, reason, attempts = unpack(ARGV)
 
 if #redis.call('XPENDING', events, group, id, id, 1, consumer) == 0 then return 0 end
 local entry = redis.call('XRANGE', events, id, id)[1]
@@ -26,12 +26,11 @@ if entry then
     end
   end
   -- An event has one letter, however many copies of it fail. Somebody may have dropped it by hand.
-  if redis.call('EXISTS', dead) == 0 then redis.call('DEL', letters) end
-  local svix_id = value['svix-id']
-  local known = svix_id and redis.call('HGET', letters, svix_id)
+  if redis.call('XLEN', dead) == 0 then redis.call('DEL', letters) end
+  local known = svix_id ~= '' and redis.call('HGET', letters, svix_id)
   if not known or #redis.call('XRANGE', dead, known, known) == 0 then
     local letter_id = redis.call('XADD', dead, '*', unpack(letter))
-    if svix_id then redis.call('HSET', letters, svix_id, letter_id) end
+    if svix_id ~= '' then redis.call('HSET', letters, svix_id, letter_id) end
   end
 end
 return 1

@@ -3,17 +3,22 @@
 -- wait, and the dead letters of the same events.
 --   KEYS: retry set, hash of waiting entries, users of waiting entries, dead letters' stream, hash of dead
 --         letters' ids
---   ARGV: pairs of svix-id and user id
+--   ARGV: svix-ids
 local retry, entries, users, dead, letters = unpack(KEYS)
-for i = 1, #ARGV, 2 do
-  local svix_id, user = ARGV[i], ARGV[i + 1]
+for _, svix_id in ipairs(ARGV) do
   local letter = redis.call('HGET', letters, svix_id)
   if letter then
     redis.call('XDEL', dead, letter)
     redis.call('HDEL', letters, svix_id)
   end
-  redis.call('HDEL', entries, svix_id)
-  redis.call('ZREM', retry, svix_id)
-  redis.call('ZREM', users, user .. '\0' .. svix_id)
+  local packed = redis.call('HGET', entries, svix_id)
+  if packed then
+    local list = cmsgpack.unpack(packed)
+    for i = 1, #list, 2 do
+      if list[i] == 'user-id' then redis.call('ZREM', users, list[i + 1] .. '\0' .. svix_id) end
+    end
+    redis.call('HDEL', entries, svix_id)
+    redis.call('ZREM', retry, svix_id)
+  end
 end
-return #ARGV / 2
+return #ARGV

@@ -16,6 +16,8 @@ if entry then
   local value = {}
   for i = 1, #entry[2], 2 do value[entry[2][i]] = entry[2][i + 1] end
   value['attempts'], value['user-id'], value['holder'] = attempts, user, holder
+  -- It gets another id, and an entry that was added by hand may tell the time by nothing else.
+  value['received-at'] = value['received-at'] or string.match(id, '^%d+')
   local fields = {}
   for _, name in ipairs({ 'svix-id', 'type', 'payload', 'received-at', 'attempts', 'user-id', 'holder' }) do
     if value[name] then

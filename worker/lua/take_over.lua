@@ -7,7 +7,7 @@
 --         ids of the entries that the consumer is working on
 -- Returns where to go on, "-" after the last one, and the entries. Those that are deleted are cleared.
 local events = KEYS[1]
-local group, consumer, idle, start, count = unpack(ARGV)
+local group, consumer, idle, start, count = ARGV[1], ARGV[2], ARGV[3], ARGV[4], ARGV[5]
 local working = {}
 for i = 6, #ARGV do working[ARGV[i]] = true end
 

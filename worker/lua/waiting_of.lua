@@ -1,14 +1,21 @@
 #!lua flags=allow-oom
 -- Tells what waits of one user until an address is free.
 --   KEYS: hash of waiting entries, users of waiting entries
---   ARGV: user id
+--   ARGV: user id, how many at the most
 -- Returns svix-id and fields of each, as XRANGE does.
 local entries, users = KEYS[1], KEYS[2]
+local user, count = ARGV[1], ARGV[2]
 local found = {}
 -- A user id holds no NUL byte, so the id with one behind it begins that user's members and nobody else's.
-for _, member in ipairs(redis.call('ZRANGE', users, '[' .. ARGV[1] .. '\0', '(' .. ARGV[1] .. '\1', 'BYLEX')) do
-  local svix_id = string.sub(member, #ARGV[1] + 2)
+local members = redis.call('ZRANGE', users, '[' .. user .. '\0', '(' .. user .. '\1', 'BYLEX', 'LIMIT', 0, count)
+for _, member in ipairs(members) do
+  local svix_id = string.sub(member, #user + 2)
   local packed = redis.call('HGET', entries, svix_id)
-  if packed then found[#found + 1] = { svix_id, cmsgpack.unpack(packed) } end
+  if packed then
+    found[#found + 1] = { svix_id, cmsgpack.unpack(packed) }
+  else
+    -- Returned by a worker of a version that knew no users.
+    redis.call('ZREM', users, member)
+  end
 end
 return found

@@ -12,6 +12,7 @@ use crate::address::settle;
 use crate::database::Database;
 use crate::event::Event;
 use crate::failure::{Failure, Refusal, Remedy};
+use crate::fence::Fence;
 use crate::ledger::Outcome;
 use crate::plan::plan;
 use crate::storage::{self, Claim};
@@ -44,22 +45,6 @@ pub enum Verdict {
     Lost,
 }
 
-/// Tells which events are still this worker's to apply.
-///
-/// It is asked once their rows of the ledger are written and locked. Whoever takes them over later has to
-/// wait there until this transaction has ended, and finds them recorded; whoever did so before may
-/// have dead-lettered them, so they must not be applied (P5).
-pub trait Fence {
-    /// The svix-ids of those that are not.
-    ///
-    /// # Errors
-    /// [`Failure::QueueUnavailable`] when nobody knows.
-    fn lost(
-        &self,
-        events: &[&Event],
-    ) -> impl Future<Output = Result<HashSet<String>, Failure>> + Send;
-}
-
 /// How a transaction treats addresses that are taken.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Addresses {
@@ -90,6 +75,8 @@ pub struct Away {
 }
 
 /// Applies `events` and returns a verdict on each, in their order. No two may have the same svix-id.
+/// `passing` tells that PostgreSQL has just let others of the batch pass, so that whatever is held up
+/// now is held up alone.
 ///
 /// # Errors
 /// When PostgreSQL, or the queue's Redis, is away. Applied again, what was committed before is [`Verdict::Duplicate`].
@@ -97,9 +84,10 @@ pub async fn apply(
     database: &Database,
     fence: &impl Fence,
     events: &[&Event],
+    passing: bool,
 ) -> Result<Vec<Verdict>, Away> {
     let mut verdicts: Vec<Option<Verdict>> = vec![None; events.len()];
-    let (mut committed, mut stalled) = (false, 0);
+    let (mut committed, mut stalled) = (passing, 0);
     // Parts of the batch that are still to be applied, as indices; the last one is next.
     let mut parts: Vec<(Vec<usize>, Addresses)> =
         vec![((0..events.len()).collect(), Addresses::Assume)];
@@ -253,14 +241,8 @@ async fn transact(
         .collect();
     let plan = plan(&new);
     let newest: Vec<&Event> = plan.newest.values().copied().collect();
-    let claims = async {
-        if newest.is_empty() {
-            return Ok(Vec::new());
-        }
-        let claims = storage::claim_versions(&transaction, &newest).await;
-        claims.map_err(Failure::from)
-    };
-    let (lost, claims) = tokio::try_join!(fence.lost(&new), claims)?;
+    // Before the users are locked: while Redis is slow, nobody else is to wait for them.
+    let lost = fence.lost(&new).await?;
     if !lost.is_empty() {
         transaction.rollback().await?;
         let places = events
@@ -269,6 +251,11 @@ async fn transact(
             .filter(|(_, event)| lost.contains(event.svix_id.as_str()));
         return Ok(Attempt::Lost(places.map(|(place, _)| place).collect()));
     }
+    let claims = if newest.is_empty() {
+        Vec::new()
+    } else {
+        storage::claim_versions(&transaction, &newest).await?
+    };
     reach(FaultPoint::VersionsClaimed).await;
     let winners = Winners::new(&newest, &claims);
     if addresses == Addresses::Settle {

@@ -8,18 +8,21 @@ use crate::failure::Failure;
 /// How long to wait for an answer about one event.
 const ANSWER_TIMEOUT: Duration = Duration::from_secs(15);
 
-/// Whether an event has been applied, or found stale or to be ignored, by whomever.
+/// Whether an event has been applied, or found stale or to be ignored, by whomever; waits for a
+/// transaction that is about to say so.
 ///
 /// # Errors
 /// When PostgreSQL does not tell.
 pub async fn is_recorded(database: &Database, svix_id: &str) -> Result<bool, Failure> {
     let answer = async {
-        let connection = database.connection().await?;
-        let statement = connection
-            .prepare_cached(include_str!("../sql/is_recorded.sql"))
+        let mut connection = database.connection().await?;
+        let transaction = connection.transaction().await?;
+        let statement = transaction
+            .prepare_cached(include_str!("../sql/probe_ledger.sql"))
             .await?;
-        let row = connection.query_one(&statement, &[&svix_id]).await?;
-        Ok(row.try_get(0)?)
+        let written = transaction.execute(&statement, &[&svix_id]).await?;
+        transaction.rollback().await?;
+        Ok(written == 0)
     };
     tokio::time::timeout(ANSWER_TIMEOUT, answer)
         .await

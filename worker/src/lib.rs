@@ -9,6 +9,7 @@ pub mod database;
 pub mod entry;
 pub mod event;
 pub mod failure;
+pub mod fence;
 pub mod ledger;
 pub mod metrics;
 pub mod migration;

@@ -2,8 +2,8 @@
 //! tags, then remove the entries. A worker that dies anywhere in between leaves the entries pending;
 //! whoever takes them over finds them in the ledger and deletes the tags again (P3, P7).
 
-use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
-use std::time::SystemTime;
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::time::{Duration, SystemTime};
 
 use redis::RedisResult;
 use shared::fault_point::{FaultPoint, reach};
@@ -12,13 +12,14 @@ use shared::svix_id::SvixId;
 use tokio::sync::mpsc::Receiver;
 use tokio_util::sync::CancellationToken;
 
-use crate::apply::{Fence, Verdict, apply};
+use crate::apply::{Verdict, apply};
 use crate::back_off::BackOff;
 use crate::cache_tags::CacheTags;
 use crate::database::Database;
 use crate::entry::{Entry, EntryId};
 use crate::event::Event;
-use crate::failure::{Failure, Refusal, Remedy};
+use crate::failure::{Refusal, Remedy};
+use crate::fence::Holding;
 use crate::ledger::{self, Outcome};
 use crate::metrics::Metrics;
 use crate::queue::{AddressWait, Queue};
@@ -26,6 +27,9 @@ use crate::retry::{NextStep, next_step};
 use crate::ring::{Search, Waiting};
 use crate::user::UserId;
 use crate::visibility::InFlight;
+
+/// When the waiting events of a ring come back whose worker died after it had applied them.
+const RING_RECOVERY: Duration = Duration::from_secs(30);
 
 /// Processes batches.
 pub struct Processor {
@@ -45,35 +49,9 @@ pub struct Processor {
     pub stop: CancellationToken,
 }
 
-/// What a worker holds, as the queue's Redis knows it.
-struct Holding<'a> {
-    queue: &'a Queue,
-    /// The entry of each event; those that are not there wait in the retry set.
-    entries: BTreeMap<&'a SvixId, &'a EntryId>,
-}
-
-impl Fence for Holding<'_> {
-    async fn lost(&self, events: &[&Event]) -> Result<HashSet<String>, Failure> {
-        if events.is_empty() {
-            return Ok(HashSet::new());
-        }
-        let events: Vec<(&str, Option<&EntryId>)> = events
-            .iter()
-            .map(|event| {
-                let entry = self.entries.get(&event.svix_id).copied();
-                (event.svix_id.as_str(), entry)
-            })
-            .collect();
-        self.queue
-            .lost(&events)
-            .await
-            .map_err(|error| Failure::QueueUnavailable(redis_link::reason(&error)))
-    }
-}
-
 /// What is to be done with all copies of an event.
 enum Fate {
-    /// It stands in the ledger.
+    /// It stands in the ledger, and that is reported.
     Finished,
     /// It waits, for the user who holds its address if one is named, or is dead-lettered.
     Refused(Refusal, Option<String>),
@@ -112,7 +90,7 @@ impl Processor {
                 .map(|(svix_id, entry)| (*svix_id, &entry.id))
                 .collect(),
         };
-        let verdicts = self.until_applied(&holding, &events).await?;
+        let verdicts = self.until_applied(&holding, &events, false).await?;
         let committed_at = SystemTime::now();
         self.delete_tags(&events, verdicts.iter().map(Some)).await?;
         reach(FaultPoint::TagsDeleted).await;
@@ -132,41 +110,68 @@ impl Processor {
                     continue;
                 }
             };
-            // All copies of an event share its fate.
-            let first = entries[&event.svix_id];
+            // All copies of an event share its fate, which was decided on one of them.
+            let decided = entries[&event.svix_id];
             if !fates.contains_key(&event.svix_id) {
-                let fate = match verdicts.get(&event.svix_id) {
-                    Some(Verdict::Lost) => Fate::Lost,
-                    Some(Verdict::Refused(refusal)) => Fate::Refused(refusal.clone(), None),
-                    Some(Verdict::Waiting { holder }) => {
-                        if self.close_ring(first, event, holder).await? {
-                            Fate::Finished
-                        } else {
-                            Fate::Refused(address_taken(), Some(holder.clone()))
-                        }
-                    }
-                    Some(Verdict::Recorded(_) | Verdict::Duplicate) | None => Fate::Finished,
-                };
+                let verdict = verdicts.get(&event.svix_id).copied();
+                let fate = self.fate(decided, verdict, committed_at).await?;
                 fates.insert(&event.svix_id, fate);
             }
             match &fates[&event.svix_id] {
-                Fate::Lost => {}
+                Fate::Finished => finished.push((&entry.id, event.svix_id.as_str())),
                 Fate::Refused(refusal, holder) => {
-                    self.refused(entry, first.failed_attempts, refusal, holder.as_deref())
+                    let address = decided
+                        .user_id()
+                        .zip(holder.as_deref())
+                        .map(|(user, holder)| AddressWait {
+                            user: user.as_str(),
+                            holder,
+                        });
+                    self.refused(entry, decided.failed_attempts, refusal, address)
                         .await?;
                 }
-                Fate::Finished => {
-                    finished.push((&entry.id, event.svix_id.as_str()));
-                    let verdict = verdicts.get(&event.svix_id).copied();
-                    let is_first = first.id == entry.id;
-                    self.report(event, verdict.filter(|_| is_first), committed_at);
-                }
+                Fate::Lost => {}
             }
         }
         self.until_redis_answers(|| self.queue.finish(&finished))
             .await?;
         reach(FaultPoint::Finished).await;
         Ok(())
+    }
+
+    async fn fate(
+        &self,
+        entry: &Entry,
+        verdict: Option<&Verdict>,
+        committed_at: SystemTime,
+    ) -> Result<Fate, Interrupted> {
+        let (Ok(event), Some(verdict)) = (&entry.event, verdict) else {
+            return Ok(Fate::Lost);
+        };
+        Ok(match verdict {
+            Verdict::Recorded(_) | Verdict::Duplicate => {
+                self.report(event, verdict, committed_at);
+                Fate::Finished
+            }
+            Verdict::Refused(refusal) => Fate::Refused(refusal.clone(), None),
+            Verdict::Waiting { holder } => match self.close_ring(entry, event, holder).await? {
+                Some(Verdict::Recorded(_) | Verdict::Duplicate) => Fate::Finished,
+                Some(Verdict::Refused(refusal)) => Fate::Refused(refusal, None),
+                Some(Verdict::Lost) => Fate::Lost,
+                Some(Verdict::Waiting { .. }) | None => {
+                    Fate::Refused(address_taken(), Some(holder.clone()))
+                }
+            },
+            Verdict::Lost => {
+                tracing::warn!(
+                    svix_id = event.svix_id.as_str(),
+                    r#type = event.event_type,
+                    user_id = event.user_id().map(UserId::as_str),
+                    "another worker has taken an event over"
+                );
+                Fate::Lost
+            }
+        })
     }
 
     /// Deletes the tags of all that was committed, now or by a worker that may have died before it
@@ -192,50 +197,46 @@ impl Processor {
     }
 
     /// Applies an event that waits for the address of `holder` together with those that wait, if
-    /// they are a ring; tells whether it is done with.
+    /// they are a ring. Returns what became of the event itself; the others stay where they wait unless
+    /// they were applied.
     async fn close_ring(
         &self,
         entry: &Entry,
         event: &Event,
         holder: &str,
-    ) -> Result<bool, Interrupted> {
+    ) -> Result<Option<Verdict>, Interrupted> {
         let Some(user_id) = event.user_id() else {
-            return Ok(false);
+            return Ok(None);
         };
-        let Some(ring) = self.waiting_ring(user_id, holder).await? else {
-            return Ok(false);
+        let Some(mut ring) = self.waiting_ring(user_id, holder).await? else {
+            return Ok(None);
         };
-        let events: Vec<&Event> = ring
-            .iter()
-            .filter(|waiting| waiting.svix_id != event.svix_id)
-            .chain([event])
-            .collect();
+        ring.retain(|waiting| waiting.svix_id != event.svix_id);
+        let waiting: Vec<&str> = ring.iter().map(|event| event.svix_id.as_str()).collect();
+        // Should this worker die after the commit, their tags are not to wait for their next attempt (P7).
+        self.until_redis_answers(|| self.queue.hasten(&waiting, RING_RECOVERY))
+            .await?;
+        let events: Vec<&Event> = std::iter::once(event).chain(&ring).collect();
         let holding = Holding {
             queue: &self.queue,
             entries: BTreeMap::from([(&event.svix_id, &entry.id)]),
         };
-        let verdicts = self.until_applied(&holding, &events).await?;
+        let verdicts = self.until_applied(&holding, &events, true).await?;
         let committed_at = SystemTime::now();
+        reach(FaultPoint::RingCommitted).await;
         self.delete_tags(&events, verdicts.iter().map(Some)).await?;
-        let finished: Vec<(&Event, &Verdict)> = events
-            .iter()
-            .copied()
-            .zip(&verdicts)
-            .filter(|(_, verdict)| matches!(verdict, Verdict::Recorded(_) | Verdict::Duplicate))
-            .collect();
-        let waited: Vec<(&str, &str)> = finished
-            .iter()
-            .filter_map(|(event, _)| Some((event.svix_id.as_str(), event.user_id()?.as_str())))
-            .collect();
-        self.until_redis_answers(|| self.queue.finish_waiting(&waited))
+        reach(FaultPoint::RingTagsDeleted).await;
+        let mut finished = Vec::new();
+        for (event, verdict) in events.iter().zip(&verdicts) {
+            if matches!(verdict, Verdict::Recorded(_) | Verdict::Duplicate) {
+                finished.push(event.svix_id.as_str());
+                self.report(event, verdict, committed_at);
+            }
+        }
+        self.until_redis_answers(|| self.queue.finish_waiting(&finished))
             .await?;
         reach(FaultPoint::RingClosed).await;
-        for (event, verdict) in &finished {
-            self.report(event, Some(verdict), committed_at);
-        }
-        Ok(finished
-            .iter()
-            .any(|(finished, _)| finished.svix_id == event.svix_id))
+        Ok(verdicts.into_iter().next())
     }
 
     async fn waiting_ring(
@@ -256,13 +257,13 @@ impl Processor {
         Ok(None)
     }
 
-    /// `holder` is who holds the address that the event waits for, if it does.
+    /// `address` is what the event waits for, if it does.
     async fn refused(
         &self,
         entry: &Entry,
         failed_attempts: u32,
         refusal: &Refusal,
-        holder: Option<&str>,
+        address: Option<AddressWait<'_>>,
     ) -> Result<(), Interrupted> {
         let failed_attempts = failed_attempts.saturating_add(1);
         match next_step(refusal, failed_attempts, self.max_attempts) {
@@ -271,10 +272,6 @@ impl Processor {
                     .await
             }
             NextStep::Park { wait } => {
-                let user = entry.user_id().map(UserId::as_str);
-                let address = user
-                    .zip(holder)
-                    .map(|(user, holder)| AddressWait { user, holder });
                 let park = || self.queue.park(&entry.id, failed_attempts, wait, address);
                 if self.until_redis_answers(park).await? {
                     reach(FaultPoint::Parked).await;
@@ -302,20 +299,19 @@ impl Processor {
         reason: &str,
         attempts: u32,
     ) -> Result<(), Interrupted> {
-        if !self
-            .until_redis_answers(|| self.queue.dead_letter(&entry.id, reason, attempts))
-            .await?
-        {
+        let svix_id = entry.svix_id().map(SvixId::as_str);
+        let dead_letter = || self.queue.dead_letter(&entry.id, svix_id, reason, attempts);
+        if !self.until_redis_answers(dead_letter).await? {
             return Ok(());
         }
         reach(FaultPoint::DeadLettered).await;
-        if let Some(svix_id) = entry.svix_id()
+        if let Some(svix_id) = svix_id
             && self.is_recorded(svix_id).await?
         {
             let changed = entry.user_id().into_iter().collect();
             self.until_redis_answers(|| self.cache_tags.delete(&changed))
                 .await?;
-            let finished = [(&entry.id, svix_id.as_str())];
+            let finished = [(&entry.id, svix_id)];
             return self
                 .until_redis_answers(|| self.queue.finish(&finished))
                 .await;
@@ -327,7 +323,7 @@ impl Processor {
             self.count(entry, "dead_lettered");
             tracing::error!(
                 entry = entry.id,
-                svix_id = entry.svix_id().map(SvixId::as_str),
+                svix_id,
                 r#type = entry.event_type(),
                 user_id = entry.user_id().map(UserId::as_str),
                 reason,
@@ -338,10 +334,10 @@ impl Processor {
         Ok(())
     }
 
-    async fn is_recorded(&self, svix_id: &SvixId) -> Result<bool, Interrupted> {
+    async fn is_recorded(&self, svix_id: &str) -> Result<bool, Interrupted> {
         let mut back_off = BackOff::of_a_store();
         loop {
-            match ledger::is_recorded(&self.database, svix_id.as_str()).await {
+            match ledger::is_recorded(&self.database, svix_id).await {
                 Ok(recorded) => return Ok(recorded),
                 Err(failure) => {
                     self.wait_for("postgres", failure.reason(), &mut back_off)
@@ -356,9 +352,9 @@ impl Processor {
             .event(entry.event_type().unwrap_or_default(), outcome);
     }
 
-    fn report(&self, event: &Event, verdict: Option<&Verdict>, committed_at: SystemTime) {
+    fn report(&self, event: &Event, verdict: &Verdict, committed_at: SystemTime) {
         let outcome = match verdict {
-            Some(Verdict::Recorded(outcome)) => outcome.name(),
+            Verdict::Recorded(outcome) => outcome.name(),
             _ => "duplicate",
         };
         let latency = committed_at
@@ -382,10 +378,11 @@ impl Processor {
         &self,
         holding: &Holding<'_>,
         events: &[&Event],
+        passing: bool,
     ) -> Result<Vec<Verdict>, Interrupted> {
         let mut back_off = BackOff::of_a_store();
         loop {
-            match apply(&self.database, holding, events).await {
+            match apply(&self.database, holding, events, passing).await {
                 Ok(verdicts) => return Ok(verdicts),
                 Err(away) => {
                     // What was committed must not wait for the rest.

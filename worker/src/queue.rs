@@ -20,6 +20,9 @@ pub struct Queue {
     consumer: String,
 }
 
+/// How many events of one user are looked at that wait for an address: payloads of 1 MiB are read.
+const WAITING_AT_ONCE: usize = 32;
+
 /// Where a search for entries to take over begins.
 pub const FROM_THE_START: &str = "-";
 
@@ -233,7 +236,7 @@ impl Queue {
         Ok((moved, u64::try_from(next).ok().map(Duration::from_millis)))
     }
 
-    /// What waits of one user until an address is free, as entries whose ids are the svix-ids; the
+    /// What waits of one user until an address is free, no more than 32, as entries whose ids are the svix-ids; the
     /// field `holder` says for whom.
     ///
     /// # Errors
@@ -244,15 +247,30 @@ impl Queue {
             .key(&self.keys.retry_entries)
             .key(&self.keys.retry_users)
             .arg(user_id)
+            .arg(WAITING_AT_ONCE)
             .invoke_async(&mut self.link.clone())
             .await
     }
 
-    /// Removes events that waited and are finished, given with their users, and their dead letters.
+    /// Makes events that wait due after `wait`, if they are not before.
     ///
     /// # Errors
     /// When Redis cannot be used.
-    pub async fn finish_waiting(&self, events: &[(&str, &str)]) -> RedisResult<()> {
+    pub async fn hasten(&self, svix_ids: &[&str], wait: Duration) -> RedisResult<()> {
+        let script = Script::new(include_str!("../lua/hasten.lua"));
+        script
+            .key(&self.keys.retry)
+            .arg(milliseconds(wait))
+            .arg(svix_ids)
+            .invoke_async(&mut self.link.clone())
+            .await
+    }
+
+    /// Removes events that waited and are finished, and their dead letters.
+    ///
+    /// # Errors
+    /// When Redis cannot be used.
+    pub async fn finish_waiting(&self, svix_ids: &[&str]) -> RedisResult<()> {
         let script = Script::new(include_str!("../lua/finish_waiting.lua"));
         let mut invocation = script.prepare_invoke();
         invocation
@@ -261,9 +279,7 @@ impl Queue {
             .key(&self.keys.retry_users)
             .key(&self.keys.dead)
             .key(&self.keys.dead_letters);
-        for (svix_id, user_id) in events {
-            invocation.arg(svix_id).arg(user_id);
-        }
+        invocation.arg(svix_ids);
         invocation.invoke_async(&mut self.link.clone()).await
     }
 
@@ -275,6 +291,7 @@ impl Queue {
     pub async fn dead_letter(
         &self,
         entry: &EntryId,
+        svix_id: Option<&str>,
         reason: &str,
         attempts: u32,
     ) -> RedisResult<bool> {
@@ -287,6 +304,7 @@ impl Queue {
             .arg(CONSUMER_GROUP)
             .arg(&self.consumer)
             .arg(entry)
+            .arg(svix_id.unwrap_or_default())
             .arg(reason)
             .arg(attempts);
         self.invoke(&invocation, false).await

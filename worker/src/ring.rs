@@ -9,9 +9,8 @@ use shared::queue::field;
 use crate::entry::{Entry, RawEntry, text};
 use crate::event::Event;
 
-/// How many users are looked at before a ring is given up: as many events with payloads of 1 MiB are
-/// read, one user after the other.
-const LONGEST_SEARCH: usize = 256;
+/// How many users are looked at before a search is given up; each is a round trip.
+const LONGEST_SEARCH: usize = 64;
 
 /// An event that waits until an address is free.
 #[derive(Debug, Clone)]

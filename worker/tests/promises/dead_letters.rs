@@ -159,6 +159,18 @@ fn an_event_has_one_dead_letter_and_none_once_it_is_applied() {
     assert_eq!(world.redis(&["KEYS", "*dead*"]), DEAD);
 }
 
+/// P5: what has no usable svix-id is no copy of anything.
+#[test]
+fn entries_without_a_usable_svix_id_have_a_letter_each() {
+    let world = World::new();
+    for svix_id in ["", "", "a\nb", "a\nb"] {
+        world.add(svix_id, "{}");
+    }
+    let _worker = world.worker();
+    world.settle();
+    assert_eq!(world.redis(&["XLEN", DEAD]), "4");
+}
+
 /// P5: a script is one entry of the append-only file, so Redis keeps all of it or nothing; and it runs
 /// to its end without the client that asked for it.
 #[test]

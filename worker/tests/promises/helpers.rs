@@ -6,10 +6,10 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::{Duration, SystemTime};
 
 use shared::svix_id::SvixId;
-use worker::apply::Fence;
 use worker::database::{Database, DatabaseUrl};
 use worker::event::Event;
 use worker::failure::Failure;
+use worker::fence::Fence;
 use xtask::clerk_payload::UserPayload;
 use xtask::free_port::free_port;
 use xtask::postgres_server::PostgresServer;

@@ -77,6 +77,51 @@ fn a_locked_row_holds_up_its_own_event_only() {
     );
 }
 
+/// P6: nor does a locked row of somebody who swaps addresses with others.
+#[test]
+fn a_locked_row_in_a_ring_of_addresses_holds_up_the_ring_only() {
+    let world = World::migrated();
+    let worker = world.worker();
+    world.add_next(&user("user_a", "a@example.com", 1).created());
+    world.add_next(&user("user_b", "b@example.com", 1).created());
+    world.settle();
+    for second in 2..5 {
+        world.add_next(&user("user_b", "a@example.com", second).updated());
+    }
+    world.wait_for("all three wait", |world| {
+        world.redis(&["ZCARD", RETRY]) == "3"
+    });
+    let runtime = tokio_runtime();
+    let (client, connection) = runtime
+        .block_on(tokio_postgres::connect(
+            &world.database_url,
+            tokio_postgres::NoTls,
+        ))
+        .unwrap();
+    let driver = runtime.spawn(connection);
+    let lock = "begin; select 1 from users where id = 'user_b' for update";
+    runtime.block_on(client.batch_execute(lock)).unwrap();
+    world.add_next(&user("user_a", "b@example.com", 5).updated());
+    world.wait_for("the ring is being closed", |world| {
+        world.sql(
+            "select count(*) from pg_stat_activity \
+             where datname = current_database() and wait_event_type = 'Lock'",
+        ) == "1"
+    });
+    let neighbour = world.add_next(&user("user_n", "n@example.com", 6).created());
+    world.wait_for("the neighbour is applied", |world| {
+        world.outcome(&neighbour) == "applied"
+    });
+    runtime.block_on(client.batch_execute("commit")).unwrap();
+    driver.abort();
+    world.settle();
+    assert_eq!(
+        world.sql("select string_agg(email, ' ' order by id) from users"),
+        "b@example.com a@example.com n@example.com"
+    );
+    drop(worker);
+}
+
 /// P6
 #[test]
 fn a_foreign_key_that_points_at_a_deleted_user_may_heal() {
