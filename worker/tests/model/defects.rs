@@ -27,6 +27,14 @@ pub(crate) enum Defect {
     ParkInTwoSteps,
     /// dead_letter.lua without looking who holds the entry.
     ZombieDeadLetters,
+    /// A worker commits without asking whether it still holds the entries.
+    NoFence,
+    /// A worker claims back what was taken from it while it was at it.
+    TakesBackItsOwn,
+    /// Who has written a letter does not ask whether the event was applied in the meantime.
+    NoSecondLook,
+    /// What is finished keeps the letter of another copy.
+    FinishingLeavesLetter,
     /// Nobody claims what a dead worker has read.
     NoTakeOver,
     /// Nobody puts back what waits.
@@ -95,6 +103,30 @@ fn without_the_row_lock_an_older_change_overwrites_a_newer_one() {
 #[test]
 fn who_dead_letters_what_another_holds_leaves_it_in_two_places() {
     breaks(Defect::ZombieDeadLetters, REFUSAL, ONE_PLACE);
+}
+
+/// P5
+#[test]
+fn a_slow_worker_without_a_fence_applies_what_another_has_dead_lettered() {
+    breaks(Defect::NoFence, REFUSAL, ONE_PLACE);
+}
+
+/// P5
+#[test]
+fn who_takes_back_its_own_entry_dead_letters_what_another_applies() {
+    breaks(Defect::TakesBackItsOwn, REFUSAL, ONE_PLACE);
+}
+
+/// P5
+#[test]
+fn who_does_not_look_again_dead_letters_what_was_applied_in_the_meantime() {
+    breaks(Defect::NoSecondLook, REFUSAL, ONE_PLACE);
+}
+
+/// P5
+#[test]
+fn finishing_without_dropping_the_letter_leaves_an_event_in_two_places() {
+    breaks(Defect::FinishingLeavesLetter, REFUSAL, ONE_PLACE);
 }
 
 /// P7
