@@ -33,6 +33,8 @@ pub(crate) enum Defect {
     TakesBackItsOwn,
     /// Who has written a letter does not ask whether the event was applied in the meantime.
     NoSecondLook,
+    /// Of several copies of a refused event in a batch, one is dead-lettered and the others finished.
+    FinishesCopies,
     /// What is finished keeps the letter of another copy.
     FinishingLeavesLetter,
     /// Nobody claims what a dead worker has read.
@@ -67,6 +69,12 @@ fn answering_before_xadd_loses_events() {
 #[test]
 fn parking_in_two_steps_loses_events() {
     breaks(Defect::ParkInTwoSteps, HAND_OVER, DURABLE);
+}
+
+/// P1
+#[test]
+fn finishing_the_copies_of_a_dead_letter_loses_events() {
+    breaks(Defect::FinishesCopies, REFUSAL, DURABLE);
 }
 
 /// P3

@@ -82,7 +82,7 @@ pub(crate) enum Action {
     /// Fault: the worker dies. Another process begins in its place, with a consumer name of its own.
     WorkerDies(usize),
     /// Fault: the worker is told to stop and does not finish in time: `finish` in worker/src/main.rs,
-    /// worker/lua/hand_back.lua, "leave".
+    /// worker/lua/hand_back.lua, "leave". Until the process is gone it may go on with its batch.
     WorkerStops(usize),
 
     /// worker/lua/unpark.lua: `return_due_entries` in worker/src/retry.rs.

@@ -1,6 +1,6 @@
 //! What Svix, Redis, PostgreSQL, the cache and the workers hold at one moment.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use stateright::Representative;
 
@@ -194,6 +194,14 @@ impl State {
         self.stream.get(id) == Some(&Entry::Pending(worker))
     }
 
+    /// They get new ids.
+    pub(crate) fn put_back(&mut self, ids: Vec<EntryId>) {
+        for id in ids {
+            self.add(id.event);
+            self.stream.remove(&id);
+        }
+    }
+
     /// An event does not wait any more.
     pub(crate) fn finish_waiting(&mut self, event: Event) {
         self.retry.remove(event);
@@ -284,17 +292,53 @@ impl State {
     }
 }
 
-/// It does not matter which worker is which.
+/// It does not matter which worker is which, nor which copy of an event.
 impl Representative for State {
     fn representative(&self) -> Self {
-        let mut state = self.clone();
-        if state.workers[0] < state.workers[1] {
-            state.workers.swap(0, 1);
-            for entry in state.stream.values_mut() {
-                if let Entry::Pending(worker) = entry {
-                    *worker = 1 - *worker;
-                }
+        let mut swapped = self.clone();
+        swapped.workers.swap(0, 1);
+        for entry in swapped.stream.values_mut() {
+            if let Entry::Pending(worker) = entry {
+                *worker = 1 - *worker;
             }
+        }
+        self.number_copies().min(swapped.number_copies())
+    }
+}
+
+impl State {
+    /// Numbers the copies of each event by where they are.
+    fn number_copies(&self) -> Self {
+        let in_batches = self.workers.iter().flatten();
+        let in_batches = in_batches.flat_map(|batch| &batch.entries);
+        let ids = self.stream.keys().chain(in_batches).copied();
+        let mut state = self.clone();
+        if ids.clone().all(|id| id.copy == 0) {
+            return state;
+        }
+        let place_of = |id: &EntryId| {
+            let place = |batch: &Option<Batch>| {
+                let mut entries = batch.as_ref()?.entries.iter();
+                entries.position(|entry| entry == id)
+            };
+            (
+                id.event,
+                self.stream.get(id),
+                self.workers.each_ref().map(place),
+            )
+        };
+        let ids: BTreeSet<EntryId> = ids.collect();
+        let mut ids: Vec<EntryId> = ids.into_iter().collect();
+        ids.sort_by_key(place_of);
+        let number = |id: &EntryId| {
+            let copies = ids.iter().filter(|copy| copy.event == id.event);
+            let copy = copies.take_while(|copy| *copy != id).count();
+            EntryId { copy, ..*id }
+        };
+        let stream = self.stream.iter();
+        state.stream = stream.map(|(id, entry)| (number(id), *entry)).collect();
+        for batch in state.workers.iter_mut().flatten() {
+            batch.entries.iter_mut().for_each(|id| *id = number(id));
         }
         state
     }

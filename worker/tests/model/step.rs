@@ -40,10 +40,8 @@ impl Protocol {
                 state.stream.insert(id, Entry::Pending(worker));
             }
             Action::HandBack(worker) => {
-                for id in unknown(state, worker).collect::<Vec<_>>() {
-                    state.add(id.event);
-                    state.stream.remove(&id);
-                }
+                let unknown = unknown(state, worker).collect();
+                state.put_back(unknown);
             }
             Action::WorkerDies(worker) => {
                 state.workers[worker] = None;
@@ -54,8 +52,9 @@ impl Protocol {
                 }
             }
             Action::WorkerStops(worker) => {
-                state.workers[worker] = None;
-                self.take(state, Action::HandBack(worker));
+                let ids = state.stream.keys().copied();
+                let held = ids.filter(|id| state.is_held_by(worker, id)).collect();
+                state.put_back(held);
             }
             Action::Unpark(event) => {
                 state.add(event);
@@ -181,7 +180,9 @@ impl Protocol {
             }
             (Action::Finish(_), _) => {
                 for event in batch.events().iter() {
-                    let is_dead = batch.verdicts[event] == Some(Verdict::Dead);
+                    let mut copies = batch.entries.iter().filter(|id| id.event == event);
+                    let is_dead = batch.verdicts[event] == Some(Verdict::Dead)
+                        && !(self.has(Defect::FinishesCopies) && copies.nth(1).is_some());
                     if is_dead {
                         for id in self.may_remove(state, worker, &batch, event) {
                             state.stream.remove(&id);
