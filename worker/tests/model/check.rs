@@ -10,9 +10,14 @@ use crate::scenario::Scenario;
 use crate::state::State;
 
 /// Checks the protocol as it is, and that the scenario comes to `what_must_come_about`.
+#[allow(
+    clippy::print_stdout,
+    reason = "how large a check is, is worth knowing"
+)]
 pub(crate) fn keeps_every_promise(scenario: Scenario, what_must_come_about: &[&'static str]) {
     let model = Protocol::new(scenario, None);
     let checker = model.checker().symmetry().spawn_dfs().join();
+    // Seen with --show-output.
     println!("{} states", checker.unique_state_count());
     let found = checker.discoveries();
     for property in checker.model().properties() {

@@ -2,7 +2,7 @@
 
 use crate::check;
 use crate::promises::{CONVERGES, DURABLE, FINISHES, NOT_STALE, ONCE, ONE_PLACE};
-use crate::scenario::{HAND_OVER, ONE_LIFE, REFUSAL, Scenario, TWO_CHANGES};
+use crate::scenario::{HAND_OVER, ONE_LIFE, REFUSAL, SWAP, Scenario, TWO_CHANGES};
 
 /// One thing done wrong.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -39,6 +39,8 @@ pub(crate) enum Defect {
     FinishingLeavesLetter,
     /// Nobody claims what a dead worker has read.
     NoTakeOver,
+    /// Who waits for an address does not look for others that wait.
+    NoRing,
     /// Nobody puts back what waits.
     NoUnpark,
 }
@@ -159,4 +161,10 @@ fn without_take_over_a_death_holds_up_an_event_for_ever() {
 #[test]
 fn what_is_parked_and_never_comes_back_is_never_finished() {
     breaks(Defect::NoUnpark, HAND_OVER, FINISHES);
+}
+
+/// Nothing is accepted that is never finished.
+#[test]
+fn who_does_not_look_for_a_ring_never_swaps() {
+    breaks(Defect::NoRing, SWAP, FINISHES);
 }

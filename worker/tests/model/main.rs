@@ -4,7 +4,9 @@
 //!
 //! - [`scenario`]: what happened at Clerk, and the table that it should come to.
 //! - [`state`]: what everybody holds at one moment.
-//! - [`protocol`]: who may do what, and what it does. Each step names the code that takes it.
+//! - [`symmetry`]: states that differ in names alone are checked once.
+//! - [`protocol`]: who may do what. Each step names the code that takes it.
+//! - [`step`], [`transaction`]: what it does.
 //! - [`promises`]: what must hold, by the number of the promise.
 //! - [`defects`]: the obvious wrong orders, and the promise that each of them breaks.
 //!
@@ -15,18 +17,12 @@
 //! **Coarser than the code.** The stream has no order: workers read any of its entries, so all events
 //! can arrive before the first is read. Time passes as it likes: what waits may come back at once or
 //! late. A statement gets all its locks at once, for they are taken in the order of keys. A worker has
-//! one batch. The events of a user have no equal `updated_at`, and attempts are not counted: an event
-//! that may heal is parked again and again.
+//! one batch, and parks or dead-letters all copies of an event at once. The events of a user have no
+//! equal `updated_at`, and attempts are not counted: an event that may heal is parked again and again.
 //!
 //! **Left out.** A reader that read a row before a commit and caches it after the tags are gone: nothing
 //! defends against that one. Redis or PostgreSQL forgetting what they have acknowledged. Rows that the
-//! application wrote itself. A busy worker that claims back what was taken from it.
-//!
-//! **A known limit of P5 and P7.** An event that is in two hands, because it was delivered twice or
-//! because a slow worker goes on after its entries were taken over, can be dead-lettered by one and
-//! later, when the cause is mended, applied by the other. Then it stands in both places, and if the slow
-//! worker dies before it comes to the tags, they stay until the dead letter is replayed. The model
-//! allows exactly that (`was_in_two_hands`) and nothing else.
+//! application wrote itself. Rings of more than two.
 #![allow(
     clippy::unwrap_used,
     clippy::panic,
@@ -40,6 +36,8 @@ mod protocol;
 mod scenario;
 mod state;
 mod step;
+mod symmetry;
+mod transaction;
 
 use check::keeps_every_promise;
 use promises::{CAN_END, CLOSES_A_RING, DROPS_A_LETTER, FENCES, PARKS};

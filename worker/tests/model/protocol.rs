@@ -9,7 +9,7 @@ use crate::defects::Defect;
 use crate::promises;
 use crate::scenario::{EVENTS, Event, Scenario};
 use crate::state::{Batch, Delivery, Entry, EntryId, Set, State, Transaction, Verdict, WORKERS};
-use crate::step::record;
+use crate::transaction::record;
 
 /// The protocol as it is, or with one defect.
 pub(crate) struct Protocol {

@@ -1,8 +1,6 @@
 //! What Svix, Redis, PostgreSQL, the cache and the workers hold at one moment.
 
-use std::collections::{BTreeMap, BTreeSet};
-
-use stateright::Representative;
+use std::collections::BTreeMap;
 
 use crate::scenario::{EVENTS, Event, USERS};
 
@@ -153,6 +151,11 @@ impl Batch {
         self.entries.iter().map(|entry| entry.event).collect()
     }
 
+    pub(crate) fn copies(&self, event: Event) -> impl Iterator<Item = EntryId> + '_ {
+        let entries = self.entries.iter().copied();
+        entries.filter(move |entry| entry.event == event)
+    }
+
     /// The events of the present or next transaction.
     pub(crate) fn part(&self) -> Set {
         let all = self.events().iter().chain(self.ring.iter());
@@ -206,14 +209,6 @@ impl State {
     pub(crate) fn finish_waiting(&mut self, event: Event) {
         self.retry.remove(event);
         self.retry_users.remove(event);
-    }
-
-    /// The entries of an event in a batch that are still the worker's.
-    pub(crate) fn held(&self, worker: usize, batch: &Batch, event: Event) -> Vec<EntryId> {
-        let entries = batch.entries.iter().copied();
-        entries
-            .filter(|id| id.event == event && self.is_held_by(worker, id))
-            .collect()
     }
 
     /// Nothing waits and nothing is being worked on, as far as Svix and Redis know. A slow worker may
@@ -289,57 +284,5 @@ impl State {
             cache: [None; USERS],
             workers: [None, None],
         }
-    }
-}
-
-/// It does not matter which worker is which, nor which copy of an event.
-impl Representative for State {
-    fn representative(&self) -> Self {
-        let mut swapped = self.clone();
-        swapped.workers.swap(0, 1);
-        for entry in swapped.stream.values_mut() {
-            if let Entry::Pending(worker) = entry {
-                *worker = 1 - *worker;
-            }
-        }
-        self.number_copies().min(swapped.number_copies())
-    }
-}
-
-impl State {
-    /// Numbers the copies of each event by where they are.
-    fn number_copies(&self) -> Self {
-        let in_batches = self.workers.iter().flatten();
-        let in_batches = in_batches.flat_map(|batch| &batch.entries);
-        let ids = self.stream.keys().chain(in_batches).copied();
-        let mut state = self.clone();
-        if ids.clone().all(|id| id.copy == 0) {
-            return state;
-        }
-        let place_of = |id: &EntryId| {
-            let place = |batch: &Option<Batch>| {
-                let mut entries = batch.as_ref()?.entries.iter();
-                entries.position(|entry| entry == id)
-            };
-            (
-                id.event,
-                self.stream.get(id),
-                self.workers.each_ref().map(place),
-            )
-        };
-        let ids: BTreeSet<EntryId> = ids.collect();
-        let mut ids: Vec<EntryId> = ids.into_iter().collect();
-        ids.sort_by_key(place_of);
-        let number = |id: &EntryId| {
-            let copies = ids.iter().filter(|copy| copy.event == id.event);
-            let copy = copies.take_while(|copy| *copy != id).count();
-            EntryId { copy, ..*id }
-        };
-        let stream = self.stream.iter();
-        state.stream = stream.map(|(id, entry)| (number(id), *entry)).collect();
-        for batch in state.workers.iter_mut().flatten() {
-            batch.entries.iter_mut().for_each(|id| *id = number(id));
-        }
-        state
     }
 }

@@ -1,13 +1,10 @@
-//! What each step does.
-
-use std::collections::BTreeSet;
-
-use worker::address::settle;
+//! What each step does to the stores and to the worker that takes it.
 
 use crate::defects::Defect;
 use crate::protocol::{Action, Phase, Protocol, unknown};
-use crate::scenario::{Event, USERS};
+use crate::scenario::Event;
 use crate::state::{Batch, Delivery, Entry, EntryId, Outcome, Set, State, Transaction, Verdict};
+use crate::transaction::{record, refuse};
 
 impl Protocol {
     pub(crate) fn take(&self, state: &mut State, action: Action) {
@@ -146,19 +143,7 @@ impl Protocol {
                 batch.phase += 1;
             }
             (Action::SeekRing(_), _) => self.seek_ring(state, &mut batch),
-            (Action::FinishWaiting(_), _) => {
-                for event in std::mem::take(&mut batch.ring).iter() {
-                    if batch.verdicts[event].is_some_and(Verdict::is_recorded) {
-                        state.finish_waiting(event);
-                        self.drop_letter(state, event);
-                    } else {
-                        batch.verdicts[event] = Some(Verdict::Park { for_address: true });
-                    }
-                    if !batch.events().contains(event) {
-                        batch.verdicts[event] = None;
-                    }
-                }
-            }
+            (Action::FinishWaiting(_), _) => self.finish_ring(state, &mut batch),
             (Action::Park(_), _) => self.park(state, worker, &mut batch),
             (Action::DeadLetter(_), _) => {
                 let (event, _) = batch.to_set_aside().unwrap();
@@ -179,31 +164,13 @@ impl Protocol {
                 }
             }
             (Action::Finish(_), _) => {
-                for event in batch.events().iter() {
-                    let mut copies = batch.entries.iter().filter(|id| id.event == event);
-                    let is_dead = batch.verdicts[event] == Some(Verdict::Dead)
-                        && !(self.has(Defect::FinishesCopies) && copies.nth(1).is_some());
-                    if is_dead {
-                        for id in self.may_remove(state, worker, &batch, event) {
-                            state.stream.remove(&id);
-                        }
-                    } else {
-                        state
-                            .stream
-                            .retain(|id, _| id.event != event || !batch.entries.contains(id));
-                        self.drop_letter(state, event);
-                    }
-                }
+                self.finish(state, worker, &batch);
                 batch.phase += 1;
             }
             (Action::TakeBack(_), _) => {
-                for (_, entry) in state
-                    .stream
-                    .iter_mut()
-                    .filter(|(id, _)| batch.entries.contains(id))
-                {
-                    *entry = Entry::Pending(worker);
-                }
+                let taken = state.stream.iter_mut();
+                let own = taken.filter(|(id, _)| batch.entries.contains(id));
+                own.for_each(|(_, entry)| *entry = Entry::Pending(worker));
             }
             _ => unreachable!("{action:?} {batch:?}"),
         }
@@ -239,116 +206,12 @@ impl Protocol {
         .collect()
     }
 
-    /// New events that are another worker's by now, or do not wait any more. Of several copies the
-    /// worker asks for one.
-    fn lost(&self, state: &State, worker: usize, batch: &Batch, new: Set) -> Set {
-        if self.has(Defect::NoFence) || self.has(Defect::AcknowledgeBeforeCommit) {
-            return Set::default();
-        }
-        let is_lost = |event: &Event| match batch.entries.iter().find(|id| id.event == *event) {
-            Some(id) => !state.is_held_by(worker, id),
-            None => !state.retry.contains(*event),
-        };
-        new.iter().filter(is_lost).collect()
-    }
-
-    /// `plan` in worker/src/plan.rs: the newest event of each user.
-    fn newest(&self, events: Set) -> Set {
-        let newest_of = |user: usize| {
-            let own = events
-                .iter()
-                .filter(move |event| self.scenario.events[*event].user == user);
-            own.max_by_key(|event| (self.is_deletion(*event), *event))
-        };
-        (0..USERS).filter_map(newest_of).collect()
-    }
-
-    /// WHERE of worker/sql/claim_versions.sql.
-    fn wins(&self, state: &State, event: Event) -> bool {
-        state.versions[self.scenario.events[event].user].is_none_or(|known| {
-            !self.is_deletion(known) && (self.is_deletion(event) || event > known)
-        })
-    }
-
-    pub(crate) fn is_deletion(&self, event: Event) -> bool {
-        self.scenario.events[event].address.is_none()
-    }
-
-    fn commit(&self, state: &mut State, batch: &mut Batch) {
-        let Transaction::Claimed { new, winners } = batch.transaction else {
-            return;
-        };
-        let part = batch.part();
-        batch.transaction = Transaction::None;
-        if self
-            .scenario
-            .refused
-            .is_some_and(|event| winners.contains(event))
-            && !state.mended
-        {
-            return refuse(batch, Verdict::CannotHeal);
-        }
-        let waiting = self.waiting(state, winners);
-        if !waiting.is_empty() {
-            for event in waiting.iter() {
-                batch.verdicts[event] = Some(Verdict::Waiting);
-            }
-            return;
-        }
-        self.write(state, winners);
-        if self.has(Defect::LedgerAfterTransaction) {
-            batch.transaction = Transaction::Unrecorded { new, winners };
-        } else {
-            record(state, new, winners);
-        }
-        for event in part.iter() {
-            batch.verdicts[event] = Some(match state.ledger[event] {
-                Some(outcome) if new.contains(event) => Verdict::Recorded(outcome),
-                _ => Verdict::Duplicate,
-            });
-        }
-    }
-
-    /// Winners whose address belongs to somebody who keeps it: `make_room` in worker/src/apply.rs.
-    fn waiting(&self, state: &State, winners: Set) -> Set {
-        const NAMES: [&str; USERS] = ["0", "1"];
-        let address = |event: Event| {
-            let change = self.scenario.events[event];
-            change.address.map(|address| (NAMES[change.user], address))
-        };
-        let wanted: Vec<_> = winners.iter().filter_map(address).collect();
-        let held: Vec<_> = state
-            .users
-            .iter()
-            .flatten()
-            .filter_map(|event| address(*event))
-            .collect();
-        let deletions = winners.iter().filter(|event| self.is_deletion(*event));
-        let leaving: BTreeSet<_> = deletions
-            .map(|event| NAMES[self.scenario.events[event].user])
-            .collect();
-        let waiting = settle(&wanted, &leaving, &held).waiting;
-        let waits =
-            |event: &Event| address(*event).is_some_and(|(name, _)| waiting.contains_key(name));
-        winners.iter().filter(waits).collect()
-    }
-
-    pub(crate) fn write(&self, state: &mut State, winners: Set) {
-        for event in winners.iter() {
-            let user = self.scenario.events[event].user;
-            let deleted = self.is_deletion(event);
-            state.users[user] = (!deleted).then_some(event);
-            state.versions[user] = (!deleted || !self.has(Defect::NoTombstone)).then_some(event);
-            state.effects[event] += 1;
-        }
-    }
-
     fn seek_ring(&self, state: &State, batch: &mut Batch) {
         let (event, _) = batch.to_set_aside().unwrap();
         let user_of = |event: Event| self.scenario.events[event].user;
         let of_the_holder = |waiting: &Event| user_of(*waiting) != user_of(event);
         let mut ring: Set = state.retry_users.iter().filter(of_the_holder).collect();
-        if ring.is_empty() {
+        if ring.is_empty() || self.has(Defect::NoRing) {
             batch.verdicts[event] = Some(Verdict::Park { for_address: true });
         } else {
             ring.insert(event);
@@ -359,15 +222,45 @@ impl Protocol {
         }
     }
 
+    /// What is recorded waits no more. The event that found the ring waits if it is not.
+    fn finish_ring(&self, state: &mut State, batch: &mut Batch) {
+        for event in std::mem::take(&mut batch.ring).iter() {
+            let is_recorded = batch.verdicts[event].is_some_and(Verdict::is_recorded);
+            if is_recorded {
+                state.finish_waiting(event);
+                self.drop_letter(state, event);
+            }
+            if !batch.events().contains(event) {
+                batch.verdicts[event] = None;
+            } else if !is_recorded {
+                batch.verdicts[event] = Some(Verdict::Park { for_address: true });
+            }
+        }
+    }
+
+    /// What is recorded goes, whoever holds it, and its letter goes with it. What has a letter goes if
+    /// it is still the worker's.
+    fn finish(&self, state: &mut State, worker: usize, batch: &Batch) {
+        for event in batch.events().iter() {
+            let copies: Vec<EntryId> = batch.copies(event).collect();
+            let finishes_copies = self.has(Defect::FinishesCopies) && copies.len() > 1;
+            let removed = if batch.verdicts[event] == Some(Verdict::Dead) && !finishes_copies {
+                self.may_remove(state, worker, batch, event)
+            } else {
+                self.drop_letter(state, event);
+                copies
+            };
+            state.stream.retain(|id, _| !removed.contains(id));
+        }
+    }
+
     /// Every copy, if it is still the worker's; the first one adds to what waits.
     fn park(&self, state: &mut State, worker: usize, batch: &mut Batch) {
         let (event, verdict) = batch.to_set_aside().unwrap();
-        let held = state.held(worker, batch, event);
+        let held = self.may_remove(state, worker, batch, event);
         let in_two_steps = self.has(Defect::ParkInTwoSteps);
         if !held.is_empty() || in_two_steps {
-            for id in &held {
-                state.stream.remove(id);
-            }
+            state.stream.retain(|id, _| !held.contains(id));
             if in_two_steps && !held.is_empty() {
                 return;
             }
@@ -388,11 +281,10 @@ impl Protocol {
         batch: &Batch,
         event: Event,
     ) -> Vec<EntryId> {
-        let copies = batch.entries.iter().filter(|id| id.event == event);
         let is_zombie = self.has(Defect::ZombieDeadLetters);
+        let copies = batch.copies(event);
         copies
             .filter(|id| state.is_held_by(worker, id) || is_zombie && state.stream.contains_key(id))
-            .copied()
             .collect()
     }
 
@@ -400,29 +292,5 @@ impl Protocol {
         if !self.has(Defect::FinishingLeavesLetter) {
             state.dead.remove(event);
         }
-    }
-}
-
-/// Writes events into the ledger.
-pub(crate) fn record(state: &mut State, new: Set, winners: Set) {
-    for event in new.iter() {
-        let applied = winners.contains(event);
-        state.ledger[event] = Some(if applied {
-            Outcome::Applied
-        } else {
-            Outcome::Stale
-        });
-    }
-}
-
-/// The database has refused the transaction: its events one by one, or a verdict on the only one.
-fn refuse(batch: &mut Batch, verdict: Verdict) {
-    let part = batch.part();
-    batch.transaction = Transaction::None;
-    if part.iter().count() > 1 {
-        batch.one_by_one = true;
-    } else {
-        part.iter()
-            .for_each(|event| batch.verdicts[event] = Some(verdict));
     }
 }
