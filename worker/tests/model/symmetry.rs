@@ -1,5 +1,6 @@
 //! States that differ in names alone are checked once.
 
+use std::cmp::Ordering;
 use std::collections::BTreeSet;
 
 use stateright::Representative;
@@ -9,18 +10,38 @@ use crate::state::{Batch, Entry, EntryId, State};
 /// It does not matter which worker is which, nor which copy of an event.
 impl Representative for State {
     fn representative(&self) -> Self {
-        let mut swapped = self.clone();
-        swapped.workers.swap(0, 1);
-        for entry in swapped.stream.values_mut() {
-            if let Entry::Pending(worker) = entry {
-                *worker = 1 - *worker;
-            }
+        let shape = |batch: &Option<Batch>| {
+            let batch = batch.as_ref()?;
+            Some((
+                batch.phase,
+                batch.transaction,
+                batch.verdicts,
+                batch.events(),
+            ))
+        };
+        match shape(&self.workers[0]).cmp(&shape(&self.workers[1])) {
+            Ordering::Less => self.swap_workers().number_copies(),
+            Ordering::Equal => self
+                .swap_workers()
+                .number_copies()
+                .min(self.number_copies()),
+            Ordering::Greater => self.number_copies(),
         }
-        self.number_copies().min(swapped.number_copies())
     }
 }
 
 impl State {
+    fn swap_workers(&self) -> Self {
+        let mut state = self.clone();
+        state.workers.swap(0, 1);
+        for entry in state.stream.values_mut() {
+            if let Entry::Pending(worker) = entry {
+                *worker = 1 - *worker;
+            }
+        }
+        state
+    }
+
     /// Numbers the copies of each event by where they are.
     fn number_copies(&self) -> Self {
         let in_batches = self.workers.iter().flatten();
