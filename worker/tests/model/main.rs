@@ -18,7 +18,8 @@
 //! can arrive before the first is read. Time passes as it likes: what waits may come back at once or
 //! late. A statement gets all its locks at once, for they are taken in the order of keys. A worker has
 //! one batch, and parks or dead-letters all copies of an event at once. The events of a user have no
-//! equal `updated_at`, and attempts are not counted: an event that may heal is parked again and again.
+//! equal `updated_at`, and attempts are not counted: an event that may heal is parked again and again. So
+//! it says nothing of an event whose last attempt ends because a lock did not come.
 //!
 //! **Left out.** A reader that read a row before a commit and caches it after the tags are gone: nothing
 //! defends against that one. Redis or PostgreSQL forgetting what they have acknowledged. Rows that the

@@ -41,7 +41,7 @@ pub(crate) enum Action {
 
     /// XREADGROUP: `Queue::read` in worker/src/queue.rs.
     Read(usize, Vec<EntryId>),
-    /// XAUTOCLAIM of what another worker holds: `Consumer::take_over` in worker/src/consumer.rs. A
+    /// worker/lua/take_over.lua: `Consumer::take_over` in worker/src/consumer.rs. A
     /// fault if that worker lives: it is slow, and goes on later with what it remembers.
     TakeOver(usize, Vec<EntryId>),
     /// Fault: the answer to XREADGROUP is lost, so the worker holds what it does not know.
@@ -72,11 +72,12 @@ pub(crate) enum Action {
     FinishWaiting(usize),
     /// worker/lua/park.lua.
     Park(usize),
-    /// worker/lua/dead_letter.lua.
+    /// worker/lua/dead_letter.lua: the letter is written, and the entry stays.
     DeadLetter(usize),
     /// Is what has a letter now in the ledger? Another copy may have been applied since the refusal.
+    /// Then it is a duplicate, with its tags.
     AskLedger(usize),
-    /// worker/lua/finish.lua.
+    /// worker/lua/finish.lua, and worker/lua/discard.lua for what has a letter.
     Finish(usize),
 
     /// Fault: the worker dies. Another process begins in its place, with a consumer name of its own.
