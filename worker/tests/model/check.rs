@@ -2,24 +2,35 @@
 
 use std::collections::BTreeSet;
 
-use stateright::{Checker, HasDiscoveries, Model, Path};
+use stateright::{Checker, Expectation, HasDiscoveries, Model, Path};
 
 use crate::defects::Defect;
-use crate::promises::CAN_END;
 use crate::protocol::{Action, Protocol};
 use crate::scenario::Scenario;
 use crate::state::State;
 
-/// Checks the protocol as it is.
-pub(crate) fn keeps_every_promise(scenario: Scenario) {
+/// Checks the protocol as it is, and that the scenario comes to `what_must_come_about`.
+#[allow(
+    clippy::print_stdout,
+    reason = "how large a check is, is worth knowing"
+)]
+pub(crate) fn keeps_every_promise(scenario: Scenario, what_must_come_about: &[&'static str]) {
     let model = Protocol::new(scenario, None);
     let checker = model.checker().symmetry().spawn_dfs().join();
-    let mut found = checker.discoveries();
-    assert!(found.remove(CAN_END).is_some(), "the model never ends");
-    if let Some((promise, _)) = found.into_iter().next() {
-        // Depth first, the way to it is long: look for the shortest one.
-        let path = counter_example(scenario, None, promise).unwrap();
-        panic!("broken: {promise}\n{path}{:#?}", path.last_state());
+    // Seen with --show-output.
+    println!("{} states", checker.unique_state_count());
+    let found = checker.discoveries();
+    for property in checker.model().properties() {
+        let name = property.name;
+        let broken = property.expectation != Expectation::Sometimes && found.contains_key(name);
+        if broken {
+            // Depth first, the way to it is long: look for the shortest one.
+            let path = counter_example(scenario, None, name).unwrap();
+            panic!("broken: {name}\n{path}{:#?}", path.last_state());
+        }
+    }
+    for name in what_must_come_about {
+        assert!(found.contains_key(name), "it never comes about: {name}");
     }
 }
 

@@ -2,7 +2,7 @@
 
 use crate::check;
 use crate::promises::{CONVERGES, DURABLE, FINISHES, NOT_STALE, ONCE, ONE_PLACE};
-use crate::scenario::{HAND_OVER, ONE_LIFE, REFUSAL, Scenario, TWO_CHANGES};
+use crate::scenario::{HAND_OVER, ONE_LIFE, REFUSAL, SWAP, Scenario, TWO_CHANGES};
 
 /// One thing done wrong.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -27,8 +27,20 @@ pub(crate) enum Defect {
     ParkInTwoSteps,
     /// dead_letter.lua without looking who holds the entry.
     ZombieDeadLetters,
+    /// A worker commits without asking whether it still holds the entries.
+    NoFence,
+    /// A worker claims back what was taken from it while it was at it.
+    TakesBackItsOwn,
+    /// Who has written a letter does not ask whether the event was applied in the meantime.
+    NoSecondLook,
+    /// Of several copies of a refused event in a batch, one is dead-lettered and the others finished.
+    FinishesCopies,
+    /// What is finished keeps the letter of another copy.
+    FinishingLeavesLetter,
     /// Nobody claims what a dead worker has read.
     NoTakeOver,
+    /// Who waits for an address does not look for others that wait.
+    NoRing,
     /// Nobody puts back what waits.
     NoUnpark,
 }
@@ -59,6 +71,12 @@ fn answering_before_xadd_loses_events() {
 #[test]
 fn parking_in_two_steps_loses_events() {
     breaks(Defect::ParkInTwoSteps, HAND_OVER, DURABLE);
+}
+
+/// P1
+#[test]
+fn finishing_the_copies_of_a_dead_letter_loses_events() {
+    breaks(Defect::FinishesCopies, REFUSAL, DURABLE);
 }
 
 /// P3
@@ -97,6 +115,30 @@ fn who_dead_letters_what_another_holds_leaves_it_in_two_places() {
     breaks(Defect::ZombieDeadLetters, REFUSAL, ONE_PLACE);
 }
 
+/// P5
+#[test]
+fn a_slow_worker_without_a_fence_applies_what_another_has_dead_lettered() {
+    breaks(Defect::NoFence, REFUSAL, ONE_PLACE);
+}
+
+/// P5
+#[test]
+fn who_takes_back_its_own_entry_dead_letters_what_another_applies() {
+    breaks(Defect::TakesBackItsOwn, REFUSAL, ONE_PLACE);
+}
+
+/// P5
+#[test]
+fn who_does_not_look_again_dead_letters_what_was_applied_in_the_meantime() {
+    breaks(Defect::NoSecondLook, REFUSAL, ONE_PLACE);
+}
+
+/// P5
+#[test]
+fn finishing_without_dropping_the_letter_leaves_an_event_in_two_places() {
+    breaks(Defect::FinishingLeavesLetter, REFUSAL, ONE_PLACE);
+}
+
 /// P7
 #[test]
 fn deleting_tags_before_the_commit_leaves_an_old_row_cached() {
@@ -119,4 +161,10 @@ fn without_take_over_a_death_holds_up_an_event_for_ever() {
 #[test]
 fn what_is_parked_and_never_comes_back_is_never_finished() {
     breaks(Defect::NoUnpark, HAND_OVER, FINISHES);
+}
+
+/// Nothing is accepted that is never finished.
+#[test]
+fn who_does_not_look_for_a_ring_never_swaps() {
+    breaks(Defect::NoRing, SWAP, FINISHES);
 }

@@ -1,17 +1,15 @@
-//! Who may do what when, and what it does. Each [`Action`] names the code that takes that step.
+//! Who may do what when. Each [`Action`] names the code that takes that step.
 
-use std::collections::{BTreeSet, HashSet};
+use std::collections::HashSet;
 use std::sync::Mutex;
 
 use stateright::{Model, Property};
-use worker::address::settle;
 
 use crate::defects::Defect;
 use crate::promises;
-use crate::scenario::{EVENTS, Event, Scenario, USERS};
-use crate::state::{
-    Batch, Delivery, Entry, EntryId, Outcome, Set, State, Transaction, Verdict, WORKERS,
-};
+use crate::scenario::{EVENTS, Event, Scenario};
+use crate::state::{Batch, Delivery, Entry, EntryId, Set, State, Transaction, Verdict, WORKERS};
+use crate::transaction::record;
 
 /// The protocol as it is, or with one defect.
 pub(crate) struct Protocol {
@@ -43,7 +41,7 @@ pub(crate) enum Action {
 
     /// XREADGROUP: `Queue::read` in worker/src/queue.rs.
     Read(usize, Vec<EntryId>),
-    /// XAUTOCLAIM of what another worker holds: `Consumer::take_over` in worker/src/consumer.rs. A
+    /// worker/lua/take_over.lua: `Consumer::take_over` in worker/src/consumer.rs. A
     /// fault if that worker lives: it is slow, and goes on later with what it remembers.
     TakeOver(usize, Vec<EntryId>),
     /// Fault: the answer to XREADGROUP is lost, so the worker holds what it does not know.
@@ -53,7 +51,9 @@ pub(crate) enum Action {
 
     /// BEGIN and worker/sql/record_events.sql: waits for another transaction with the same svix-id.
     Record(usize),
-    /// worker/sql/claim_versions.sql: waits for another transaction with the same user, then decides.
+    /// worker/lua/lost.lua, the fence: whoever takes an entry over from now on has to wait for the
+    /// ledger's key. Then worker/sql/claim_versions.sql: waits for another transaction with the same
+    /// user, then decides.
     Claim(usize),
     /// Fault: `lock_timeout` of worker/sql/begin.sql, for who waits in one of the two.
     LockTimeout(usize),
@@ -65,17 +65,25 @@ pub(crate) enum Action {
     LoseDatabase(usize),
     /// worker/lua/delete_tags.lua: `Processor::delete_tags`.
     DeleteTags(usize),
+    /// worker/lua/waiting_of.lua: `Processor::close_ring`. With those that wait for each other's
+    /// addresses, the event is applied in a transaction of its own.
+    SeekRing(usize),
+    /// worker/lua/finish_waiting.lua.
+    FinishWaiting(usize),
     /// worker/lua/park.lua.
     Park(usize),
-    /// worker/lua/dead_letter.lua.
+    /// worker/lua/dead_letter.lua: the letter is written, and the entry stays.
     DeadLetter(usize),
-    /// worker/lua/finish.lua.
+    /// Is what has a letter now in the ledger? Another copy may have been applied since the refusal.
+    /// Then it is a duplicate, with its tags.
+    AskLedger(usize),
+    /// worker/lua/finish.lua, and worker/lua/discard.lua for what has a letter.
     Finish(usize),
 
     /// Fault: the worker dies. Another process begins in its place, with a consumer name of its own.
     WorkerDies(usize),
     /// Fault: the worker is told to stop and does not finish in time: `finish` in worker/src/main.rs,
-    /// worker/lua/hand_back.lua, "leave".
+    /// worker/lua/hand_back.lua, "leave". Until the process is gone it may go on with its batch.
     WorkerStops(usize),
 
     /// worker/lua/unpark.lua: `return_due_entries` in worker/src/retry.rs.
@@ -87,6 +95,8 @@ pub(crate) enum Action {
 
     /// Only with [`Defect::LedgerAfterTransaction`].
     RecordAfterwards(usize),
+    /// Only with [`Defect::TakesBackItsOwn`].
+    TakeBack(usize),
 }
 
 impl Model for Protocol {
@@ -136,7 +146,7 @@ impl Protocol {
     }
 
     /// What is done with a batch, in the order that the promises rest on.
-    fn phases(&self) -> [Phase; 4] {
+    pub(crate) fn phases(&self) -> [Phase; 4] {
         use Phase::{DeleteTags, Finish, SetAside, Transact};
         match self.defect {
             Some(Defect::AcknowledgeBeforeCommit) => [Finish, Transact, DeleteTags, SetAside],
@@ -197,8 +207,7 @@ impl Protocol {
     fn work_on(&self, state: &State, actions: &mut Vec<Action>) {
         actions.extend(state.retry.iter().map(Action::Unpark));
         if state.mended {
-            let dead = (0..EVENTS).filter(|event| state.dead[*event] > 0);
-            actions.extend(dead.map(Action::Replay));
+            actions.extend(state.dead.iter().map(Action::Replay));
         } else if self.scenario.refused.is_some() {
             actions.push(Action::Mend);
         }
@@ -240,9 +249,12 @@ impl Protocol {
             (Phase::Transact, Transaction::Claimed { .. }) => Action::Commit(worker),
             (Phase::Transact, Transaction::Unrecorded { .. }) => Action::RecordAfterwards(worker),
             (Phase::DeleteTags, _) => Action::DeleteTags(worker),
+            (Phase::SetAside, _) if !batch.ring.is_empty() => Action::FinishWaiting(worker),
             (Phase::SetAside, _) => match batch.to_set_aside() {
-                Some((_, Verdict::MayHeal)) => Action::Park(worker),
-                _ => Action::DeadLetter(worker),
+                Some((_, Verdict::Waiting)) => Action::SeekRing(worker),
+                Some((_, Verdict::Park { .. })) => Action::Park(worker),
+                Some((_, Verdict::CannotHeal)) => Action::DeadLetter(worker),
+                _ => Action::AskLedger(worker),
             },
             (Phase::Finish, _) => Action::Finish(worker),
         };
@@ -257,6 +269,10 @@ impl Protocol {
         }
         actions.push(Action::WorkerDies(worker));
         actions.push(Action::WorkerStops(worker));
+        let is_lost = |id: &EntryId| !state.is_held_by(worker, id) && state.stream.contains_key(id);
+        if self.has(Defect::TakesBackItsOwn) && batch.entries.iter().any(is_lost) {
+            actions.push(Action::TakeBack(worker));
+        }
     }
 
     /// Whether another transaction holds what this one needs next.
@@ -289,307 +305,11 @@ impl Protocol {
         !self.has(Defect::LedgerBeforeTransaction) && !self.has(Defect::LedgerAfterTransaction)
     }
 
-    fn users(&self, events: Set) -> Set {
+    pub(crate) fn users(&self, events: Set) -> Set {
         events
             .iter()
             .map(|event| self.scenario.events[event].user)
             .collect()
-    }
-
-    fn take(&self, state: &mut State, action: Action) {
-        match action {
-            Action::Enqueue(event) => {
-                state.add(event);
-                state.deliveries[event] = match state.deliveries[event] {
-                    Delivery::Promised => Delivery::Answered,
-                    _ => Delivery::Queued,
-                };
-            }
-            Action::Answer(event) => {
-                state.deliveries[event] = match state.deliveries[event] {
-                    Delivery::Due => Delivery::Promised,
-                    _ => Delivery::Answered,
-                };
-            }
-            Action::IngestDies(event) => {
-                state.deliveries[event] = match state.deliveries[event] {
-                    Delivery::Promised => Delivery::Answered,
-                    _ => Delivery::Due,
-                };
-                state.delivered_again.insert(event);
-            }
-            Action::Read(worker, entries) | Action::TakeOver(worker, entries) => {
-                let read = entries.iter().map(|id| (*id, Entry::Pending(worker)));
-                state.stream.extend(read);
-                state.workers[worker] = Some(Batch::new(entries));
-            }
-            Action::LoseRead(worker, id) => {
-                state.stream.insert(id, Entry::Pending(worker));
-            }
-            Action::HandBack(worker) => {
-                for id in unknown(state, worker).collect::<Vec<_>>() {
-                    state.add(id.event);
-                    state.stream.remove(&id);
-                }
-            }
-            Action::WorkerDies(worker) => {
-                state.workers[worker] = None;
-                for entry in state.stream.values_mut() {
-                    if *entry == Entry::Pending(worker) {
-                        *entry = Entry::Abandoned;
-                    }
-                }
-            }
-            Action::WorkerStops(worker) => {
-                state.workers[worker] = None;
-                self.take(state, Action::HandBack(worker));
-            }
-            Action::Unpark(event) => {
-                state.add(event);
-                state.retry.remove(event);
-            }
-            Action::Mend => state.mended = true,
-            Action::Replay(event) => {
-                for _ in 0..std::mem::take(&mut state.dead[event]) {
-                    state.add(event);
-                }
-            }
-            Action::Record(worker)
-            | Action::Claim(worker)
-            | Action::LockTimeout(worker)
-            | Action::Commit(worker)
-            | Action::RecordAfterwards(worker)
-            | Action::LoseDatabase(worker)
-            | Action::DeleteTags(worker)
-            | Action::Park(worker)
-            | Action::DeadLetter(worker)
-            | Action::Finish(worker) => {
-                let batch = state.workers[worker].take().unwrap();
-                state.workers[worker] = self.work(state, worker, batch, &action);
-            }
-        }
-    }
-
-    /// A step of a batch; returns what is left of it.
-    fn work(
-        &self,
-        state: &mut State,
-        worker: usize,
-        mut batch: Batch,
-        action: &Action,
-    ) -> Option<Batch> {
-        match (action, batch.transaction) {
-            (Action::Record(_), _) => {
-                let part = batch.part().iter();
-                let new = part
-                    .filter(|event| state.ledger[*event].is_none())
-                    .collect();
-                if self.has(Defect::LedgerBeforeTransaction) {
-                    record(state, new, self.newest(new));
-                }
-                batch.transaction = Transaction::Recorded { new };
-            }
-            (Action::Claim(_), Transaction::Recorded { new }) => {
-                let newest = self.newest(new).iter();
-                let winners = newest.filter(|event| self.wins(state, *event)).collect();
-                batch.transaction = Transaction::Claimed { new, winners };
-            }
-            (Action::Commit(_), _) => {
-                self.commit(state, worker, &mut batch);
-            }
-            (Action::RecordAfterwards(_), Transaction::Unrecorded { new, winners }) => {
-                record(state, new, winners);
-                batch.transaction = Transaction::None;
-            }
-            (Action::LockTimeout(_), _) => refuse(&mut batch, Verdict::MayHeal),
-            (Action::LoseDatabase(_), _) => {
-                let phases = self.phases();
-                batch = Batch::new(batch.entries);
-                batch.phase = phases
-                    .iter()
-                    .position(|phase| *phase == Phase::Transact)
-                    .unwrap();
-                return Some(batch);
-            }
-            (Action::DeleteTags(_), _) => {
-                let changed = batch
-                    .entries
-                    .iter()
-                    .filter(|id| match batch.verdicts[id.event] {
-                        Some(Verdict::Duplicate) => !self.has(Defect::TagsOfAppliedOnly),
-                        Some(verdict) => verdict == Verdict::Recorded(Outcome::Applied),
-                        None => self.has(Defect::TagsBeforeCommit),
-                    });
-                for user in self.users(changed.map(|id| id.event).collect()).iter() {
-                    // Somebody reads the user at once, and caches what is committed. Whoever came
-                    // later could only find something newer.
-                    state.cache[user] = state.users[user];
-                }
-                batch.phase += 1;
-            }
-            (Action::Park(_) | Action::DeadLetter(_), _) => {
-                self.set_aside(state, worker, &mut batch);
-            }
-            (Action::Finish(_), _) => {
-                for id in &batch.entries {
-                    state.stream.remove(id);
-                }
-                batch.phase += 1;
-            }
-            _ => unreachable!("{action:?} {batch:?}"),
-        }
-        let is_over = |batch: &Batch| match self.phases()[batch.phase] {
-            Phase::Transact => batch.transaction == Transaction::None && batch.part().is_empty(),
-            Phase::SetAside => batch.to_set_aside().is_none(),
-            Phase::DeleteTags | Phase::Finish => false,
-        };
-        while batch.phase < self.phases().len() && is_over(&batch) {
-            batch.phase += 1;
-        }
-        (batch.phase < self.phases().len()).then_some(batch)
-    }
-
-    /// `plan` in worker/src/plan.rs: the newest event of each user.
-    fn newest(&self, events: Set) -> Set {
-        let newest_of = |user: usize| {
-            let own = events
-                .iter()
-                .filter(move |event| self.scenario.events[*event].user == user);
-            own.max_by_key(|event| (self.is_deletion(*event), *event))
-        };
-        (0..USERS).filter_map(newest_of).collect()
-    }
-
-    /// WHERE of worker/sql/claim_versions.sql.
-    fn wins(&self, state: &State, event: Event) -> bool {
-        state.versions[self.scenario.events[event].user].is_none_or(|known| {
-            !self.is_deletion(known) && (self.is_deletion(event) || event > known)
-        })
-    }
-
-    pub(crate) fn is_deletion(&self, event: Event) -> bool {
-        self.scenario.events[event].address.is_none()
-    }
-
-    fn commit(&self, state: &mut State, worker: usize, batch: &mut Batch) {
-        let Transaction::Claimed { new, winners } = batch.transaction else {
-            return;
-        };
-        let part = batch.part();
-        batch.transaction = Transaction::None;
-        if self
-            .scenario
-            .refused
-            .is_some_and(|event| winners.contains(event))
-            && !state.mended
-        {
-            return refuse(batch, Verdict::CannotHeal);
-        }
-        let waiting = self.waiting(state, winners);
-        if !waiting.is_empty() {
-            for event in waiting.iter() {
-                batch.verdicts[event] = Some(Verdict::MayHeal);
-            }
-            return;
-        }
-        let lost = batch
-            .entries
-            .iter()
-            .filter(|id| !state.is_held_by(worker, id));
-        let lost: Set = lost.map(|id| id.event).collect();
-        let overtaken = new.iter().filter(|event| lost.contains(*event));
-        overtaken.for_each(|event| state.overtaken.insert(event));
-        self.write(state, winners);
-        if self.has(Defect::LedgerAfterTransaction) {
-            batch.transaction = Transaction::Unrecorded { new, winners };
-        } else {
-            record(state, new, winners);
-        }
-        for event in part.iter() {
-            batch.verdicts[event] = Some(match state.ledger[event] {
-                Some(outcome) if new.contains(event) => Verdict::Recorded(outcome),
-                _ => Verdict::Duplicate,
-            });
-        }
-    }
-
-    /// Winners whose address belongs to somebody who keeps it: `make_room` in worker/src/apply.rs.
-    fn waiting(&self, state: &State, winners: Set) -> Set {
-        const NAMES: [&str; USERS] = ["0", "1"];
-        let address = |event: Event| {
-            let change = self.scenario.events[event];
-            change.address.map(|address| (NAMES[change.user], address))
-        };
-        let wanted: Vec<_> = winners.iter().filter_map(address).collect();
-        let held: Vec<_> = state
-            .users
-            .iter()
-            .flatten()
-            .filter_map(|event| address(*event))
-            .collect();
-        let deletions = winners.iter().filter(|event| self.is_deletion(*event));
-        let leaving: BTreeSet<_> = deletions
-            .map(|event| NAMES[self.scenario.events[event].user])
-            .collect();
-        let waiting = settle(&wanted, &leaving, &held).waiting;
-        let waits =
-            |event: &Event| address(*event).is_some_and(|(name, _)| waiting.contains_key(name));
-        winners.iter().filter(waits).collect()
-    }
-
-    fn write(&self, state: &mut State, winners: Set) {
-        for event in winners.iter() {
-            let user = self.scenario.events[event].user;
-            let deleted = self.is_deletion(event);
-            state.users[user] = (!deleted).then_some(event);
-            state.versions[user] = (!deleted || !self.has(Defect::NoTombstone)).then_some(event);
-            state.effects[event] += 1;
-        }
-    }
-
-    /// Both scripts look first whether the worker still holds the entry.
-    fn set_aside(&self, state: &mut State, worker: usize, batch: &mut Batch) {
-        let (id, verdict) = batch.to_set_aside().unwrap();
-        let in_two_steps = self.has(Defect::ParkInTwoSteps);
-        if in_two_steps && state.is_held_by(worker, &id) {
-            state.stream.remove(&id);
-            return;
-        }
-        let zombies = self.has(Defect::ZombieDeadLetters) && state.stream.contains_key(&id);
-        if state.is_held_by(worker, &id) || in_two_steps || zombies {
-            match verdict {
-                // Where one delivery of the event waits already, the other adds nothing.
-                Verdict::MayHeal => state.retry.insert(id.event),
-                _ => state.dead[id.event] += 1,
-            }
-            state.stream.remove(&id);
-        }
-        batch.entries.retain(|entry| *entry != id);
-        batch.verdicts[id.event] = Some(Verdict::SetAside);
-    }
-}
-
-/// Writes events into the ledger.
-fn record(state: &mut State, new: Set, winners: Set) {
-    for event in new.iter() {
-        let applied = winners.contains(event);
-        state.ledger[event] = Some(if applied {
-            Outcome::Applied
-        } else {
-            Outcome::Stale
-        });
-    }
-}
-
-/// The database has refused the transaction: its events one by one, or a verdict on the only one.
-fn refuse(batch: &mut Batch, verdict: Verdict) {
-    let part = batch.part();
-    batch.transaction = Transaction::None;
-    if part.iter().count() > 1 {
-        batch.one_by_one = true;
-    } else {
-        part.iter()
-            .for_each(|event| batch.verdicts[event] = Some(verdict));
     }
 }
 
@@ -607,7 +327,7 @@ fn batches(entries: Vec<EntryId>, size: usize) -> impl Iterator<Item = Vec<Entry
 }
 
 /// What a worker holds without knowing of it.
-fn unknown(state: &State, worker: usize) -> impl Iterator<Item = EntryId> + '_ {
+pub(crate) fn unknown(state: &State, worker: usize) -> impl Iterator<Item = EntryId> + '_ {
     let known = move |id: &EntryId| {
         let batch = state.workers[worker].as_ref();
         batch.is_some_and(|batch| batch.entries.contains(id))

@@ -72,23 +72,30 @@ pub(crate) const HAND_OVER: Scenario = Scenario {
     faults: 1,
 };
 
-/// Two users swap their addresses: possible only in one transaction.
+/// Two users swap their addresses: possible only in one transaction, although no batch holds both.
 pub(crate) const SWAP: Scenario = Scenario {
     events: &[has(0, "x"), has(1, "y"), has(0, "y"), has(1, "x")],
     past: 2,
     refused: None,
-    batch_size: 2,
+    batch_size: 1,
     faults: 2,
 };
 
-/// The database refuses one of two events, which may be in one batch; it is dead-lettered, and
-/// replayed once the cause is mended.
+/// The database refuses an event; it is dead-lettered, and replayed once the cause is mended.
 pub(crate) const REFUSAL: Scenario = Scenario {
-    events: &[has(0, "x"), has(1, "y")],
+    events: &[has(0, "x")],
     past: 0,
-    refused: Some(1),
+    refused: Some(0),
     batch_size: 2,
-    faults: 2,
+    faults: 3,
+};
+
+/// The same with a neighbour that is not refused, perhaps in the same batch.
+pub(crate) const NEIGHBOUR: Scenario = Scenario {
+    events: &[has(0, "x"), has(1, "y")],
+    refused: Some(1),
+    faults: 1,
+    ..REFUSAL
 };
 
 /// The table after `events` in this order, each row by the event that wrote it.

@@ -2,8 +2,6 @@
 
 use std::collections::BTreeMap;
 
-use stateright::Representative;
-
 use crate::scenario::{EVENTS, Event, USERS};
 
 /// How many worker processes run at the same time.
@@ -14,16 +12,17 @@ pub(crate) struct State {
     /// How many faults may still happen.
     pub(crate) faults: u8,
     pub(crate) deliveries: [Delivery; EVENTS],
-    /// Events that the ingest has put on the stream more than once.
-    pub(crate) delivered_again: Set,
 
     /// `{clerk:0}:events` with its pending entries list. It has no order here: workers read any of
     /// its entries.
     pub(crate) stream: BTreeMap<EntryId, Entry>,
     /// `{clerk:0}:retry` and `{clerk:0}:retry:entries`.
     pub(crate) retry: Set,
-    /// `{clerk:0}:dead`: how many letters of each event.
-    pub(crate) dead: [u8; EVENTS],
+    /// `{clerk:0}:retry:users`: those of them that wait for an address. With two users it is clear
+    /// whose.
+    pub(crate) retry_users: Set,
+    /// `{clerk:0}:dead`: an event has one letter at the most.
+    pub(crate) dead: Set,
 
     /// `clerk_sync.events`.
     pub(crate) ledger: [Option<Outcome>; EVENTS],
@@ -33,8 +32,6 @@ pub(crate) struct State {
     pub(crate) users: [Option<Event>; USERS],
     /// How often each event has changed `users`.
     pub(crate) effects: [u8; EVENTS],
-    /// Events that a worker recorded although their entry had been taken from it.
-    pub(crate) overtaken: Set,
     /// The cause of a refusal is mended.
     pub(crate) mended: bool,
 
@@ -80,10 +77,13 @@ pub(crate) enum Outcome {
     Stale,
 }
 
-/// What a worker is working on, and how far it has come.
+/// What a worker is working on, and how far it has come. What is parked, lost or dead is not in it
+/// any more.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub(crate) struct Batch {
     pub(crate) entries: Vec<EntryId>,
+    /// An event of the batch and those that wait, which are to be applied together.
+    pub(crate) ring: Set,
     /// Which of [`crate::protocol::Protocol::phases`].
     pub(crate) phase: usize,
     pub(crate) transaction: Transaction,
@@ -115,18 +115,31 @@ pub(crate) enum Transaction {
 pub(crate) enum Verdict {
     Recorded(Outcome),
     Duplicate,
-    /// The address is taken, or a lock did not come: to be parked.
-    MayHeal,
+    /// Its address belongs to another user: perhaps there is a ring.
+    Waiting,
+    /// To be parked, until an address is free or because a lock did not come.
+    Park {
+        for_address: bool,
+    },
     /// To be dead-lettered.
     CannotHeal,
-    /// Parked or dead-lettered, if it was still ours.
-    SetAside,
+    /// Its letter is written, and the entry is still there.
+    Lettered,
+    /// The ledger did not know it when the letter was there.
+    Dead,
+}
+
+impl Verdict {
+    pub(crate) fn is_recorded(self) -> bool {
+        matches!(self, Self::Recorded(_) | Self::Duplicate)
+    }
 }
 
 impl Batch {
     pub(crate) fn new(entries: Vec<EntryId>) -> Self {
         Self {
             entries,
+            ring: Set::default(),
             phase: 0,
             transaction: Transaction::None,
             one_by_one: false,
@@ -134,21 +147,37 @@ impl Batch {
         }
     }
 
+    pub(crate) fn events(&self) -> Set {
+        self.entries.iter().map(|entry| entry.event).collect()
+    }
+
+    pub(crate) fn copies(&self, event: Event) -> impl Iterator<Item = EntryId> + '_ {
+        let entries = self.entries.iter().copied();
+        entries.filter(move |entry| entry.event == event)
+    }
+
     /// The events of the present or next transaction.
     pub(crate) fn part(&self) -> Set {
-        let open = self.entries.iter().map(|entry| entry.event);
-        let open = open.filter(|event| self.verdicts[*event].is_none());
+        let all = self.events().iter().chain(self.ring.iter());
+        let open = all.filter(|event| self.verdicts[*event].is_none());
         open.take(if self.one_by_one { 1 } else { usize::MAX })
             .collect()
     }
 
-    /// The first entry that is still to be parked or dead-lettered. Further entries of the same event
-    /// are finished, since this one stands for them.
-    pub(crate) fn to_set_aside(&self) -> Option<(EntryId, Verdict)> {
-        self.entries.iter().find_map(|entry| {
-            let verdict = self.verdicts[entry.event]?;
-            matches!(verdict, Verdict::MayHeal | Verdict::CannotHeal).then_some((*entry, verdict))
+    /// The first event that is still to be parked or dead-lettered.
+    pub(crate) fn to_set_aside(&self) -> Option<(Event, Verdict)> {
+        self.events().iter().find_map(|event| {
+            let verdict = self.verdicts[event]?;
+            let is_done = verdict.is_recorded() || verdict == Verdict::Dead;
+            (!is_done).then_some((event, verdict))
         })
+    }
+
+    /// There is nothing more to do about an event.
+    pub(crate) fn drop_event(&mut self, event: Event) {
+        self.entries.retain(|entry| entry.event != event);
+        self.ring.remove(event);
+        self.verdicts[event] = None;
     }
 }
 
@@ -166,6 +195,20 @@ impl State {
 
     pub(crate) fn is_held_by(&self, worker: usize, id: &EntryId) -> bool {
         self.stream.get(id) == Some(&Entry::Pending(worker))
+    }
+
+    /// They get new ids.
+    pub(crate) fn put_back(&mut self, ids: Vec<EntryId>) {
+        for id in ids {
+            self.add(id.event);
+            self.stream.remove(&id);
+        }
+    }
+
+    /// An event does not wait any more.
+    pub(crate) fn finish_waiting(&mut self, event: Event) {
+        self.retry.remove(event);
+        self.retry_users.remove(event);
     }
 
     /// Nothing waits and nothing is being worked on, as far as Svix and Redis know. A slow worker may
@@ -229,34 +272,17 @@ impl State {
         Self {
             faults,
             deliveries: [Delivery::Answered; EVENTS],
-            delivered_again: Set::default(),
             stream: BTreeMap::new(),
             retry: Set::default(),
-            dead: [0; EVENTS],
+            retry_users: Set::default(),
+            dead: Set::default(),
             ledger: [None; EVENTS],
             versions: [None; USERS],
             users: [None; USERS],
             effects: [0; EVENTS],
-            overtaken: Set::default(),
             mended: false,
             cache: [None; USERS],
             workers: [None, None],
         }
-    }
-}
-
-/// It does not matter which worker is which.
-impl Representative for State {
-    fn representative(&self) -> Self {
-        let mut state = self.clone();
-        if state.workers[0] < state.workers[1] {
-            state.workers.swap(0, 1);
-            for entry in state.stream.values_mut() {
-                if let Entry::Pending(worker) = entry {
-                    *worker = 1 - *worker;
-                }
-            }
-        }
-        state
     }
 }
