@@ -2,8 +2,11 @@
 //! tags, then remove the entries. A worker that dies anywhere in between leaves the entries pending;
 //! whoever takes them over finds them in the ledger and deletes the tags again (P3, P7).
 
+mod refusals;
+mod rings;
+
 use std::collections::{BTreeMap, BTreeSet, HashMap};
-use std::time::{Duration, SystemTime};
+use std::time::SystemTime;
 
 use redis::RedisResult;
 use shared::fault_point::{FaultPoint, reach};
@@ -12,24 +15,20 @@ use shared::svix_id::SvixId;
 use tokio::sync::mpsc::Receiver;
 use tokio_util::sync::CancellationToken;
 
+use self::refusals::address_taken;
 use crate::apply::{Verdict, apply};
 use crate::back_off::BackOff;
 use crate::cache_tags::CacheTags;
 use crate::database::Database;
 use crate::entry::{Entry, EntryId};
 use crate::event::Event;
-use crate::failure::{Refusal, Remedy};
+use crate::failure::Refusal;
 use crate::fence::Holding;
-use crate::ledger::{self, Outcome};
+use crate::ledger::Outcome;
 use crate::metrics::Metrics;
 use crate::queue::{AddressWait, Queue};
-use crate::retry::{NextStep, next_step};
-use crate::ring::{Search, Waiting};
 use crate::user::UserId;
 use crate::visibility::InFlight;
-
-/// When the waiting events of a ring come back whose worker died after it had applied them.
-const RING_RECOVERY: Duration = Duration::from_secs(30);
 
 /// Processes batches.
 pub struct Processor {
@@ -196,157 +195,6 @@ impl Processor {
             .await
     }
 
-    /// Applies an event that waits for the address of `holder` together with those that wait, if
-    /// they are a ring. Returns what became of the event itself; the others stay where they wait unless
-    /// they were applied.
-    async fn close_ring(
-        &self,
-        entry: &Entry,
-        event: &Event,
-        holder: &str,
-    ) -> Result<Option<Verdict>, Interrupted> {
-        let Some(user_id) = event.user_id() else {
-            return Ok(None);
-        };
-        let Some(mut ring) = self.waiting_ring(user_id, holder).await? else {
-            return Ok(None);
-        };
-        ring.retain(|waiting| waiting.svix_id != event.svix_id);
-        let waiting: Vec<&str> = ring.iter().map(|event| event.svix_id.as_str()).collect();
-        // Should this worker die after the commit, their tags are not to wait for their next attempt (P7).
-        self.until_redis_answers(|| self.queue.hasten(&waiting, RING_RECOVERY))
-            .await?;
-        let events: Vec<&Event> = std::iter::once(event).chain(&ring).collect();
-        let holding = Holding {
-            queue: &self.queue,
-            entries: BTreeMap::from([(&event.svix_id, &entry.id)]),
-        };
-        let verdicts = self.until_applied(&holding, &events, true).await?;
-        let committed_at = SystemTime::now();
-        reach(FaultPoint::RingCommitted).await;
-        self.delete_tags(&events, verdicts.iter().map(Some)).await?;
-        reach(FaultPoint::RingTagsDeleted).await;
-        let mut finished = Vec::new();
-        for (event, verdict) in events.iter().zip(&verdicts) {
-            if matches!(verdict, Verdict::Recorded(_) | Verdict::Duplicate) {
-                finished.push(event.svix_id.as_str());
-                self.report(event, verdict, committed_at);
-            }
-        }
-        self.until_redis_answers(|| self.queue.finish_waiting(&finished))
-            .await?;
-        reach(FaultPoint::RingClosed).await;
-        Ok(verdicts.into_iter().next())
-    }
-
-    async fn waiting_ring(
-        &self,
-        user_id: &UserId,
-        holder: &str,
-    ) -> Result<Option<Vec<Event>>, Interrupted> {
-        let mut search = Search::new(user_id.as_str(), holder);
-        while let Some(user) = search.whom_to_ask() {
-            let waiting = self
-                .until_redis_answers(|| self.queue.waiting_of(&user))
-                .await?;
-            let ring = search.found(waiting.iter().filter_map(Waiting::parse).collect());
-            if ring.is_some() {
-                return Ok(ring);
-            }
-        }
-        Ok(None)
-    }
-
-    /// `address` is what the event waits for, if it does.
-    async fn refused(
-        &self,
-        entry: &Entry,
-        failed_attempts: u32,
-        refusal: &Refusal,
-        address: Option<AddressWait<'_>>,
-    ) -> Result<(), Interrupted> {
-        let failed_attempts = failed_attempts.saturating_add(1);
-        match next_step(refusal, failed_attempts, self.max_attempts) {
-            NextStep::DeadLetter => {
-                self.dead_letter(entry, &refusal.reason, failed_attempts)
-                    .await
-            }
-            NextStep::Park { wait } => {
-                let park = || self.queue.park(&entry.id, failed_attempts, wait, address);
-                if self.until_redis_answers(park).await? {
-                    reach(FaultPoint::Parked).await;
-                    self.count(entry, "retried");
-                    tracing::warn!(
-                        svix_id = entry.svix_id().map(SvixId::as_str),
-                        r#type = entry.event_type(),
-                        user_id = entry.user_id().map(UserId::as_str),
-                        reason = refusal.reason,
-                        failed_attempts,
-                        "an event waits for its next attempt"
-                    );
-                }
-                Ok(())
-            }
-        }
-    }
-
-    /// The letter first, then a look into the ledger: another worker may have applied a copy of the
-    /// event after this one was refused. Either the look finds it, or the other one finds the letter
-    /// when it finishes its copy, and removes it. The entry goes last (P5).
-    async fn dead_letter(
-        &self,
-        entry: &Entry,
-        reason: &str,
-        attempts: u32,
-    ) -> Result<(), Interrupted> {
-        let svix_id = entry.svix_id().map(SvixId::as_str);
-        let dead_letter = || self.queue.dead_letter(&entry.id, svix_id, reason, attempts);
-        if !self.until_redis_answers(dead_letter).await? {
-            return Ok(());
-        }
-        reach(FaultPoint::DeadLettered).await;
-        if let Some(svix_id) = svix_id
-            && self.is_recorded(svix_id).await?
-        {
-            let changed = entry.user_id().into_iter().collect();
-            self.until_redis_answers(|| self.cache_tags.delete(&changed))
-                .await?;
-            let finished = [(&entry.id, svix_id)];
-            return self
-                .until_redis_answers(|| self.queue.finish(&finished))
-                .await;
-        }
-        if self
-            .until_redis_answers(|| self.queue.discard(&entry.id))
-            .await?
-        {
-            self.count(entry, "dead_lettered");
-            tracing::error!(
-                entry = entry.id,
-                svix_id,
-                r#type = entry.event_type(),
-                user_id = entry.user_id().map(UserId::as_str),
-                reason,
-                attempts,
-                "an event was dead-lettered"
-            );
-        }
-        Ok(())
-    }
-
-    async fn is_recorded(&self, svix_id: &str) -> Result<bool, Interrupted> {
-        let mut back_off = BackOff::of_a_store();
-        loop {
-            match ledger::is_recorded(&self.database, svix_id).await {
-                Ok(recorded) => return Ok(recorded),
-                Err(failure) => {
-                    self.wait_for("postgres", failure.reason(), &mut back_off)
-                        .await?;
-                }
-            }
-        }
-    }
-
     fn count(&self, entry: &Entry, outcome: &str) {
         self.metrics
             .event(entry.event_type().unwrap_or_default(), outcome);
@@ -425,13 +273,6 @@ impl Processor {
         tracing::warn!(store, reason, "a store is away: waiting for it");
         let wait = tokio::time::sleep(back_off.after_failure());
         self.stop.run_until_cancelled(wait).await.ok_or(Interrupted)
-    }
-}
-
-fn address_taken() -> Refusal {
-    Refusal {
-        reason: "the e-mail address belongs to another user".to_owned(),
-        remedy: Remedy::WaitUntilFree,
     }
 }
 
