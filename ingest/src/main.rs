@@ -46,14 +46,15 @@ async fn run(settings: Settings) -> Result<(), String> {
     let link = RedisLink::new(settings.common.redis.clone()).map_err(|error| error.to_string())?;
     let listener = startup::listen("INGEST_ADDR", settings.address).await?;
     let admin_listener = startup::listen("ADMIN_ADDR", settings.common.admin_address).await?;
-    let health = Arc::new(RedisHealth(link.clone()));
+    let health = Arc::new(RedisHealth(link));
     tokio::spawn(admin::serve(admin_listener, health, registry, stop.clone()));
     let endpoint = Arc::new(Endpoint {
         verifier: settings.verifier,
         body_reader: BodyReader::new(settings.max_body_bytes),
         forgery_limiter: ForgeryLimiter::default(),
         trusted_proxy_hops: settings.trusted_proxy_hops,
-        queue: Queue::new(link, settings.max_backlog, metrics.clone()),
+        queue: Queue::new(&settings.common.redis, settings.max_backlog, metrics.clone())
+            .map_err(|error| error.to_string())?,
         metrics,
         stop: stop.clone(),
     });

@@ -6,7 +6,7 @@
 //! the first command that is not answered in time, so a hang is noticed after
 //! [`RESPONSE_TIMEOUT`] and the next command goes over a new connection.
 
-use std::sync::Arc;
+use std::sync::{Arc, PoisonError, RwLock};
 use std::time::{Duration, Instant};
 
 use redis::aio::{ConnectionLike, MultiplexedConnection};
@@ -41,16 +41,18 @@ pub struct RedisLink(Arc<Inner>);
 struct Inner {
     client: Client,
     config: AsyncConnectionConfig,
+    /// The connection that is in use, unless it is known to be broken, and its number, so that a late
+    /// failure of an old one does not break the new one.
+    connection: RwLock<Option<(MultiplexedConnection, u64)>>,
     /// Held while connecting, so that a crowd of callers makes one attempt and shares its outcome.
-    state: Mutex<State>,
+    attempts: Mutex<Attempts>,
 }
 
 #[derive(Default)]
-struct State {
-    connection: Option<MultiplexedConnection>,
-    /// Counts connections, so that a late failure of an old one does not break the new one.
-    generation: u64,
-    /// When the last attempt to connect failed, and how.
+struct Attempts {
+    /// How many have succeeded.
+    connections: u64,
+    /// When the last one failed, and how.
     failed: Option<(Instant, RedisError)>,
 }
 
@@ -67,7 +69,8 @@ impl RedisLink {
         Ok(Self(Arc::new(Inner {
             client: Client::open(info)?,
             config,
-            state: Mutex::default(),
+            connection: RwLock::default(),
+            attempts: Mutex::default(),
         })))
     }
 
@@ -80,12 +83,15 @@ impl RedisLink {
     }
 
     async fn connection(&self) -> RedisResult<(MultiplexedConnection, u64)> {
-        let asked = Instant::now();
-        let mut state = self.0.state.lock().await;
-        if let Some(connection) = &state.connection {
-            return Ok((connection.clone(), state.generation));
+        if let Some(connection) = self.0.connected() {
+            return Ok(connection);
         }
-        if let Some((at, error)) = &state.failed
+        let asked = Instant::now();
+        let mut attempts = self.0.attempts.lock().await;
+        if let Some(connection) = self.0.connected() {
+            return Ok(connection);
+        }
+        if let Some((at, error)) = &attempts.failed
             && *at >= asked
         {
             return Err(error.clone());
@@ -97,28 +103,41 @@ impl RedisLink {
             .await
         {
             Ok(connection) => {
-                state.connection = Some(connection.clone());
-                state.generation += 1;
-                state.failed = None;
-                Ok((connection, state.generation))
+                attempts.connections += 1;
+                attempts.failed = None;
+                let connection = (connection, attempts.connections);
+                self.0.set(connection.clone());
+                Ok(connection)
             }
             Err(error) => {
-                state.failed = Some((Instant::now(), error.clone()));
+                attempts.failed = Some((Instant::now(), error.clone()));
                 Err(error)
             }
         }
     }
 
-    async fn give_up_on<T>(&self, generation: u64, outcome: RedisResult<T>) -> RedisResult<T> {
+    fn give_up_on<T>(&self, number: u64, outcome: RedisResult<T>) -> RedisResult<T> {
         if let Err(error) = &outcome
             && needs_new_connection(error)
         {
-            let mut state = self.0.state.lock().await;
-            if state.generation == generation {
-                state.connection = None;
-            }
+            let connection = self.0.connection.write();
+            connection
+                .unwrap_or_else(PoisonError::into_inner)
+                .take_if(|(_, current)| *current == number);
         }
         outcome
+    }
+}
+
+impl Inner {
+    fn connected(&self) -> Option<(MultiplexedConnection, u64)> {
+        let connection = self.connection.read();
+        connection.unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    fn set(&self, connection: (MultiplexedConnection, u64)) {
+        let place = self.connection.write();
+        *place.unwrap_or_else(PoisonError::into_inner) = Some(connection);
     }
 }
 
@@ -140,9 +159,9 @@ fn needs_new_connection(error: &RedisError) -> bool {
 impl ConnectionLike for RedisLink {
     fn req_packed_command<'a>(&'a mut self, cmd: &'a Cmd) -> RedisFuture<'a, Value> {
         Box::pin(async move {
-            let (mut connection, generation) = self.connection().await?;
+            let (mut connection, number) = self.connection().await?;
             let outcome = connection.send_packed_command(cmd).await;
-            self.give_up_on(generation, outcome).await
+            self.give_up_on(number, outcome)
         })
     }
 
@@ -153,11 +172,11 @@ impl ConnectionLike for RedisLink {
         count: usize,
     ) -> RedisFuture<'a, Vec<Value>> {
         Box::pin(async move {
-            let (mut connection, generation) = self.connection().await?;
+            let (mut connection, number) = self.connection().await?;
             let outcome = connection
                 .send_packed_commands(pipeline, offset, count)
                 .await;
-            self.give_up_on(generation, outcome).await
+            self.give_up_on(number, outcome)
         })
     }
 

@@ -4,6 +4,12 @@
 --   KEYS: tags
 -- Returns how many keys were deleted.
 local deleted = 0
+-- Most often nothing of these users is cached.
+local any = false
+for first = 1, #KEYS, 1000 do
+  any = any or redis.call('EXISTS', unpack(KEYS, first, math.min(first + 999, #KEYS))) > 0
+end
+if not any then return 0 end
 for _, tag in ipairs(KEYS) do
   if redis.call('TYPE', tag).ok == 'set' then
     -- UNLINK takes its arguments over Lua's stack, which holds some thousands.

@@ -7,6 +7,7 @@
 local events, dead, letters = KEYS[1], KEYS[2], KEYS[3]
 local group = ARGV[1]
 local any_dead = redis.call('EXISTS', letters) == 1
+local ids = {}
 for i = 2, #ARGV, 2 do
   local id, svix_id = ARGV[i], ARGV[i + 1]
   local letter = any_dead and redis.call('HGET', letters, svix_id)
@@ -14,7 +15,13 @@ for i = 2, #ARGV, 2 do
     redis.call('XDEL', dead, letter)
     redis.call('HDEL', letters, svix_id)
   end
-  redis.call('XACK', events, group, id)
-  redis.call('XDEL', events, id)
+  ids[#ids + 1] = id
 end
-return (#ARGV - 1) / 2
+-- Many at a time, so that the append-only file has few commands to hold; but not more than Lua's
+-- stack holds.
+for first = 1, #ids, 1000 do
+  local last = math.min(first + 999, #ids)
+  redis.call('XACK', events, group, unpack(ids, first, last))
+  redis.call('XDEL', events, unpack(ids, first, last))
+end
+return #ids

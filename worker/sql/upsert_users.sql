@@ -1,5 +1,6 @@
 -- Writes the rows of the winners and returns whose row was written. A user in $7 was not known
--- before: a row that is there already is the application's own, and stays if it is newer.
+-- before: a row that is there already is the application's own, and stays if it is newer. The times are
+-- compared first, because they seldom say so and the search in $7 takes long.
 INSERT INTO users AS present (id, name, email, "imageUrl", "createdAt", "updatedAt")
 SELECT id, name, email, image_url, created_at, updated_at
   FROM unnest($1::text[], $2::text[], $3::text[], $4::text[], $5::timestamptz[], $6::timestamptz[])
@@ -11,5 +12,5 @@ SELECT id, name, email, image_url, created_at, updated_at
        "imageUrl"  = excluded."imageUrl",
        "createdAt" = excluded."createdAt",
        "updatedAt" = excluded."updatedAt"
- WHERE NOT (present.id = ANY($7::text[]) AND present."updatedAt" > excluded."updatedAt")
+ WHERE NOT (present."updatedAt" > excluded."updatedAt" AND present.id = ANY($7::text[]))
 RETURNING present.id::text

@@ -11,7 +11,7 @@ use tokio_postgres::IsolationLevel;
 use crate::address::settle;
 use crate::database::Database;
 use crate::event::Event;
-use crate::failure::{Failure, Refusal, Remedy};
+use crate::failure::{Failure, Quoted, Refusal, Remedy};
 use crate::fence::Fence;
 use crate::ledger::Outcome;
 use crate::plan::plan;
@@ -137,10 +137,9 @@ pub async fn apply(
                 }
                 verdicts[part[0]] = Some(Verdict::Refused(refusal));
             }
-            Err(Failure::Refused(_)) => {
-                let (first, second) = part.split_at(part.len() / 2);
-                parts.push((second.to_vec(), Addresses::Assume));
-                parts.push((first.to_vec(), Addresses::Assume));
+            Err(Failure::Refused(refusal)) => {
+                let smaller = single_out(&part, events, &refusal.quoted);
+                parts.extend(smaller.map(|part| (part, Addresses::Assume)));
             }
             Err(Failure::Unavailable(reason)) => {
                 return Err(Away {
@@ -160,6 +159,26 @@ pub async fn apply(
     }
     // No index is missing: each was in a part that ended in one of the ways above.
     Ok(verdicts.into_iter().flatten().collect())
+}
+
+/// Parts a refused part, the one to be applied first last. Where PostgreSQL names a user of it, that one is
+/// tried alone; rows are written in the order of user ids, so all before it were good. Otherwise
+/// the culprit is in either half.
+fn single_out(part: &[usize], events: &[&Event], quoted: &Quoted) -> [Vec<usize>; 3] {
+    let user_id = |index: &usize| events[*index].user_id();
+    let named = part
+        .iter()
+        .filter_map(user_id)
+        .find(|user_id| quoted.names(user_id));
+    let (its_own, others): (Vec<usize>, Vec<usize>) = part
+        .iter()
+        .partition(|index| named.is_some() && user_id(index) == named);
+    if its_own.is_empty() || others.is_empty() {
+        let (first, second) = part.split_at(part.len() / 2);
+        return [vec![], second.to_vec(), first.to_vec()];
+    }
+    let (before, after) = others.iter().partition(|index| user_id(index) < named);
+    [after, its_own, before]
 }
 
 /// One part, as often as it meets another transaction; with addresses settled once one is taken.

@@ -11,8 +11,10 @@ use tokio_postgres::{Config, NoTls};
 
 use crate::failure::Failure;
 
-/// One applies batches; the others serve health checks, metrics and the ledger's clean-up.
-const CONNECTIONS: usize = 3;
+/// How many batches one worker processes at once.
+pub const BATCHES_AT_ONCE: usize = 2;
+/// One for each batch; the others serve health checks, metrics and the ledger's clean-up.
+const CONNECTIONS: usize = BATCHES_AT_ONCE + 2;
 /// How long to wait for a connection, new or pooled: longer than a resolver takes to give up its first
 /// name server and ask the next (5 s, resolv.conf(5)).
 const CONNECTION_TIMEOUT: Duration = Duration::from_secs(10);

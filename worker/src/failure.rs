@@ -7,6 +7,8 @@
 use tokio_postgres::Error;
 use tokio_postgres::error::{DbError, SqlState};
 
+use crate::user::UserId;
+
 /// A failure, by what its caller does about it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Failure {
@@ -25,6 +27,28 @@ pub struct Refusal {
     pub reason: String,
     /// What may be done about it.
     pub remedy: Remedy,
+    /// Where to look for the culprit.
+    pub quoted: Quoted,
+}
+
+/// What PostgreSQL quotes of the row that it refuses. It is searched for user ids and never shown.
+#[derive(Clone, Default, PartialEq, Eq)]
+pub struct Quoted(Option<Box<str>>);
+
+impl Quoted {
+    /// Whether the id of a user is in it: most likely it is that user's row.
+    #[must_use]
+    pub fn names(&self, user_id: &UserId) -> bool {
+        self.0
+            .as_ref()
+            .is_some_and(|text| text.contains(user_id.as_str()))
+    }
+}
+
+impl std::fmt::Debug for Quoted {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        formatter.write_str("Quoted(hidden)")
+    }
 }
 
 /// What may be done about a refused event.
@@ -73,6 +97,7 @@ fn of_database(error: &DbError) -> Failure {
         Some(remedy) => Failure::Refused(Refusal {
             reason: reason(error),
             remedy,
+            quoted: Quoted(error.detail().map(Into::into)),
         }),
         None => Failure::Unavailable(reason(error)),
     }

@@ -9,13 +9,13 @@ use redis::RedisError;
 use shared::fault_point::{FaultPoint, reach};
 use shared::redis_link::RedisLink;
 use shared::{admin, logging, shutdown, startup};
-use tokio::sync::mpsc;
+use tokio::sync::{Mutex, mpsc};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use worker::back_off::BackOff;
 use worker::cache_tags::CacheTags;
 use worker::consumer::Consumer;
-use worker::database::{Database, DatabaseUrl};
+use worker::database::{BATCHES_AT_ONCE, Database, DatabaseUrl};
 use worker::metrics::Metrics;
 use worker::processor::Processor;
 use worker::queue::Queue;
@@ -128,8 +128,9 @@ async fn run(settings: Settings) -> Result<(), String> {
         settings.ledger_retention_days,
         background_stop.clone(),
     ));
-    // One batch waits while one is being applied.
+    // One batch waits while others are being processed.
     let (batches, received) = mpsc::channel(1);
+    let received = Arc::new(Mutex::new(received));
     let tasks = TaskTracker::new();
     let consumer = Consumer {
         queue: queue.clone(),
@@ -142,7 +143,7 @@ async fn run(settings: Settings) -> Result<(), String> {
         reclaim_after: settings.reclaim_after,
         metrics: metrics.clone(),
     };
-    let processor = Processor {
+    let processor = Arc::new(Processor {
         queue: queue.clone(),
         database,
         cache_tags,
@@ -150,9 +151,11 @@ async fn run(settings: Settings) -> Result<(), String> {
         max_attempts: settings.max_attempts,
         metrics,
         stop: stop.clone(),
-    };
+    });
     tasks.spawn(consumer.run(batches, stop.clone()));
-    tasks.spawn(processor.run(received));
+    for _ in 0..BATCHES_AT_ONCE {
+        tasks.spawn(Arc::clone(&processor).run(Arc::clone(&received)));
+    }
     tasks.close();
 
     stop.cancelled().await;

@@ -6,12 +6,14 @@ mod refusals;
 mod rings;
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::sync::Arc;
 use std::time::SystemTime;
 
 use redis::RedisResult;
 use shared::fault_point::{FaultPoint, reach};
 use shared::redis_link;
 use shared::svix_id::SvixId;
+use tokio::sync::Mutex;
 use tokio::sync::mpsc::Receiver;
 use tokio_util::sync::CancellationToken;
 
@@ -63,9 +65,11 @@ struct Interrupted;
 
 impl Processor {
     /// Processes batches until there are no more, or until `stop` is cancelled and the batch that
-    /// was begun is done with.
-    pub async fn run(self, mut batches: Receiver<Vec<Entry>>) {
-        while let Some(Some(batch)) = self.stop.run_until_cancelled(batches.recv()).await {
+    /// was begun is done with. Several may run at once and share `batches`: while one waits for Redis,
+    /// another keeps PostgreSQL busy. To each other they are what other workers are.
+    pub async fn run(self: Arc<Self>, batches: Arc<Mutex<Receiver<Vec<Entry>>>>) {
+        let next = async || batches.lock().await.recv().await;
+        while let Some(Some(batch)) = self.stop.run_until_cancelled(next()).await {
             let entries: Vec<EntryId> = batch.iter().map(|entry| entry.id.clone()).collect();
             self.metrics.batch_size.observe(batch.len() as f64);
             let processed = self.process(&batch).await;

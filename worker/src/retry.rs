@@ -71,12 +71,14 @@ pub async fn return_due_entries(queue: Queue, stop: CancellationToken) {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::failure::Quoted;
 
     fn step(remedy: Remedy, failed_attempts: u32) -> NextStep {
         next_step(
             &Refusal {
                 reason: String::new(),
                 remedy,
+                quoted: Quoted::default(),
             },
             failed_attempts,
             25,

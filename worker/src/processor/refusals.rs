@@ -6,7 +6,7 @@ use shared::svix_id::SvixId;
 use super::{Interrupted, Processor};
 use crate::back_off::BackOff;
 use crate::entry::Entry;
-use crate::failure::{Refusal, Remedy};
+use crate::failure::{Quoted, Refusal, Remedy};
 use crate::ledger;
 use crate::queue::AddressWait;
 use crate::retry::{NextStep, next_step};
@@ -17,6 +17,7 @@ pub(super) fn address_taken() -> Refusal {
     Refusal {
         reason: "the e-mail address belongs to another user".to_owned(),
         remedy: Remedy::WaitUntilFree,
+        quoted: Quoted::default(),
     }
 }
 

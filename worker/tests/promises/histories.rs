@@ -26,7 +26,7 @@ use tokio_postgres::{Client, SimpleQueryMessage};
 use worker::apply::{Verdict, apply};
 use worker::database::Database;
 use worker::event::Event;
-use worker::failure::{Refusal, Remedy};
+use worker::failure::{Quoted, Refusal, Remedy};
 use worker::ledger::Outcome;
 use worker::retry::{NextStep, next_step};
 use worker::ring::{self, Search};
@@ -116,6 +116,7 @@ impl Waiting {
                 Refusal {
                     reason: format!("{holder} has the address"),
                     remedy: Remedy::WaitUntilFree,
+                    quoted: Quoted::default(),
                 },
                 Some(ring::Waiting {
                     event: event.clone(),
