@@ -7,7 +7,7 @@ use ingest::body::BodyReader;
 use ingest::forgery_limiter::ForgeryLimiter;
 use ingest::metrics::Metrics;
 use ingest::open_files;
-use ingest::queue::Queue;
+use ingest::queue::{self, Queue};
 use ingest::server;
 use ingest::settings::{Arguments, Settings, Task};
 use ingest::webhook::Endpoint;
@@ -43,18 +43,18 @@ async fn run(settings: Settings) -> Result<(), String> {
     let stop = shutdown::on_signal().map_err(|error| error.to_string())?;
     let registry = Registry::new();
     let metrics = Metrics::new(&registry).map_err(|error| error.to_string())?;
-    let link = RedisLink::new(settings.common.redis.clone()).map_err(|error| error.to_string())?;
+    let link = RedisLink::with_connections(settings.common.redis, queue::CONNECTIONS)
+        .map_err(|error| error.to_string())?;
     let listener = startup::listen("INGEST_ADDR", settings.address).await?;
     let admin_listener = startup::listen("ADMIN_ADDR", settings.common.admin_address).await?;
-    let health = Arc::new(RedisHealth(link));
+    let health = Arc::new(RedisHealth(link.clone()));
     tokio::spawn(admin::serve(admin_listener, health, registry, stop.clone()));
     let endpoint = Arc::new(Endpoint {
         verifier: settings.verifier,
         body_reader: BodyReader::new(settings.max_body_bytes),
         forgery_limiter: ForgeryLimiter::default(),
         trusted_proxy_hops: settings.trusted_proxy_hops,
-        queue: Queue::new(&settings.common.redis, settings.max_backlog, metrics.clone())
-            .map_err(|error| error.to_string())?,
+        queue: Queue::new(link, settings.max_backlog, metrics.clone()),
         metrics,
         stop: stop.clone(),
     });

@@ -1,9 +1,8 @@
 //! XADD, and the answer of Redis before ours.
 
-use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Instant, SystemTime};
 
-use redis::{ConnectionInfo, RedisError, RedisResult};
+use redis::RedisError;
 use shared::fault_point::{FaultPoint, reach};
 use shared::queue::{Keys, field};
 use shared::redis_link::RedisLink;
@@ -16,13 +15,11 @@ use crate::metrics::Metrics;
 /// two writes to its append-only file (`readQueryFromClient` in
 /// <https://github.com/redis/redis/blob/7.0/src/networking.c>). What comes over several connections
 /// at once shares one write, and one wait for the disk.
-const LINKS: usize = 8;
+pub const CONNECTIONS: usize = 8;
 
 /// The stream that events are put on.
 pub struct Queue {
-    /// Used in turn.
-    links: Vec<RedisLink>,
-    turn: AtomicUsize,
+    link: RedisLink,
     events: String,
     backlog: Backlog<RedisError>,
     metrics: Metrics,
@@ -39,20 +36,15 @@ pub enum NotQueued {
 }
 
 impl Queue {
-    /// The stream of the only partition, on the Redis at `info`. Connects to nothing yet.
-    ///
-    /// # Errors
-    /// As [`RedisLink::new`].
-    pub fn new(info: &ConnectionInfo, max_backlog: u64, metrics: Metrics) -> RedisResult<Self> {
-        Ok(Self {
-            links: (0..LINKS)
-                .map(|_| RedisLink::new(info.clone()))
-                .collect::<Result<_, _>>()?,
-            turn: AtomicUsize::new(0),
+    /// The stream of the only partition.
+    #[must_use]
+    pub fn new(link: RedisLink, max_backlog: u64, metrics: Metrics) -> Self {
+        Self {
+            link,
             events: Keys::of(0).events,
             backlog: Backlog::new(max_backlog),
             metrics,
-        })
+        }
     }
 
     /// Puts an event on the stream. When this returns `Ok`, Redis has acknowledged the entry (P1).
@@ -86,7 +78,7 @@ impl Queue {
             .arg(payload)
             .arg(field::RECEIVED_AT)
             .arg(milliseconds_since_epoch())
-            .exec_async(&mut self.link())
+            .exec_async(&mut self.link.clone())
             .await;
         drop(admission);
         self.metrics
@@ -96,15 +88,10 @@ impl Queue {
         added.map_err(NotQueued::Unavailable)
     }
 
-    fn link(&self) -> RedisLink {
-        let turn = self.turn.fetch_add(1, Ordering::Relaxed);
-        self.links[turn % LINKS].clone()
-    }
-
     async fn length(&self) -> Result<u64, RedisError> {
         redis::cmd("XLEN")
             .arg(&self.events)
-            .query_async(&mut self.link())
+            .query_async(&mut self.link.clone())
             .await
     }
 }

@@ -1,4 +1,4 @@
-//! One multiplexed connection to Redis that replaces itself.
+//! Multiplexed connections to Redis that replace themselves.
 //!
 //! The `redis` crate's own `ConnectionManager` keeps a connection whose commands time out, because
 //! a time-out is not a lost connection to it; behind a peer that has vanished without a word (a
@@ -6,6 +6,7 @@
 //! the first command that is not answered in time, so a hang is noticed after
 //! [`RESPONSE_TIMEOUT`] and the next command goes over a new connection.
 
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, PoisonError, RwLock};
 use std::time::{Duration, Instant};
 
@@ -30,8 +31,8 @@ const HEALTH_TIMEOUT: Duration = Duration::from_secs(2);
 /// How many commands may wait to be written before callers wait for a place.
 const PIPELINE_BUFFER: usize = 1024;
 
-/// A connection to one Redis, shared by all its clones. Commands of concurrent callers are
-/// pipelined. The first command connects; a command that finds the connection broken fails, and
+/// Connections to one Redis, shared by all clones of the link. Commands of concurrent callers are
+/// pipelined. The first command connects; a command that finds its connection broken fails, and
 /// the next one connects again.
 ///
 /// A blocking command holds up all that are sent after it: give it a link of its own.
@@ -41,27 +42,44 @@ pub struct RedisLink(Arc<Inner>);
 struct Inner {
     client: Client,
     config: AsyncConnectionConfig,
-    /// The connection that is in use, unless it is known to be broken, and its number, so that a late
-    /// failure of an old one does not break the new one.
-    connection: RwLock<Option<(MultiplexedConnection, u64)>>,
+    width: usize,
+    turn: AtomicUsize,
+    connections: RwLock<Option<Connections>>,
     /// Held while connecting, so that a crowd of callers makes one attempt and shares its outcome.
     attempts: Mutex<Attempts>,
+}
+
+/// Connections that were made together. Where one is broken the others are most likely too, and are
+/// given up with it.
+#[derive(Clone)]
+struct Connections {
+    open: Arc<[MultiplexedConnection]>,
+    /// So that a late failure of an old one does not break the new ones.
+    number: u64,
 }
 
 #[derive(Default)]
 struct Attempts {
     /// How many have succeeded.
-    connections: u64,
+    successes: u64,
     /// When the last one failed, and how.
     failed: Option<(Instant, RedisError)>,
 }
 
 impl RedisLink {
-    /// A link that is not connected yet.
+    /// A link of one connection that is not connected yet.
     ///
     /// # Errors
     /// When `info` is not a server that the `redis` crate can talk to.
     pub fn new(info: ConnectionInfo) -> RedisResult<Self> {
+        Self::with_connections(info, 1)
+    }
+
+    /// The same with several connections, at least one, that commands use in turn.
+    ///
+    /// # Errors
+    /// As [`RedisLink::new`].
+    pub fn with_connections(info: ConnectionInfo, connections: usize) -> RedisResult<Self> {
         let config = AsyncConnectionConfig::new()
             .set_connection_timeout(Some(CONNECTION_TIMEOUT))
             .set_response_timeout(Some(RESPONSE_TIMEOUT))
@@ -69,7 +87,9 @@ impl RedisLink {
         Ok(Self(Arc::new(Inner {
             client: Client::open(info)?,
             config,
-            connection: RwLock::default(),
+            width: connections.max(1),
+            turn: AtomicUsize::new(0),
+            connections: RwLock::default(),
             attempts: Mutex::default(),
         })))
     }
@@ -83,61 +103,68 @@ impl RedisLink {
     }
 
     async fn connection(&self) -> RedisResult<(MultiplexedConnection, u64)> {
-        if let Some(connection) = self.0.connected() {
-            return Ok(connection);
-        }
+        let connections = match self.0.connected() {
+            Some(connections) => connections,
+            None => self.connect().await?,
+        };
+        let turn = self.0.turn.fetch_add(1, Ordering::Relaxed);
+        let connection = &connections.open[turn % connections.open.len()];
+        Ok((connection.clone(), connections.number))
+    }
+
+    async fn connect(&self) -> RedisResult<Connections> {
         let asked = Instant::now();
         let mut attempts = self.0.attempts.lock().await;
-        if let Some(connection) = self.0.connected() {
-            return Ok(connection);
+        if let Some(connections) = self.0.connected() {
+            return Ok(connections);
         }
         if let Some((at, error)) = &attempts.failed
             && *at >= asked
         {
             return Err(error.clone());
         }
-        match self
-            .0
-            .client
-            .get_multiplexed_async_connection_with_config(&self.0.config)
-            .await
-        {
-            Ok(connection) => {
-                attempts.connections += 1;
-                attempts.failed = None;
-                let connection = (connection, attempts.connections);
-                self.0.set(connection.clone());
-                Ok(connection)
-            }
-            Err(error) => {
-                attempts.failed = Some((Instant::now(), error.clone()));
-                Err(error)
+        let mut open = Vec::with_capacity(self.0.width);
+        while open.len() < self.0.width {
+            let connection = self
+                .0
+                .client
+                .get_multiplexed_async_connection_with_config(&self.0.config);
+            match connection.await {
+                Ok(connection) => open.push(connection),
+                Err(error) => {
+                    attempts.failed = Some((Instant::now(), error.clone()));
+                    return Err(error);
+                }
             }
         }
+        attempts.successes += 1;
+        attempts.failed = None;
+        let connections = Connections {
+            open: open.into(),
+            number: attempts.successes,
+        };
+        let place = self.0.connections.write();
+        *place.unwrap_or_else(PoisonError::into_inner) = Some(connections.clone());
+        Ok(connections)
     }
 
     fn give_up_on<T>(&self, number: u64, outcome: RedisResult<T>) -> RedisResult<T> {
         if let Err(error) = &outcome
             && needs_new_connection(error)
         {
-            let connection = self.0.connection.write();
-            connection
+            let connections = self.0.connections.write();
+            connections
                 .unwrap_or_else(PoisonError::into_inner)
-                .take_if(|(_, current)| *current == number);
+                .take_if(|current| current.number == number);
         }
         outcome
     }
 }
 
 impl Inner {
-    fn connected(&self) -> Option<(MultiplexedConnection, u64)> {
-        let connection = self.connection.read();
-        connection.unwrap_or_else(PoisonError::into_inner).clone()
-    }
-
-    fn set(&self, connection: (MultiplexedConnection, u64)) {
-        let place = self.connection.write();
-        *place.unwrap_or_else(PoisonError::into_inner) = Some(connection);
+    fn connected(&self) -> Option<Connections> {
+        let connections = self.connections.read();
+        connections.unwrap_or_else(PoisonError::into_inner).clone()
     }
 }
 

@@ -14,10 +14,15 @@ use crate::metrics::Metrics;
 use crate::queue::{FROM_THE_START, Queue, is_group_gone};
 use crate::visibility::InFlight;
 
-/// How many entries one read brings. A batch is read in several, and of each entry all but the payload
-/// is kept, so that with payloads of 1 MiB, the limit of the ingest, a read takes 32 MiB and a batch
-/// hardly more.
+/// How many entries one read brings, where nothing is known of their size. Of each entry all but the
+/// payload is kept, so that with payloads of 1 MiB, the limit of the ingest, a read takes 32 MiB and a
+/// batch, which is read in several, hardly more.
 const READ_AT_ONCE: usize = 32;
+/// How many it brings where those of the read before were small. Should large ones follow, this one
+/// read takes four times as much.
+const SMALL_READ_AT_ONCE: usize = 4 * READ_AT_ONCE;
+/// The size of a payload up to which an entry is small, in bytes.
+const SMALL: usize = 16 << 10;
 /// A consumer that holds nothing is removed after this many times the time of a take-over.
 const GONE_AFTER: u32 = 4;
 
@@ -43,6 +48,7 @@ struct Position {
     must_recover: bool,
     take_over_due: Instant,
     take_over_from: String,
+    read_at_once: usize,
 }
 
 impl Consumer {
@@ -54,6 +60,7 @@ impl Consumer {
             must_recover: true,
             take_over_due: Instant::now(),
             take_over_from: FROM_THE_START.to_owned(),
+            read_at_once: READ_AT_ONCE,
         };
         loop {
             let Some(Ok(place)) = stop.run_until_cancelled(batches.reserve()).await else {
@@ -102,12 +109,13 @@ impl Consumer {
         let mut batch = Vec::new();
         let mut wait = Some(self.wait);
         loop {
-            let count = READ_AT_ONCE.min(self.batch_size - batch.len());
+            let count = position.read_at_once.min(self.batch_size - batch.len());
             match self.queue.read(count, wait.take()).await {
                 Ok(entries) => {
                     let read = entries.len();
                     if read > 0 {
                         reach(FaultPoint::Read).await;
+                        position.read_at_once = read_at_once(&entries);
                     }
                     batch.extend(self.begin(&entries));
                     if read < count || batch.len() >= self.batch_size {
@@ -160,5 +168,15 @@ impl Consumer {
     fn begin(&self, entries: &[RawEntry]) -> Vec<Entry> {
         self.in_flight.add(entries.iter().map(|(id, _)| id.clone()));
         entries.iter().map(Entry::parse).collect()
+    }
+}
+
+/// How many entries the next read may bring after these.
+fn read_at_once(entries: &[RawEntry]) -> usize {
+    let bytes = |(_, fields): &RawEntry| fields.iter().map(|(_, value)| value.len()).sum::<usize>();
+    if entries.iter().all(|entry| bytes(entry) <= SMALL) {
+        SMALL_READ_AT_ONCE
+    } else {
+        READ_AT_ONCE
     }
 }

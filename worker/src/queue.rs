@@ -158,6 +158,13 @@ impl Queue {
             .key(&self.keys.retry_entries)
             .arg(CONSUMER_GROUP)
             .arg(&self.consumer);
+        let ids = || events.iter().filter_map(|(_, entry)| *entry);
+        for end in [
+            ids().min_by_key(|id| place(id)),
+            ids().max_by_key(|id| place(id)),
+        ] {
+            invocation.arg(end.map_or("0", EntryId::as_str));
+        }
         for (svix_id, entry) in events {
             invocation
                 .arg(svix_id)
@@ -438,6 +445,12 @@ impl Queue {
 #[must_use]
 pub fn is_group_gone(error: &RedisError) -> bool {
     error.code() == Some("NOGROUP")
+}
+
+/// Where an entry is in the stream.
+fn place(id: &EntryId) -> Option<(u64, u64)> {
+    let (milliseconds, sequence) = id.split_once('-')?;
+    Some((milliseconds.parse().ok()?, sequence.parse().ok()?))
 }
 
 fn milliseconds(duration: Duration) -> u64 {
