@@ -33,18 +33,30 @@ pub(crate) struct Answered {
     /// All of them were answered with 200.
     pub(crate) requests: usize,
     pub(crate) elapsed: Duration,
-    /// In microseconds.
-    latencies: Histogram<u64>,
+    pub(crate) latencies: Latencies,
 }
 
 impl Answered {
     pub(crate) fn per_second(&self) -> f64 {
         self.requests as f64 / self.elapsed.as_secs_f64()
     }
+}
+
+/// In microseconds, to three digits.
+pub(crate) struct Latencies(Histogram<u64>);
+
+impl Latencies {
+    pub(crate) fn new() -> anyhow::Result<Self> {
+        Ok(Self(Histogram::new(3)?))
+    }
+
+    pub(crate) fn add(&mut self, latency: Duration) -> anyhow::Result<()> {
+        Ok(self.0.record(u64::try_from(latency.as_micros())?)?)
+    }
 
     /// In milliseconds; `quantile` is 0.99 for the 99th percentile.
-    pub(crate) fn latency(&self, quantile: f64) -> f64 {
-        self.latencies.value_at_quantile(quantile) as f64 / 1000.0
+    pub(crate) fn milliseconds(&self, quantile: f64) -> f64 {
+        self.0.value_at_quantile(quantile) as f64 / 1000.0
     }
 }
 
@@ -175,25 +187,25 @@ impl Connections {
         for mut sender in self.0.drain(..) {
             let window = Arc::clone(window);
             tasks.spawn(async move {
-                let mut latencies = Histogram::<u64>::new(3)?;
+                let mut latencies = Latencies::new()?;
                 while let Some((number, since)) = window.next().await? {
                     let exchange = exchange(&mut sender, &window.events, number);
                     tokio::time::timeout(ANSWER_DEADLINE, exchange)
                         .await
                         .context("a request was not answered in time")??;
-                    latencies.record(u64::try_from(since.elapsed().as_micros())?)?;
+                    latencies.add(since.elapsed())?;
                 }
                 anyhow::Ok((sender, latencies))
             });
         }
-        let mut latencies = Histogram::<u64>::new(3)?;
+        let mut latencies = Latencies::new()?;
         while let Some(task) = tasks.join_next().await {
             let (sender, of_connection) = task??;
-            latencies.add(of_connection)?;
+            latencies.0.add(of_connection.0)?;
             self.0.push(sender);
         }
         Ok(Answered {
-            requests: usize::try_from(latencies.len())?,
+            requests: usize::try_from(latencies.0.len())?,
             elapsed: begin.elapsed(),
             latencies,
         })

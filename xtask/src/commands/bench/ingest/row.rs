@@ -25,9 +25,9 @@ impl Round {
             value: answered.per_second(),
             ..Self::default()
         }
-        .detail("p50, ms", answered.latency(0.5))
-        .detail("p99, ms", answered.latency(0.99))
-        .detail("p99.9, ms", answered.latency(0.999))
+        .detail("p50, ms", answered.latencies.milliseconds(0.5))
+        .detail("p99, ms", answered.latencies.milliseconds(0.99))
+        .detail("p99.9, ms", answered.latencies.milliseconds(0.999))
     }
 
     pub(crate) fn detail(mut self, name: impl Into<String>, value: f64) -> Self {
