@@ -7,6 +7,7 @@ use bytes::Bytes;
 use http_body_util::Full;
 use hyper::{Method, Request, Uri, header::HeaderValue};
 use rand::{RngExt as _, distr::Alphanumeric};
+use serde_json::Value;
 use svix::webhooks::Webhook;
 use uuid::Uuid;
 use xtask::{clerk_payload::UserPayload, sender::seconds_since_epoch};
@@ -149,7 +150,12 @@ impl Template {
     fn new() -> anyhow::Result<Self> {
         let id = format!("user_{PLACEHOLDER}");
         let address = format!("{PLACEHOLDER}@example.com");
-        let body = UserPayload::new(&id, &address).created();
+        let mut event: Value = serde_json::from_str(&UserPayload::new(&id, &address).created())?;
+        // Most users have one address; with it alone the body is as long as most bodies are.
+        if let Some(addresses) = event["data"]["email_addresses"].as_array_mut() {
+            addresses.retain(|other| other["email_address"] == address);
+        }
+        let body = event.to_string();
         let pieces: Vec<String> = body.split(PLACEHOLDER).map(str::to_owned).collect();
         ensure!(pieces.len() == 3, "a body names its user's id and address");
         Ok(Self {
@@ -174,10 +180,8 @@ impl Template {
 mod tests {
     use std::collections::BTreeSet;
 
-    use http_body_util::BodyExt as _;
-    use serde_json::Value;
-
     use super::*;
+    use http_body_util::BodyExt as _;
 
     #[tokio::test]
     async fn events_differ_and_verify() {
@@ -198,7 +202,7 @@ mod tests {
             assert_eq!(user_id.len(), "user_".len() + ID_LENGTH);
             assert_eq!(user_id.starts_with("user_probe"), number == 7);
             svix_ids.insert(head.headers["svix-id"].to_str().unwrap().to_owned());
-            addresses.insert(event["data"]["email_addresses"][1]["email_address"].to_string());
+            addresses.insert(event["data"]["email_addresses"][0]["email_address"].to_string());
         }
         assert_eq!((svix_ids.len(), addresses.len()), (20, 20));
     }

@@ -4,27 +4,20 @@
 
 mod backlog;
 mod probes;
+mod system;
 
-use std::{
-    path::Path,
-    time::{Duration, Instant},
-};
+use std::time::{Duration, Instant};
 
-use anyhow::{Context as _, ensure};
-use redis::aio::MultiplexedConnection;
-use xtask::{postgres_server::PostgresServer, program::Program, redis_server::RedisServer, wait};
+use anyhow::Context as _;
+use xtask::postgres_server::PostgresServer;
 
-use self::{
-    backlog::Backlog,
-    probes::{Probes, Seen},
-};
+use self::{backlog::Backlog, probes::Seen, system::System};
 use super::{
     super::stack::data_folder,
-    events::{Events, new_secret},
+    events::Events,
     ingest::{
         PATH,
         row::{Round, Row},
-        server::{Server, free_address, wait_until_ready},
     },
     load::{Answered, Connections, Latencies, Schedule},
     measurement::Measurement,
@@ -36,8 +29,6 @@ use super::{
 /// In percent of the ingest's maximum.
 const LOADS: [usize; 3] = [25, 50, 75];
 const PROBES_A_SECOND: f64 = 100.0;
-/// A backlog of the longest window at the slowest worker.
-const DRAIN_DEADLINE: Duration = Duration::from_secs(180);
 
 /// How long each load lasts, in seconds, and how many events a second are made for the first.
 struct Lengths {
@@ -111,46 +102,7 @@ pub(crate) async fn run(scale: &Scale) -> anyhow::Result<Vec<Measurement>> {
         .collect())
 }
 
-struct System {
-    server: Server,
-    worker: Program,
-    redis: RedisServer,
-    connection: MultiplexedConnection,
-    probes: Probes,
-    secret: String,
-    database: String,
-    /// Events that were answered with 200.
-    accepted: usize,
-}
-
 impl System {
-    async fn start(folder: &Path, postgres: &PostgresServer) -> anyhow::Result<Self> {
-        let redis = RedisServer::start_in(folder, &probes::REDIS_ARGUMENTS)?;
-        let (secret, database) = (new_secret(), postgres.create_database()?);
-        let server = Server::ingest(&redis.url(), &secret).await?;
-        let admin_address = free_address()?.to_string();
-        let worker = Program::start(
-            "worker",
-            &[
-                ("ADMIN_ADDR", &admin_address),
-                ("REDIS_URL", &redis.url()),
-                ("DATABASE_URL", &database),
-            ],
-        )?;
-        wait_until_ready("worker", &worker, &admin_address).await?;
-        let client = redis::Client::open(redis.url())?;
-        Ok(Self {
-            connection: client.get_multiplexed_async_connection().await?,
-            probes: Probes::start(&redis.url(), &database).await?,
-            server,
-            worker,
-            redis,
-            secret,
-            database,
-            accepted: 0,
-        })
-    }
-
     /// How many events a second the ingest takes when they come as fast as it answers.
     async fn maximum(&mut self, lengths: &Lengths) -> anyhow::Result<Round> {
         let seconds = lengths.warm_up + lengths.window;
@@ -209,32 +161,6 @@ impl System {
             median_and_p99(&tag),
             backlog_round(waiting, rate, &answered),
         ])
-    }
-
-    async fn wait_until_drained(&mut self, probes: usize) -> anyhow::Result<()> {
-        let (connection, seen) = (&self.connection, &self.probes);
-        let drained = wait::until("nothing waits any more", DRAIN_DEADLINE, async || {
-            let mut connection = connection.clone();
-            backlog::length(&mut connection)
-                .await
-                .is_ok_and(|length| length == 0)
-                && seen.are_complete(probes)
-        });
-        drained
-            .await
-            .with_context(|| format!("the output of the worker:\n{}", self.worker.output()))
-    }
-
-    /// Every event that was accepted has its row, and none was refused (P3, P5).
-    fn check(&self, postgres: &PostgresServer) -> anyhow::Result<()> {
-        let users = postgres.psql(&self.database, "select count(*) from users")?;
-        let letters = self.redis.cli(&["XLEN", "{clerk:0}:dead"])?;
-        let accepted = self.accepted;
-        ensure!(
-            users == accepted.to_string() && letters == "0",
-            "{accepted} events were accepted; there are {users} users and {letters} dead letters"
-        );
-        Ok(())
     }
 }
 

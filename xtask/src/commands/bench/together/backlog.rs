@@ -25,6 +25,15 @@ pub(crate) async fn length(redis: &mut MultiplexedConnection) -> anyhow::Result<
         .await?)
 }
 
+/// Whether nothing waits, not even for another attempt.
+pub(crate) async fn is_drained(redis: &mut MultiplexedConnection) -> anyhow::Result<bool> {
+    let retries: u64 = redis::cmd("ZCARD")
+        .arg("{clerk:0}:retry")
+        .query_async(redis)
+        .await?;
+    Ok(retries == 0 && length(redis).await? == 0)
+}
+
 /// Watches the backlog from `start` on until `work` is done.
 pub(crate) async fn watch<T>(
     redis: &mut MultiplexedConnection,
