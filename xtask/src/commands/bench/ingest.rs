@@ -7,7 +7,7 @@ pub(crate) mod server;
 
 use std::{env, path::Path, time::Duration};
 
-use anyhow::{Context as _, ensure};
+use anyhow::{Context as _, anyhow, ensure};
 use tempfile::TempDir;
 use xtask::{postgres_server::PostgresServer, program::Program, redis_server::RedisServer};
 
@@ -85,7 +85,10 @@ pub(crate) async fn run(scale: &Scale) -> anyhow::Result<Vec<Measurement>> {
     let node = if env::var_os("CI").is_some() {
         Ok(node?)
     } else {
-        node.map_err(|reason| format!("not run: {reason:#}"))
+        node.map_err(|error| {
+            eprintln!("Without the rows of Node.js: {error:#}");
+            format!("not run: {error}")
+        })
     };
     let folder = data_folder("bench-")?;
     let bench = Bench {
@@ -200,8 +203,10 @@ impl Bench {
             let round = Round::of(&answered).usage(name, before, usage(pid)?, answered.requests);
             anyhow::Ok((round, warm.requests + answered.requests))
         };
-        load.await
-            .with_context(|| format!("the output of the server:\n{}", server.program.output()))
+        load.await.map_err(|error| {
+            let output = server.program.output();
+            anyhow!("{error:#}; the output of the server:\n{output}")
+        })
     }
 }
 

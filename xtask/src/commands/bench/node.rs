@@ -9,7 +9,7 @@ use std::{
     process::Command,
 };
 
-use anyhow::{Context as _, ensure};
+use anyhow::{Context as _, anyhow};
 use xtask::program::Program;
 
 macro_rules! files {
@@ -65,11 +65,10 @@ impl Node {
             .args(["300", "npm", "ci"])
             .current_dir(&folder)
             .output()?;
-        ensure!(
-            installed.status.success(),
-            "npm ci has failed: {}",
-            String::from_utf8_lossy(&installed.stderr)
-        );
+        if !installed.status.success() {
+            let reason = String::from_utf8_lossy(&installed.stderr).into_owned();
+            return Err(anyhow!(reason).context("the packages of npm cannot be installed"));
+        }
         fs::write(&complete, wanted)?;
         Ok(Self { folder })
     }
