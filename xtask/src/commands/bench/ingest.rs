@@ -97,8 +97,7 @@ pub(crate) async fn run(scale: &Scale) -> anyhow::Result<Vec<Measurement>> {
         events: if scale.short { 300 } else { 100_000 },
         limit: Duration::from_secs(if scale.short { 2 } else { 6 }),
     };
-    let mut rows =
-        SUBJECTS.map(|subject| Row::new(rows::part::INGEST, subject.name(), "requests/s"));
+    let mut rows = SUBJECTS.map(|subject| Row::new("ingest", subject.name(), "requests/s"));
     for _ in 0..scale.rounds {
         for (subject, row) in SUBJECTS.into_iter().zip(&mut rows) {
             match &node {

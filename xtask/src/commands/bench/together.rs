@@ -22,7 +22,7 @@ use super::{
     load::{Answered, Connections, Latencies, Schedule},
     measurement::Measurement,
     process_usage::usage,
-    rows::{self, CONNECTIONS},
+    rows::CONNECTIONS,
     scale::Scale,
 };
 
@@ -48,7 +48,7 @@ impl StepRows {
     fn new(load: usize) -> Self {
         let row = |what: &str, unit| {
             let name = format!("{what}, at {load} % of the maximum");
-            Row::new(rows::part::TOGETHER, name, unit)
+            Row::new("together", name, unit)
         };
         Self {
             commit: row("request to commit", "ms (p50)"),
@@ -76,7 +76,7 @@ pub(crate) async fn run(scale: &Scale) -> anyhow::Result<Vec<Measurement>> {
     let folder = data_folder("bench-")?;
     let postgres = PostgresServer::start_in(folder.path())?;
     let name = format!("ingest beside a worker, {CONNECTIONS} connections");
-    let mut maximum = Row::new(rows::part::TOGETHER, name, "requests/s");
+    let mut maximum = Row::new("together", name, "requests/s");
     let mut steps = LOADS.map(StepRows::new);
     for _ in 0..scale.rounds {
         let mut system = System::start(folder.path(), &postgres).await?;
