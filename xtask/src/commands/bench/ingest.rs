@@ -5,7 +5,7 @@
 pub(crate) mod row;
 pub(crate) mod server;
 
-use std::{env, path::Path, time::Duration};
+use std::{env, path::Path, process, time::Duration};
 
 use anyhow::{Context as _, anyhow, ensure};
 use tempfile::TempDir;
@@ -87,7 +87,7 @@ pub(crate) async fn run(scale: &Scale) -> anyhow::Result<Vec<Measurement>> {
     } else {
         node.map_err(|error| {
             eprintln!("Without the rows of Node.js: {error:#}");
-            format!("not run: {error}")
+            error.to_string()
         })
     };
     let folder = data_folder("bench-")?;
@@ -218,13 +218,9 @@ fn check_count(found: &str, accepted: usize) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// This program itself, as `bench-server`.
+/// This program itself, as `bench-server`. Not by its path: cargo may have built it anew since.
 fn baseline_server(arguments: &[&str]) -> anyhow::Result<Program> {
+    let program = format!("/proc/{}/exe", process::id());
     let arguments = [&["bench-server"], arguments].concat();
-    Program::start_file(
-        "bench-server",
-        Path::new(&env::current_exe()?),
-        &arguments,
-        &[],
-    )
+    Program::start_file("bench-server", Path::new(&program), &arguments, &[])
 }
