@@ -20,10 +20,10 @@ use tokio::net::{TcpListener, TcpStream};
 #[derive(clap::Args)]
 pub(crate) struct Arguments {
     #[arg(long)]
-    address: SocketAddr,
+    pub(crate) address: SocketAddr,
     /// Signing secret
     #[arg(long)]
-    verify: Option<String>,
+    pub(crate) verify: Option<String>,
 }
 
 /// Serves until the process is killed.

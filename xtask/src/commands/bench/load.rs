@@ -255,3 +255,6 @@ async fn exchange(
     );
     Ok(())
 }
+
+#[cfg(test)]
+mod tests;

@@ -1,6 +1,9 @@
 //! The part `together`: ingest, one worker, Redis and PostgreSQL at once. First the ingest's maximum
 //! while the worker works too, then steady loads of a part of it. Where worker and ingest together
 //! need more than the machine has, the backlog grows, and the rows show it.
+//!
+//! Latencies count from when a request was due to when its commit, and the deletion of its tag, were
+//! heard of: see `probes` for how late that is.
 
 mod backlog;
 mod probes;
@@ -30,11 +33,13 @@ use super::{
 const LOADS: [usize; 3] = [25, 50, 75];
 const PROBES_A_SECOND: f64 = 100.0;
 
-/// How long each load lasts, in seconds, and how many events a second are made for the first.
+/// How long each load lasts, in seconds.
 struct Lengths {
     warm_up: f64,
-    window: f64,
-    most_a_second: f64,
+    maximum: f64,
+    steady: f64,
+    /// More events a second than the ingest can take.
+    beyond_maximum: f64,
 }
 
 /// The rows of one steady load.
@@ -63,14 +68,16 @@ pub(crate) async fn run(scale: &Scale) -> anyhow::Result<Vec<Measurement>> {
     let lengths = if scale.short {
         Lengths {
             warm_up: 0.3,
-            window: 1.0,
-            most_a_second: 5_000.0,
+            maximum: 0.5,
+            steady: 1.0,
+            beyond_maximum: 10_000.0,
         }
     } else {
         Lengths {
-            warm_up: 2.0,
-            window: 8.0,
-            most_a_second: 40_000.0,
+            warm_up: 1.0,
+            maximum: 5.0,
+            steady: 8.0,
+            beyond_maximum: 50_000.0,
         }
     };
     let folder = data_folder("bench-")?;
@@ -105,15 +112,15 @@ pub(crate) async fn run(scale: &Scale) -> anyhow::Result<Vec<Measurement>> {
 impl System {
     /// How many events a second the ingest takes when they come as fast as it answers.
     async fn maximum(&mut self, lengths: &Lengths) -> anyhow::Result<Round> {
-        let seconds = lengths.warm_up + lengths.window;
-        let count = (seconds * lengths.most_a_second) as usize;
+        let seconds = lengths.warm_up + lengths.maximum;
+        let count = (seconds * lengths.beyond_maximum) as usize;
         let events = Events::make(PATH, &self.secret, count, |_| false).await?;
         let mut connections = Connections::open(self.server.address, CONNECTIONS).await?;
         let warm_up = Duration::from_secs_f64(lengths.warm_up);
         let warm = connections.send(&events, 0..count, warm_up).await?;
         let rest = warm.requests..count;
         let before = usage(self.server.program.pid())?;
-        let window = Duration::from_secs_f64(lengths.window);
+        let window = Duration::from_secs_f64(lengths.maximum);
         let answered = connections.send(&events, rest, window).await?;
         let after = usage(self.server.program.pid())?;
         self.accepted += warm.requests + answered.requests;
@@ -126,7 +133,7 @@ impl System {
 
     /// Returns the rounds of commit, tag and backlog.
     async fn steady(&mut self, rate: f64, lengths: &Lengths) -> anyhow::Result<[Round; 3]> {
-        let count = (rate * (lengths.warm_up + lengths.window)) as usize;
+        let count = (rate * (lengths.warm_up + lengths.steady)) as usize;
         let warm_up = (rate * lengths.warm_up) as usize;
         let every = (rate / PROBES_A_SECOND).ceil() as usize;
         let is_probe = move |number: usize| number >= warm_up && number.is_multiple_of(every);
