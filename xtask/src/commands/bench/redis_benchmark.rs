@@ -5,9 +5,7 @@ use std::process::Command;
 use anyhow::{Context as _, ensure};
 use xtask::redis_server::RedisServer;
 
-/// As many connections as the ingest has in the row that it is compared with; the ingest itself
-/// sends everything over one.
-const CLIENTS: usize = 64;
+use super::rows::CONNECTIONS;
 
 /// What it reports.
 #[derive(Debug, PartialEq)]
@@ -19,7 +17,9 @@ pub(crate) struct Report {
     pub(crate) p99: f64,
 }
 
-/// Adds `count` entries with this payload, `pipeline` of them in a round trip.
+/// Adds `count` entries with this payload, `pipeline` of them in a round trip, over as many
+/// connections as the ingest has in the row that this is compared with. The ingest itself sends
+/// everything over one.
 ///
 /// # Errors
 /// When redis-benchmark is missing or fails, or not all entries are there afterwards.
@@ -33,7 +33,7 @@ pub(crate) fn run(
     let mut command = Command::new("redis-benchmark");
     command
         .args(["-h", "127.0.0.1", "-p", &redis.port().to_string(), "--csv"])
-        .args(["-c", &CLIENTS.to_string(), "-P", &pipeline.to_string()])
+        .args(["-c", &CONNECTIONS.to_string(), "-P", &pipeline.to_string()])
         .args(["-n", &count.to_string()])
         .args(["XADD", STREAM, "*"])
         .args(["svix-id", "msg_2abcdefghijklmnopqrstuvwxyz"])
