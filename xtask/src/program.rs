@@ -3,7 +3,7 @@
 use std::{
     env,
     fs::{self, File},
-    path::PathBuf,
+    path::{Path, PathBuf},
     process::{Command, ExitStatus, Output},
     time::Duration,
 };
@@ -34,9 +34,24 @@ impl Program {
     ///
     /// When the binary has not been built.
     pub fn start(name: &str, environment: &[(&str, &str)]) -> anyhow::Result<Self> {
+        Self::start_file(name, &binary(name)?, &[], environment)
+    }
+
+    /// The same with any program: `file` is a path, or a name that is looked for in `PATH`. `name`
+    /// is what errors call it.
+    ///
+    /// # Errors
+    ///
+    /// When no process can be made. That `file` is missing shows only in its output.
+    pub fn start_file(
+        name: &str,
+        file: &Path,
+        arguments: &[&str],
+        environment: &[(&str, &str)],
+    ) -> anyhow::Result<Self> {
         let folder = empty_folder(name)?;
         let output = File::create(folder.path().join(OUTPUT))?;
-        let mut command = command(name, &[], environment, &folder)?;
+        let mut command = command(file, arguments, environment, &folder);
         command.stdout(output.try_clone()?).stderr(output);
         Ok(Self {
             name: name.into(),
@@ -57,7 +72,7 @@ impl Program {
         environment: &[(&str, &str)],
     ) -> anyhow::Result<Output> {
         let folder = empty_folder(name)?;
-        let output = command(name, arguments, environment, &folder)?.output()?;
+        let output = command(&binary(name)?, arguments, environment, &folder).output()?;
         Ok(output)
     }
 
@@ -122,19 +137,19 @@ fn empty_folder(name: &str) -> anyhow::Result<TempDir> {
 }
 
 fn command(
-    name: &str,
+    file: &Path,
     arguments: &[&str],
     environment: &[(&str, &str)],
     folder: &TempDir,
-) -> anyhow::Result<Command> {
-    let mut command = child_process::command(binary(name)?, "KILL", None);
+) -> Command {
+    let mut command = child_process::command(file, "KILL", None);
     command
         .args(arguments)
         .env_clear()
         .env("PATH", env::var_os("PATH").unwrap_or_default())
         .envs(environment.iter().copied())
         .current_dir(folder.path());
-    Ok(command)
+    command
 }
 
 /// `target/PROFILE/NAME`, seen from `target/PROFILE/xtask` or from a test, which is in
