@@ -1,5 +1,6 @@
 //! One module a command.
 
+pub(crate) mod bench;
 pub(crate) mod cargo;
 pub(crate) mod chaos;
 pub(crate) mod demo;

@@ -1,6 +1,10 @@
 //! `cargo xtask bench`
 
+mod backlog;
 mod measurement;
+mod process_usage;
+mod scale;
+mod worker;
 
 use std::{collections::BTreeSet, path::PathBuf, process::ExitCode};
 
@@ -33,5 +37,12 @@ enum Part {
 
 pub(crate) async fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
     let _parts: BTreeSet<Part> = arguments.only.iter().copied().collect();
-    todo!()
+    let scale = scale::Scale {
+        short: arguments.short,
+        rounds: arguments.rounds,
+    };
+    for m in worker::run(&scale).await? {
+        println!("{m:?}");
+    }
+    Ok(ExitCode::SUCCESS)
 }
