@@ -2,6 +2,7 @@
 
 mod backlog;
 mod measurement;
+mod pgbench;
 mod process_usage;
 mod scale;
 mod worker;
