@@ -1,6 +1,7 @@
 //! `cargo xtask bench`
 
 mod backlog;
+mod cost;
 mod measurement;
 mod pgbench;
 mod process_usage;
@@ -42,8 +43,18 @@ pub(crate) async fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
         short: arguments.short,
         rounds: arguments.rounds,
     };
-    for m in worker::run(&scale).await? {
-        println!("{m:?}");
+    let mut all = Vec::new();
+    if arguments.only.is_empty() || arguments.only.contains(&Part::Worker) {
+        all.extend(worker::run(&scale).await?);
+    }
+    if arguments.only.is_empty() || arguments.only.contains(&Part::Cost) {
+        all.extend(cost::run(&scale).await?);
+    }
+    for m in all {
+        println!(
+            "{}: {}: {:.1?} {} {:.2?}",
+            m.part, m.name, m.rounds, m.unit, m.details
+        );
     }
     Ok(ExitCode::SUCCESS)
 }

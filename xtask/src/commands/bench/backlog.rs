@@ -1,6 +1,6 @@
 //! Backlogs: what waits for the workers.
 
-mod body;
+pub(crate) mod body;
 
 use std::{fmt, time::SystemTime};
 
@@ -54,6 +54,8 @@ pub(crate) struct Backlog {
     pub(crate) refused: usize,
     /// How many rows the table has when all is applied.
     pub(crate) users: usize,
+    /// Of all payloads together.
+    pub(crate) payload_bytes: usize,
 }
 
 impl Backlog {
@@ -88,10 +90,12 @@ impl Backlog {
             .collect();
         let planned = plan(&mut random, mix, events);
         let body = Body::new();
+        let mut payload_bytes = 0;
         for part in planned.chunks(COMMANDS_AT_ONCE) {
             let mut pipeline = redis::pipe();
             for event in part {
                 let payload = body.fill(&event.values(&users[event.user]));
+                payload_bytes += payload.len();
                 pipeline
                     .cmd("XADD")
                     .arg(&[key, "*", "svix-id"])
@@ -109,6 +113,7 @@ impl Backlog {
             events: planned.len(),
             refused: planned.iter().filter(|event| event.is_refused()).count(),
             users: users.len() - deleted.count(),
+            payload_bytes,
         })
     }
 
@@ -124,7 +129,7 @@ impl Backlog {
 }
 
 /// 27 letters and digits, as many as identities of Clerk's and Svix's have.
-fn token(random: &mut StdRng) -> String {
+pub(crate) fn token(random: &mut StdRng) -> String {
     (0..27)
         .map(|_| char::from(DIGITS[random.random_range(0..DIGITS.len())]))
         .collect()

@@ -76,7 +76,11 @@ impl Servers {
     }
 
     /// Waits until nothing is in the stream and nothing waits for its next attempt.
-    async fn until_drained(&mut self, workers: &[Program], pause: Duration) -> anyhow::Result<()> {
+    pub(crate) async fn until_drained(
+        &mut self,
+        workers: &[Program],
+        pause: Duration,
+    ) -> anyhow::Result<()> {
         let mut left = usize::MAX;
         let mut progress = Instant::now();
         loop {

@@ -1,6 +1,9 @@
 //! The Redis and PostgreSQL that all drains share.
 
-use std::{fs, time::Duration};
+use std::{
+    fs,
+    time::{Duration, Instant},
+};
 
 use anyhow::{Context as _, ensure};
 use redis::{AsyncConnectionConfig, Client, aio::MultiplexedConnection};
@@ -107,17 +110,26 @@ impl Servers {
         self.postgres.psql("postgres", &statement).map(drop)
     }
 
+    /// Removes everything that waits, and all dead letters.
+    pub(crate) async fn empty_queue(&mut self) -> anyhow::Result<()> {
+        let mut delete = redis::cmd("DEL");
+        Ok(delete.arg(&KEYS).exec_async(&mut self.redis).await?)
+    }
+
     /// Empties the queue, starts workers and waits until they wait for entries.
     pub(crate) async fn start_workers(
         &mut self,
         number: usize,
         database: &str,
     ) -> anyhow::Result<Vec<Program>> {
-        let mut delete = redis::cmd("DEL");
-        delete.arg(&KEYS).exec_async(&mut self.redis).await?;
+        self.empty_queue().await?;
+        let environment = [
+            ("REDIS_URL", self.redis_url.as_str()),
+            ("DATABASE_URL", database),
+        ];
         let mut workers = Vec::new();
         for _ in 0..number {
-            workers.push(self.start_worker(database).await?);
+            workers.push(start_program("worker", &environment).await?.0);
         }
         let redis = &mut self.redis;
         wait::until("all workers read", DEADLINE, async || {
@@ -130,35 +142,33 @@ impl Servers {
         .await?;
         Ok(workers)
     }
-
-    /// Starts one worker and waits until it is ready.
-    pub(crate) async fn start_worker(&self, database: &str) -> anyhow::Result<Program> {
-        let address = format!("127.0.0.1:{}", free_port()?);
-        let environment = [
-            ("REDIS_URL", self.redis_url.as_str()),
-            ("DATABASE_URL", database),
-            ("ADMIN_ADDR", &address),
-        ];
-        let worker = Program::start("worker", &environment)?;
-        until_ready(&worker, &address).await?;
-        Ok(worker)
-    }
 }
 
-/// Waits until a program that was just started answers that it is ready.
-pub(crate) async fn until_ready(program: &Program, admin_address: &str) -> anyhow::Result<()> {
-    let (http, url) = (Http::new(), format!("http://{admin_address}/readyz"));
-    wait::until("the program is ready", DEADLINE, async || {
-        !program.is_running()
-            || http
-                .get(&url)
-                .await
-                .is_ok_and(|answer| answer.status == 200)
-    })
-    .await
-    .with_context(|| program.output())?;
-    ensure!(program.is_running(), "it has ended:\n{}", program.output());
-    Ok(())
+/// Starts a program and waits until it answers that it is ready: also how long that took.
+pub(crate) async fn start_program(
+    name: &str,
+    environment: &[(&str, &str)],
+) -> anyhow::Result<(Program, Duration)> {
+    let address = format!("127.0.0.1:{}", free_port()?);
+    let mut environment = environment.to_vec();
+    environment.push(("ADMIN_ADDR", &address));
+    let (http, url) = (Http::new(), format!("http://{address}/readyz"));
+    let begin = Instant::now();
+    let program = Program::start(name, &environment)?;
+    while !http
+        .get(&url)
+        .await
+        .is_ok_and(|answer| answer.status == 200)
+    {
+        ensure!(
+            program.is_running() && begin.elapsed() < DEADLINE,
+            "{name} is not ready:\n{}",
+            program.output()
+        );
+        // Often, because the time is measured.
+        tokio::time::sleep(Duration::from_millis(1)).await;
+    }
+    Ok((program, begin.elapsed()))
 }
 
 /// A number of Redis's INFO.
