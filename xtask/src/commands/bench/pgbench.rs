@@ -64,9 +64,10 @@ pub(crate) fn run(
     file.write_all(script.text().as_bytes())?;
     let program = postgres_server::binaries()?.join("pgbench");
     let output = Command::new(&program)
-        .args(["--no-vacuum", "--protocol=prepared", "--jobs=1"])
+        .args(["--no-vacuum", "--protocol=prepared"])
         .args(["--define=event=0", "--define=batch=0"])
         .arg(format!("--client={}", script.clients()))
+        .arg(format!("--jobs={}", script.clients().min(2)))
         .arg(format!("--time={seconds}"))
         .arg("--file")
         .arg(file.path())
