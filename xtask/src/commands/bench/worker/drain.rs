@@ -109,7 +109,7 @@ impl Servers {
                     } else {
                         "a worker has ended"
                     },
-                    worker.output()
+                    last_lines(&worker.output())
                 );
             }
             tokio::time::sleep(pause).await;
@@ -134,6 +134,12 @@ impl Servers {
         }
         Ok(())
     }
+}
+
+/// A worker writes a line an event.
+fn last_lines(output: &str) -> String {
+    let lines: Vec<&str> = output.lines().collect();
+    lines[lines.len().saturating_sub(20)..].join("\n")
 }
 
 /// Processor time of each, in seconds.
