@@ -5,6 +5,7 @@ mod cost;
 mod measurement;
 mod pgbench;
 mod process_usage;
+mod rows;
 mod scale;
 mod worker;
 

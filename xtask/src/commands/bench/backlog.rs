@@ -2,12 +2,13 @@
 
 pub(crate) mod body;
 
-use std::{fmt, time::SystemTime};
+use std::time::SystemTime;
 
 use anyhow::ensure;
 use rand::{RngExt as _, SeedableRng as _, rngs::StdRng};
 use redis::aio::MultiplexedConnection;
 
+use super::rows::Mix;
 use body::{Body, Values};
 
 /// The stream that workers read.
@@ -23,31 +24,11 @@ const DISTANCE: std::ops::RangeInclusive<usize> = 1000..=5000;
 const BEGINNING: i64 = 1_716_883_200_000;
 const DIGITS: &[u8] = b"0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz";
 
-/// What a backlog consists of.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub(crate) enum Mix {
-    /// Half creations, half changes of the same users.
-    Upserts,
-    /// The same, but 5 % of all events are deletions instead of changes.
-    Deletions,
-    /// The same as the first, but the database refuses 1 % of all events, all of them changes.
-    Refusals,
-}
-
-impl fmt::Display for Mix {
-    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        formatter.write_str(match self {
-            Self::Upserts => "half inserts, half updates",
-            Self::Deletions => "5 % deletes",
-            Self::Refusals => "1 % refused",
-        })
-    }
-}
-
 /// Entries that stand ready under a key of their own, and what comes of them.
 #[derive(Clone, Debug)]
 pub(crate) struct Backlog {
     key: String,
+    pub(crate) mix: Mix,
     /// How many entries it has.
     pub(crate) events: usize,
     /// How many of them the database refuses.
@@ -110,6 +91,7 @@ impl Backlog {
         let deleted = planned.iter().filter(|event| event.kind == Kind::Deleted);
         Ok(Self {
             key: key.into(),
+            mix,
             events: planned.len(),
             refused: planned.iter().filter(|event| event.is_refused()).count(),
             users: users.len() - deleted.count(),
@@ -189,9 +171,9 @@ fn plan(random: &mut StdRng, mix: Mix, events: usize) -> Vec<Planned> {
     // Of so many users one is not changed like the others.
     let (group, exception) = match mix {
         Mix::Upserts => (usize::MAX, Kind::Updated { refused: false }),
-        Mix::Deletions => (10, Kind::Deleted),
+        Mix::Deletes => (10, Kind::Deleted),
         // Only the newest event of a user is sure to reach the table, and so to be refused.
-        Mix::Refusals => (50, Kind::Updated { refused: true }),
+        Mix::Refused => (50, Kind::Updated { refused: true }),
     };
     let mut planned = Vec::with_capacity(events);
     let mut exceptional = 0;
@@ -243,14 +225,14 @@ mod tests {
 
     #[test]
     fn one_event_in_twenty_deletes() {
-        let planned = planned(Mix::Deletions);
+        let planned = planned(Mix::Deletes);
         let deletions = planned.iter().filter(|event| event.kind == Kind::Deleted);
         assert_eq!(deletions.count(), 1000);
     }
 
     #[test]
     fn one_event_in_a_hundred_is_refused() {
-        let planned = planned(Mix::Refusals);
+        let planned = planned(Mix::Refused);
         assert_eq!(
             planned.iter().filter(|event| event.is_refused()).count(),
             200

@@ -12,14 +12,12 @@ use anyhow::{Context as _, ensure};
 use tokio::task::block_in_place;
 
 use super::{
-    backlog::{Backlog, EVENTS, Mix},
+    backlog::{Backlog, EVENTS},
     measurement::Measurement,
     process_usage::{resident_memory, usage},
+    rows::{self, Mix, grouped},
     scale::Scale,
-    worker::{
-        servers::{Servers, info},
-        thousands,
-    },
+    worker::servers::{Servers, info},
 };
 use programs::Programs;
 
@@ -30,8 +28,8 @@ pub(crate) async fn run(scale: &Scale) -> anyhow::Result<Vec<Measurement>> {
     let mut servers = Servers::start().await?;
     let mut measurements = sizes_of_binaries()?;
     measurements.extend(start_up(&mut servers, scale.rounds).await?);
-    measurements.extend(at_work_and_idle(&mut servers, scale.short).await?);
-    measurements.extend(at_full_load(&mut servers, scale.short).await?);
+    measurements.extend(at_work_and_idle(&mut servers, *scale).await?);
+    measurements.extend(at_full_load(&mut servers, *scale).await?);
     Ok(measurements)
 }
 
@@ -78,12 +76,9 @@ async fn start_up(servers: &mut Servers, rounds: usize) -> anyhow::Result<Vec<Me
 }
 
 /// The worker drains a backlog, then the ingest takes events for a while, then nothing happens.
-async fn at_work_and_idle(servers: &mut Servers, short: bool) -> anyhow::Result<Vec<Measurement>> {
-    let (events, seconds, idle_seconds) = if short {
-        (600, 0.3, 2)
-    } else {
-        (100_000, 2.0, 10)
-    };
+async fn at_work_and_idle(servers: &mut Servers, scale: Scale) -> anyhow::Result<Vec<Measurement>> {
+    let [_, events, _] = scale.backlogs();
+    let (seconds, idle_seconds) = if scale.short { (0.3, 2) } else { (2.0, 10) };
     let database = block_in_place(|| servers.new_database())?;
     let programs = Programs::start(servers, &database).await?;
     let mut measurements = Vec::new();
@@ -119,12 +114,12 @@ async fn at_work_and_idle(servers: &mut Servers, short: bool) -> anyhow::Result<
     let after = programs.cpu_seconds()?;
     for (index, name) in NAMES.iter().enumerate() {
         let percent = (after[index] - before[index]) / seconds * 100.0;
-        measurements.push(measured(format!("{name}, idle"), "% of a core", percent));
+        measurements.push(measured(rows::idle_cpu(name), "% of a core", percent));
         let pid = programs.pids()[index];
-        let name = format!("{name}, memory when idle after work");
-        let mut memory = measured(name, "MB", resident_memory(pid)? as f64 / 1e6);
+        let resident = resident_memory(pid)? as f64 / 1e6;
+        let mut memory = measured(rows::idle_memory(name), "MB", resident);
         let peak = usage(pid)?.peak_memory_bytes as f64 / 1e6;
-        memory.details.insert("peak memory, MB".into(), peak);
+        memory.details.insert(rows::peak_memory(name), peak);
         measurements.push(memory);
     }
     drop(programs);
@@ -157,8 +152,9 @@ fn sizes_of_tables(
 }
 
 /// While very many entries wait, the ingest takes all that it can and the worker drains.
-async fn at_full_load(servers: &mut Servers, short: bool) -> anyhow::Result<Vec<Measurement>> {
-    let (waiting, seconds) = if short { (600, 1) } else { (1_000_000, 15) };
+async fn at_full_load(servers: &mut Servers, scale: Scale) -> anyhow::Result<Vec<Measurement>> {
+    let [_, _, waiting] = scale.backlogs();
+    let seconds = if scale.short { 1 } else { 15 };
     let database = block_in_place(|| servers.new_database())?;
     servers.empty_queue().await?;
     let before: f64 = info(&mut servers.redis, "memory", "used_memory").await?;
@@ -187,12 +183,11 @@ async fn at_full_load(servers: &mut Servers, short: bool) -> anyhow::Result<Vec<
         ("applied meanwhile, events/s", applied),
     ];
     for ((name, pid), (done, events)) in NAMES.iter().zip(programs.pids()).zip(work) {
-        let name = format!(
-            "{name}, peak memory at full load, {} waiting",
-            thousands(waiting)
-        );
+        let waiting = grouped(waiting as f64);
+        let row = format!("{name} at full load, {waiting} waiting, peak memory");
         let peak = usage(pid)?.peak_memory_bytes as f64 / 1e6;
-        let mut memory = measured(name, "MB", peak);
+        let mut memory = measured(row, "MB", peak);
+        memory.details.insert(rows::peak_memory(name), peak);
         memory.details.insert(done.into(), events as f64 / elapsed);
         measurements.push(memory);
     }

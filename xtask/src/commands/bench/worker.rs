@@ -5,33 +5,34 @@ pub(crate) mod servers;
 
 use std::collections::BTreeMap;
 
+use anyhow::Context as _;
 use tokio::task::block_in_place;
 
 use super::{
-    backlog::{Backlog, Mix},
+    backlog::Backlog,
     measurement::{Measurement, median},
     pgbench::{self, Script},
+    rows::{self, Mix, grouped},
     scale::Scale,
 };
 use drain::{Outcome, cpu_details};
 use servers::Servers;
 
-const SMALL: usize = 10_000;
-const MEDIUM: usize = 100_000;
 const LARGE: usize = 1_000_000;
-const MIXES: [Mix; 3] = [Mix::Upserts, Mix::Deletions, Mix::Refusals];
+const MIXES: [Mix; 3] = [Mix::Upserts, Mix::Deletes, Mix::Refused];
 
 /// Drains backlogs of several sizes and mixes with several numbers of workers.
 pub(crate) async fn run(scale: &Scale) -> anyhow::Result<Vec<Measurement>> {
     let mut servers = Servers::start().await?;
-    let mut rows = Row::all(scale.short);
+    let mut rows = Row::all(*scale);
     let backlogs = build(&mut servers, &rows).await?;
     for round in 0..scale.rounds {
         for row in &mut rows {
             if round < row.rounds(scale.rounds) {
                 let outcome = match row.what {
                     What::Drain(size, mix, workers) => {
-                        servers.drain(&backlogs[&(size, mix)], workers).await?
+                        let backlog = find(&backlogs, size, mix).context("no such backlog")?;
+                        servers.drain(backlog, workers).await?
                     }
                     What::Pgbench(script) => {
                         let seconds = if scale.short { 1 } else { 6 };
@@ -45,21 +46,21 @@ pub(crate) async fn run(scale: &Scale) -> anyhow::Result<Vec<Measurement>> {
     Ok(rows.into_iter().map(Row::finish).collect())
 }
 
-type Backlogs = BTreeMap<(usize, Mix), Backlog>;
+fn find(backlogs: &[Backlog], size: usize, mix: Mix) -> Option<&Backlog> {
+    backlogs
+        .iter()
+        .find(|backlog| backlog.events == size && backlog.mix == mix)
+}
 
-async fn build(servers: &mut Servers, rows: &[Row]) -> anyhow::Result<Backlogs> {
-    let mut backlogs = Backlogs::new();
+async fn build(servers: &mut Servers, rows: &[Row]) -> anyhow::Result<Vec<Backlog>> {
+    let mut backlogs = Vec::new();
     servers.begin_filling().await?;
     for row in rows {
         if let What::Drain(size, mix, _) = row.what
-            && !backlogs.contains_key(&(size, mix))
+            && find(&backlogs, size, mix).is_none()
         {
-            let backlog = Backlog::build(&mut servers.redis, mix, size).await?;
-            eprintln!(
-                "worker: a backlog of {} stands ready ({mix})",
-                thousands(size)
-            );
-            backlogs.insert((size, mix), backlog);
+            backlogs.push(Backlog::build(&mut servers.redis, mix, size).await?);
+            eprintln!("worker: a backlog of {} stands ready", grouped(size as f64));
         }
     }
     servers.end_filling().await?;
@@ -94,43 +95,27 @@ struct Row {
 
 impl Row {
     /// In the order in which they take turns.
-    fn all(short: bool) -> Vec<Self> {
-        let mut all = Vec::new();
-        let (medium, numbers): (usize, &[usize]) = if short {
-            (600, &[1, 2])
-        } else {
-            all.push(What::Drain(SMALL, Mix::Upserts, 1));
-            (MEDIUM, &[1, 2, 4])
-        };
+    fn all(scale: Scale) -> Vec<Self> {
+        let [few, many, very_many] = scale.backlogs();
+        let numbers: &[usize] = if scale.short { &[1, 2] } else { &[1, 2, 4] };
+        let mut all = vec![What::Drain(few, Mix::Upserts, 1)];
         for mix in MIXES {
-            all.extend(
-                numbers
-                    .iter()
-                    .map(|&number| What::Drain(medium, mix, number)),
-            );
+            all.extend(numbers.iter().map(|&number| What::Drain(many, mix, number)));
         }
         all.push(What::Pgbench(Script::OneByOne));
         all.push(What::Pgbench(Script::Batched));
-        if !short {
-            all.push(What::Drain(LARGE, Mix::Upserts, 1));
-            all.push(What::Drain(LARGE, Mix::Upserts, 4));
+        all.push(What::Drain(very_many, Mix::Upserts, 1));
+        if !scale.short {
+            all.push(What::Drain(very_many, Mix::Upserts, 4));
         }
         all.into_iter().map(Self::new).collect()
     }
 
     fn new(what: What) -> Self {
         let name = match what {
-            What::Drain(size, mix, workers) => {
-                let plural = if workers == 1 { "" } else { "s" };
-                format!(
-                    "drain of {}, {mix}, {workers} worker{plural}",
-                    thousands(size)
-                )
-            }
-            What::Pgbench(Script::OneByOne) => "pgbench, one upsert a statement, 8 clients".into(),
-            What::Pgbench(Script::Batched) => {
-                "pgbench, the same three writes in batches of 256, 1 client".into()
-            }
+            What::Drain(size, mix, workers) => rows::drain(size, mix, workers),
+            What::Pgbench(Script::OneByOne) => rows::ONE_BY_ONE.into(),
+            What::Pgbench(Script::Batched) => rows::BATCHED.into(),
         };
         Self {
             what,
@@ -163,30 +148,5 @@ impl Row {
             .filter_map(|(name, values)| Some((name, median(&values)?)))
             .collect();
         self.measurement
-    }
-}
-
-/// A number with commas between the thousands.
-pub(crate) fn thousands(number: usize) -> String {
-    let digits = number.to_string();
-    let mut text = String::new();
-    for (index, digit) in digits.chars().enumerate() {
-        if index > 0 && (digits.len() - index).is_multiple_of(3) {
-            text.push(',');
-        }
-        text.push(digit);
-    }
-    text
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn thousands_are_set_apart() {
-        assert_eq!(thousands(600), "600");
-        assert_eq!(thousands(10_000), "10,000");
-        assert_eq!(thousands(1_000_000), "1,000,000");
     }
 }

@@ -13,6 +13,7 @@ use super::{
     super::{
         backlog::{Backlog, EVENTS},
         process_usage::{cpu_seconds_of_family, usage},
+        rows,
     },
     servers::{DEADLINE, Servers},
 };
@@ -50,10 +51,7 @@ impl Servers {
         for worker in &workers {
             peak_memory = peak_memory.max(usage(worker.pid())?.peak_memory_bytes);
         }
-        details.insert(
-            "peak memory of a worker, MB".into(),
-            peak_memory as f64 / 1e6,
-        );
+        details.insert(rows::peak_memory("worker"), peak_memory as f64 / 1e6);
         drop(workers);
         block_in_place(|| self.drop_database(&database))?;
         Ok(Outcome {
