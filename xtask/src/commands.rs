@@ -1,6 +1,5 @@
 //! One module a command.
 
-pub(crate) mod bench;
 pub(crate) mod cargo;
 pub(crate) mod chaos;
 pub(crate) mod demo;

@@ -22,7 +22,6 @@ struct Arguments {
 
 #[derive(Subcommand)]
 enum Command {
-    Bench(commands::bench::Arguments),
     Chaos(commands::chaos::Arguments),
     Demo(commands::demo::Arguments),
     Fuzz(commands::fuzz::Arguments),
@@ -33,7 +32,6 @@ enum Command {
 #[tokio::main]
 async fn main() -> ExitCode {
     let done = match Arguments::parse().command {
-        Command::Bench(arguments) => commands::bench::run(&arguments).await,
         Command::Chaos(arguments) => commands::chaos::run(&arguments).await,
         Command::Demo(arguments) => commands::demo::run(&arguments).await,
         Command::Fuzz(arguments) => commands::fuzz::run(&arguments),
