@@ -1,0 +1,157 @@
+//! The bodies of many events, quickly: a real one that was taken apart where users differ.
+
+use xtask::clerk_payload::UserPayload;
+
+/// What differs.
+pub(crate) struct Values<'a> {
+    /// `user.created`, `user.updated` or `user.deleted`.
+    pub(crate) event_type: &'a str,
+    pub(crate) user_id: &'a str,
+    pub(crate) first_name: &'a str,
+    /// In ms since the epoch.
+    pub(crate) created_at: i64,
+    /// In ms since the epoch.
+    pub(crate) updated_at: i64,
+}
+
+#[derive(Clone, Copy)]
+enum Blank {
+    Type,
+    User,
+    Mailbox,
+    FirstName,
+    CreatedAt,
+    UpdatedAt,
+    Timestamp,
+}
+
+/// What stands in the body that is taken apart, and what it stands for.
+const MARKS: [(&str, Blank); 7] = [
+    ("<type>", Blank::Type),
+    ("<user>", Blank::User),
+    ("<mailbox>", Blank::Mailbox),
+    ("<first name>", Blank::FirstName),
+    ("1111111111111", Blank::CreatedAt),
+    ("2222222222222", Blank::UpdatedAt),
+    ("3333333333333", Blank::Timestamp),
+];
+
+/// All kinds of events.
+pub(crate) struct Body {
+    upsert: Template,
+    deletion: Template,
+}
+
+impl Body {
+    pub(crate) fn new() -> Self {
+        let user = UserPayload::new("<user>", "<mailbox>@example.com")
+            .first_name("<first name>")
+            // As long as Clerk's.
+            .image_url("https://img.clerk.com/eyJ0eXBlIjoiZGVmYXVsdCIsImlpZCI6Imluc18yZzd0ZXN0IiwicmlkIjoi<user>IsImluaXRpYWxzIjoiQUwifQ")
+            .created_at(1_111_111_111_111)
+            .updated_at(2_222_222_222_222)
+            .timestamp(3_333_333_333_333);
+        Self {
+            upsert: Template::of(&user.event("<type>")),
+            deletion: Template::of(&user.deleted()),
+        }
+    }
+
+    pub(crate) fn fill(&self, values: &Values<'_>) -> String {
+        let template = if values.event_type == "user.deleted" {
+            &self.deletion
+        } else {
+            &self.upsert
+        };
+        template.fill(values)
+    }
+}
+
+struct Template {
+    /// What stands before each blank.
+    parts: Vec<(String, Blank)>,
+    end: String,
+}
+
+impl Template {
+    fn of(mut body: &str) -> Self {
+        let mut parts = Vec::new();
+        while let Some((place, mark, blank)) = MARKS
+            .iter()
+            .filter_map(|(mark, blank)| Some((body.find(mark)?, mark, *blank)))
+            .min_by_key(|(place, ..)| *place)
+        {
+            parts.push((body[..place].to_owned(), blank));
+            body = &body[place + mark.len()..];
+        }
+        Self {
+            parts,
+            end: body.to_owned(),
+        }
+    }
+
+    fn fill(&self, values: &Values<'_>) -> String {
+        let mut body = String::with_capacity(2500);
+        for (text, blank) in &self.parts {
+            body.push_str(text);
+            match blank {
+                Blank::Type => body.push_str(values.event_type),
+                Blank::User => body.push_str(values.user_id),
+                // The part of the id that is random; 12 characters of it are enough to differ.
+                Blank::Mailbox => body.push_str(values.user_id.get(5..17).unwrap_or_default()),
+                Blank::FirstName => body.push_str(values.first_name),
+                Blank::CreatedAt => body.push_str(&values.created_at.to_string()),
+                Blank::UpdatedAt => body.push_str(&values.updated_at.to_string()),
+                Blank::Timestamp => body.push_str(&(values.updated_at + 14).to_string()),
+            }
+        }
+        body.push_str(&self.end);
+        body
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::Value;
+
+    fn filled(event_type: &str) -> (usize, Value) {
+        let body = Body::new().fill(&Values {
+            event_type,
+            user_id: "user_2g7np7Hrk0SN6kj5EDMLDaKNL0S",
+            first_name: "Grace",
+            created_at: 1_716_883_200_381,
+            updated_at: 1_716_883_200_406,
+        });
+        assert!(
+            !body.contains('<') && !body.contains("1111111111111"),
+            "{body}"
+        );
+        (body.len(), serde_json::from_str(&body).unwrap())
+    }
+
+    #[test]
+    fn a_body_is_as_long_as_a_real_one_and_tells_what_it_was_given() {
+        let (length, event) = filled("user.updated");
+        assert!((1600..2600).contains(&length), "{length} bytes");
+        assert_eq!(event["type"], "user.updated");
+        assert_eq!(event["timestamp"], 1_716_883_200_420_i64);
+        let user = &event["data"];
+        assert_eq!(user["id"], "user_2g7np7Hrk0SN6kj5EDMLDaKNL0S");
+        assert_eq!(user["first_name"], "Grace");
+        assert_eq!(user["created_at"], 1_716_883_200_381_i64);
+        assert_eq!(user["updated_at"], 1_716_883_200_406_i64);
+        assert_eq!(
+            user["email_addresses"][1]["email_address"],
+            "2g7np7Hrk0SN@example.com"
+        );
+    }
+
+    #[test]
+    fn a_deletion_tells_whom() {
+        let (_, event) = filled("user.deleted");
+        assert_eq!(event["type"], "user.deleted");
+        assert_eq!(event["data"]["id"], "user_2g7np7Hrk0SN6kj5EDMLDaKNL0S");
+        assert_eq!(event["timestamp"], 1_716_883_200_420_i64);
+    }
+}

@@ -1,0 +1,188 @@
+//! The Redis and PostgreSQL that all drains share.
+
+use std::{
+    fs,
+    time::{Duration, Instant},
+};
+
+use anyhow::{Context as _, ensure};
+use redis::{AsyncConnectionConfig, Client, aio::MultiplexedConnection};
+use tokio::task::block_in_place;
+use xtask::{
+    free_port::free_port, http::Http, postgres_server::PostgresServer, program::Program,
+    redis_server::RedisServer, wait,
+};
+
+use super::super::backlog::{EVENTS, REFUSED_NAME};
+
+/// For whatever takes no time unless something is broken.
+pub(crate) const DEADLINE: Duration = Duration::from_secs(60);
+/// A copy of a million entries holds Redis up, and so does the rewriting of its file.
+const REDIS_DEADLINE: Duration = Duration::from_secs(300);
+/// Everything of the queue's that outlives a drain.
+const KEYS: [&str; 6] = [
+    EVENTS,
+    "{clerk:0}:dead",
+    "{clerk:0}:dead:letters",
+    "{clerk:0}:retry",
+    "{clerk:0}:retry:entries",
+    "{clerk:0}:retry:users",
+];
+
+/// Both servers, and a connection to Redis.
+pub(crate) struct Servers {
+    pub(crate) redis: MultiplexedConnection,
+    pub(crate) redis_url: String,
+    pub(crate) redis_pid: u32,
+    pub(crate) postgres: PostgresServer,
+    /// Of the postmaster.
+    pub(crate) postgres_pid: u32,
+    _redis: RedisServer,
+}
+
+impl Servers {
+    pub(crate) async fn start() -> anyhow::Result<Self> {
+        let server = block_in_place(RedisServer::start)?;
+        let postgres = block_in_place(PostgresServer::start)?;
+        let config = AsyncConnectionConfig::new().set_response_timeout(Some(REDIS_DEADLINE));
+        let mut redis = Client::open(server.url())?
+            .get_multiplexed_async_connection_with_config(&config)
+            .await?;
+        let postmaster = fs::read_to_string(postgres.folder().join("data/postmaster.pid"))?;
+        let first_line = postmaster.lines().next().context("postmaster.pid")?;
+        Ok(Self {
+            redis_pid: info(&mut redis, "server", "process_id").await?,
+            redis_url: server.url(),
+            redis,
+            postgres_pid: first_line.trim().parse()?,
+            postgres,
+            _redis: server,
+        })
+    }
+
+    /// Stops writing the append-only file while Redis is filled.
+    pub(crate) async fn begin_filling(&mut self) -> anyhow::Result<()> {
+        self.configure("appendonly", "no").await?;
+        self.configure("rdbcompression", "no").await
+    }
+
+    /// Writes the append-only file anew and goes on with it, so that no rewrite falls due later because
+    /// of what was filled in.
+    pub(crate) async fn end_filling(&mut self) -> anyhow::Result<()> {
+        self.configure("appendonly", "yes").await?;
+        let redis = &mut self.redis;
+        wait::until("Redis has written its file", REDIS_DEADLINE, async || {
+            let mut busy = 0;
+            for name in ["aof_rewrite_in_progress", "aof_rewrite_scheduled"] {
+                busy += info(redis, "persistence", name).await.unwrap_or(1);
+            }
+            busy == 0
+        })
+        .await?;
+        self.configure("rdbcompression", "yes").await
+    }
+
+    async fn configure(&mut self, name: &str, value: &str) -> anyhow::Result<()> {
+        let mut command = redis::cmd("CONFIG");
+        command.arg(&["SET", name, value]);
+        Ok(command.exec_async(&mut self.redis).await?)
+    }
+
+    /// A new database with our tables, and with the application's own constraint that refuses some
+    /// events.
+    pub(crate) fn new_database(&self) -> anyhow::Result<String> {
+        let url = self.postgres.create_database()?;
+        let migrated = Program::run("worker", &["migrate"], &[("DATABASE_URL", &url)])?;
+        ensure!(migrated.status.success(), "worker migrate: {migrated:?}");
+        let constraint = format!(
+            "alter table users add constraint nobody_is_refused
+             check (name not like '{REFUSED_NAME}%')"
+        );
+        self.postgres.psql(&url, &constraint)?;
+        // So that what others have written is not written out during what is measured next.
+        self.postgres.psql(&url, "checkpoint")?;
+        Ok(url)
+    }
+
+    pub(crate) fn drop_database(&self, url: &str) -> anyhow::Result<()> {
+        let name = url.rsplit('/').next().unwrap_or_default();
+        let statement = format!("drop database {name} with (force)");
+        self.postgres.psql("postgres", &statement).map(drop)
+    }
+
+    /// Removes everything that waits, and all dead letters.
+    pub(crate) async fn empty_queue(&mut self) -> anyhow::Result<()> {
+        let mut delete = redis::cmd("DEL");
+        Ok(delete.arg(&KEYS).exec_async(&mut self.redis).await?)
+    }
+
+    /// Empties the queue, starts workers and waits until they wait for entries.
+    pub(crate) async fn start_workers(
+        &mut self,
+        number: usize,
+        database: &str,
+    ) -> anyhow::Result<Vec<Program>> {
+        self.empty_queue().await?;
+        let environment = [
+            ("REDIS_URL", self.redis_url.as_str()),
+            ("DATABASE_URL", database),
+        ];
+        let mut workers = Vec::new();
+        for _ in 0..number {
+            workers.push(start_program("worker", &environment).await?.0);
+        }
+        let redis = &mut self.redis;
+        wait::until("all workers read", DEADLINE, async || {
+            let consumers: redis::RedisResult<Vec<redis::Value>> = redis::cmd("XINFO")
+                .arg(&["CONSUMERS", EVENTS, "clerk-worker"])
+                .query_async(redis)
+                .await;
+            consumers.is_ok_and(|consumers| consumers.len() == number)
+        })
+        .await?;
+        Ok(workers)
+    }
+}
+
+/// Starts a program and waits until it answers that it is ready: also how long that took.
+pub(crate) async fn start_program(
+    name: &str,
+    environment: &[(&str, &str)],
+) -> anyhow::Result<(Program, Duration)> {
+    let address = format!("127.0.0.1:{}", free_port()?);
+    let mut environment = environment.to_vec();
+    environment.push(("ADMIN_ADDR", &address));
+    let (http, url) = (Http::new(), format!("http://{address}/readyz"));
+    let begin = Instant::now();
+    let program = Program::start(name, &environment)?;
+    while !http
+        .get(&url)
+        .await
+        .is_ok_and(|answer| answer.status == 200)
+    {
+        ensure!(
+            program.is_running() && begin.elapsed() < DEADLINE,
+            "{name} is not ready:\n{}",
+            program.output()
+        );
+        // Often, because the time is measured.
+        tokio::time::sleep(Duration::from_millis(1)).await;
+    }
+    Ok((program, begin.elapsed()))
+}
+
+/// A number of Redis's INFO.
+pub(crate) async fn info<T: std::str::FromStr>(
+    redis: &mut MultiplexedConnection,
+    section: &str,
+    name: &str,
+) -> anyhow::Result<T> {
+    let text: String = redis::cmd("INFO").arg(section).query_async(redis).await?;
+    let mut values = text
+        .lines()
+        .filter_map(|line| line.strip_prefix(name)?.strip_prefix(':'));
+    values
+        .next()
+        .and_then(|value| value.trim().parse().ok())
+        .with_context(|| format!("INFO {section} tells no {name}"))
+}
