@@ -17,13 +17,15 @@ use crate::{
     wait::block_until,
 };
 
-/// As durable as the settings that the project ships: what was acknowledged survives SIGKILL.
-const SETTINGS: [[&str; 2]; 5] = [
+/// The settings that the project ships, in `compose.yaml`: what was acknowledged survives SIGKILL.
+const SETTINGS: [[&str; 2]; 7] = [
     ["--bind", "127.0.0.1"],
     ["--appendonly", "yes"],
     ["--appendfsync", "always"],
     ["--maxmemory-policy", "noeviction"],
     ["--save", ""],
+    ["--auto-aof-rewrite-min-size", "256mb"],
+    ["--rdbcompression", "no"],
 ];
 
 /// A real redis-server on a free port of 127.0.0.1, its data in a temporary folder. Dropping it

@@ -20,6 +20,8 @@ const SEED: u64 = 2024;
 const COMMANDS_AT_ONCE: usize = 500;
 /// How many events come between a user's creation and the next event of that user.
 const DISTANCE: std::ops::RangeInclusive<usize> = 1000..=5000;
+/// How many users come in a second, by their ids.
+const A_SECOND: usize = 100;
 /// 28 May 2024, in ms since the epoch.
 const BEGINNING: i64 = 1_716_883_200_000;
 const DIGITS: &[u8] = b"0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz";
@@ -67,7 +69,7 @@ impl Backlog {
     ) -> anyhow::Result<Self> {
         let mut random = StdRng::seed_from_u64(SEED);
         let users: Vec<String> = (0..events / 2)
-            .map(|_| format!("user_{}", token(&mut random)))
+            .map(|user| format!("user_{}", token(&mut random, user / A_SECOND)))
             .collect();
         let planned = plan(&mut random, mix, events);
         let body = Body::new();
@@ -80,7 +82,10 @@ impl Backlog {
                 pipeline
                     .cmd("XADD")
                     .arg(&[key, "*", "svix-id"])
-                    .arg(format!("msg_{}", token(&mut random)))
+                    .arg(format!(
+                        "msg_{}",
+                        token(&mut random, event.place / (2 * A_SECOND))
+                    ))
                     .arg(&["type", event.kind.event_type(), "payload", &payload])
                     .arg("received-at")
                     .arg(SystemTime::UNIX_EPOCH.elapsed()?.as_millis().to_string())
@@ -110,10 +115,16 @@ impl Backlog {
     }
 }
 
-/// 27 letters and digits, as many as identities of Clerk's and Svix's have.
-pub(crate) fn token(random: &mut StdRng) -> String {
-    (0..27)
-        .map(|_| char::from(DIGITS[random.random_range(0..DIGITS.len())]))
+/// 27 letters and digits of which the first six tell the second, as in identities of Clerk's and Svix's,
+/// which are KSUIDs (<https://github.com/segmentio/ksuid>): new ones come last in an index.
+pub(crate) fn token(random: &mut StdRng, second: usize) -> String {
+    // May 2024, and how far a second goes in the first six digits.
+    let digit = |place: u32| (2_470_000_000 + 8 * second) / 62_usize.pow(place) % 62;
+    let time: Vec<usize> = (0..6).rev().map(digit).collect();
+    let rest = (0..21).map(|_| random.random_range(0..DIGITS.len()));
+    time.into_iter()
+        .chain(rest)
+        .map(|digit| char::from(DIGITS[digit]))
         .collect()
 }
 

@@ -1,6 +1,5 @@
 //! What an event costs, and what the programs cost while there is none.
 
-mod flow;
 mod programs;
 
 use std::{
@@ -92,7 +91,8 @@ async fn at_work_and_idle(servers: &mut Servers, scale: Scale) -> anyhow::Result
     measurements.extend(sizes_of_tables(servers, &database, events)?);
 
     let before = usage(programs.ingest.pid())?;
-    let accepted = flow::send(&programs.sender, Duration::from_secs_f64(seconds)).await?;
+    let sent = programs.send(Duration::from_secs_f64(seconds)).await?;
+    let accepted = sent.requests;
     let used = usage(programs.ingest.pid())?.cpu_seconds - before.cpu_seconds;
     let name = "ingest, CPU of an event";
     measurements.push(measured(name, "µs", used * 1e6 / accepted as f64));
@@ -173,22 +173,22 @@ async fn at_full_load(servers: &mut Servers, scale: Scale) -> anyhow::Result<Vec
 
     let programs = Programs::start(servers, &database).await?;
     let begin = Instant::now();
-    let taken = flow::send(&programs.sender, Duration::from_secs(seconds)).await?;
+    let taken = programs.send(Duration::from_secs(seconds)).await?;
     let elapsed = begin.elapsed().as_secs_f64();
     let count = "select count(*) from clerk_sync.events";
     let applied: usize = block_in_place(|| servers.postgres.psql(&database, count))?.parse()?;
     ensure!(applied > 0, "the worker has done nothing");
     let work = [
-        ("taken meanwhile, events/s", taken),
-        ("applied meanwhile, events/s", applied),
+        ("taken meanwhile, events/s", taken.per_second()),
+        ("applied meanwhile, events/s", applied as f64 / elapsed),
     ];
-    for ((name, pid), (done, events)) in NAMES.iter().zip(programs.pids()).zip(work) {
+    for ((name, pid), (done, rate)) in NAMES.iter().zip(programs.pids()).zip(work) {
         let waiting = grouped(waiting as f64);
         let row = format!("{name} at full load, {waiting} waiting, peak memory");
         let peak = usage(pid)?.peak_memory_bytes as f64 / 1e6;
         let mut memory = measured(row, "MB", peak);
         memory.details.insert(rows::peak_memory(name), peak);
-        memory.details.insert(done.into(), events as f64 / elapsed);
+        memory.details.insert(done.into(), rate);
         measurements.push(memory);
     }
     Ok(measurements)

@@ -1,14 +1,20 @@
 //! One ingest and one worker.
 
-use std::{slice, time::Duration};
+use std::{net::SocketAddr, slice, time::Duration};
 
-use uuid::Uuid;
-use xtask::{free_port::free_port, program::Program, sender::Sender};
+use xtask::program::Program;
 
 use super::super::{
+    events::{Events, new_secret},
+    ingest::{PATH, server::free_address},
+    load::{Answered, Connections},
     process_usage::usage,
+    rows::CONNECTIONS,
     worker::servers::{Servers, start_program},
 };
+
+/// More than an ingest takes.
+const BEYOND_MAXIMUM: f64 = 50_000.0;
 
 /// Both, ready.
 pub(crate) struct Programs {
@@ -16,20 +22,19 @@ pub(crate) struct Programs {
     pub(crate) worker: Program,
     /// How long it took from the start of the process until it was ready: ingest, worker.
     pub(crate) start_up: [Duration; 2],
-    /// To the ingest.
-    pub(crate) sender: Sender,
+    address: SocketAddr,
+    secret: String,
 }
 
 impl Programs {
     /// Starts one after the other. The ingest takes events however many wait.
     pub(crate) async fn start(servers: &Servers, database: &str) -> anyhow::Result<Self> {
-        // Hexadecimal digits are base64 too: these 32 stand for a key of 24 bytes.
-        let secret = format!("whsec_{}", Uuid::new_v4().simple());
-        let address = format!("127.0.0.1:{}", free_port()?);
+        let (address, secret) = (free_address()?, new_secret());
+        let listens_on = address.to_string();
         let redis = ("REDIS_URL", servers.redis_url.as_str());
         let of_ingest = [
             redis,
-            ("INGEST_ADDR", &address),
+            ("INGEST_ADDR", &listens_on),
             ("CLERK_WEBHOOK_SIGNING_SECRET", &secret),
             ("MAX_BACKLOG", "1000000000"),
         ];
@@ -40,8 +45,17 @@ impl Programs {
             ingest,
             worker,
             start_up: [start_up_of_ingest, start_up_of_worker],
-            sender: Sender::new(&format!("http://{address}/api/webhooks/clerk"), &secret)?,
+            address,
+            secret,
         })
+    }
+
+    /// Sends the ingest all that it takes for a while.
+    pub(crate) async fn send(&self, duration: Duration) -> anyhow::Result<Answered> {
+        let count = (BEYOND_MAXIMUM * duration.as_secs_f64()) as usize;
+        let events = Events::make(PATH, &self.secret, count, |_| false).await?;
+        let mut connections = Connections::open(self.address, CONNECTIONS).await?;
+        connections.send(&events, 0..count, duration).await
     }
 
     pub(crate) fn pids(&self) -> [u32; 2] {
