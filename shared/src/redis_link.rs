@@ -28,6 +28,10 @@ pub const CONNECTION_TIMEOUT: Duration = Duration::from_secs(6);
 /// How long a health check waits.
 const HEALTH_TIMEOUT: Duration = Duration::from_secs(2);
 
+/// How many commands go over one connection before the next one has its turn: those that come at once
+/// then share a write to its socket.
+const COMMANDS_IN_A_TURN: usize = 7;
+
 /// How many commands may wait to be written before callers wait for a place.
 const PIPELINE_BUFFER: usize = 1024;
 
@@ -42,8 +46,10 @@ pub struct RedisLink(Arc<Inner>);
 struct Inner {
     client: Client,
     config: AsyncConnectionConfig,
+    /// How many connections it has when it is connected.
     width: usize,
-    turn: AtomicUsize,
+    /// How many commands there have been.
+    commands: AtomicUsize,
     connections: RwLock<Option<Connections>>,
     /// Held while connecting, so that a crowd of callers makes one attempt and shares its outcome.
     attempts: Mutex<Attempts>,
@@ -88,7 +94,7 @@ impl RedisLink {
             client: Client::open(info)?,
             config,
             width: connections.max(1),
-            turn: AtomicUsize::new(0),
+            commands: AtomicUsize::new(0),
             connections: RwLock::default(),
             attempts: Mutex::default(),
         })))
@@ -107,7 +113,7 @@ impl RedisLink {
             Some(connections) => connections,
             None => self.connect().await?,
         };
-        let turn = self.0.turn.fetch_add(1, Ordering::Relaxed);
+        let turn = self.0.commands.fetch_add(1, Ordering::Relaxed) / COMMANDS_IN_A_TURN;
         let connection = &connections.open[turn % connections.open.len()];
         Ok((connection.clone(), connections.number))
     }

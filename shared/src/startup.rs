@@ -6,6 +6,7 @@ use std::process::ExitCode;
 use clap::Parser;
 use clap::error::{ContextKind, ContextValue, ErrorKind};
 use tokio::net::TcpListener;
+use tokio::runtime::{Builder, Runtime};
 
 use crate::settings::{SettingError, hidden};
 
@@ -78,7 +79,7 @@ pub fn start<A: Parser, T, F: Future<Output = Result<(), String>>>(
         Ok(task) => task,
         Err(error) => return refuse(&error),
     };
-    let runtime = match tokio::runtime::Runtime::new() {
+    let runtime = match runtime() {
         Ok(runtime) => runtime,
         Err(error) => return refuse(&format!("the runtime cannot be started: {error}")),
     };
@@ -89,6 +90,22 @@ pub fn start<A: Parser, T, F: Future<Output = Result<(), String>>>(
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => refuse(&error),
     }
+}
+
+/// Half of the cores: Redis, PostgreSQL and the kernel's part of each connection need the others. A single
+/// thread is a runtime of its own kind: a task that it wakes runs after those that are ready
+/// already, so what these have to send goes out together.
+fn runtime() -> std::io::Result<Runtime> {
+    let cores = std::thread::available_parallelism().map_or(1, usize::from);
+    let mut builder = if cores < 4 {
+        Builder::new_current_thread()
+    } else {
+        Builder::new_multi_thread()
+    };
+    builder
+        .worker_threads((cores / 2).max(1))
+        .enable_all()
+        .build()
 }
 
 /// The command line and the environment, `.env` included, as `A` has it. Where that cannot be had

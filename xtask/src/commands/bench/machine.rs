@@ -17,7 +17,7 @@ pub(crate) fn machine() -> Vec<(&'static str, String)> {
         });
     let kernel = fs::read_to_string("/proc/sys/kernel/osrelease").unwrap_or_default();
     let postgres = postgres_server::binaries().map_or("missing".into(), |binaries| {
-        output(&binaries.join("postgres"), &["--version"])
+        output(binaries.join("postgres"), &["--version"])
     });
     vec![
         ("commit", commit()),
