@@ -1,5 +1,5 @@
-//! What the ingest does with every event, apart from the network: `cargo bench --package ingest
-//! --bench hot_path` tells how long it takes, `cargo xtask instructions` how many instructions.
+//! What the ingest does with every event, apart from the network. `cargo bench --workspace --bench
+//! hot_path` times it, `cargo xtask instructions` counts instructions.
 
 use std::hint::black_box;
 use std::time::UNIX_EPOCH;
@@ -22,10 +22,12 @@ fn main() -> anyhow::Result<()> {
 
     let mut criterion = Criterion::default().configure_from_args();
     let criterion = &mut criterion;
-    measure(criterion, "verify the signature of an event", || {
-        verifier.verify(black_box(&headers), black_box(&body))
-    });
-    measure(criterion, "parse the envelope of an event", || {
+    measure(
+        criterion,
+        "ingest: verify the signature of an event",
+        || verifier.verify(black_box(&headers), black_box(&body)),
+    );
+    measure(criterion, "ingest: parse the envelope of an event", || {
         Envelope::parse(black_box(&body))
     });
     criterion.final_summary();

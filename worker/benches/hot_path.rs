@@ -1,6 +1,5 @@
-//! What the worker does with every event, apart from Redis and PostgreSQL: `cargo bench --package
-//! worker --bench hot_path` tells how long it takes, `cargo xtask instructions` how many
-//! instructions.
+//! What the worker does with every event, apart from Redis and PostgreSQL. `cargo bench --workspace
+//! --bench hot_path` times it, `cargo xtask instructions` counts instructions.
 
 use std::collections::BTreeSet;
 use std::hint::black_box;
@@ -47,15 +46,17 @@ fn main() -> anyhow::Result<()> {
 
     let mut criterion = Criterion::default().configure_from_args();
     let criterion = &mut criterion;
-    measure(criterion, "parse an entry", || {
+    measure(criterion, "worker: parse an entry", || {
         Entry::parse(black_box(&entry))
     });
-    measure(criterion, "plan a batch of 256", || {
+    measure(criterion, "worker: plan a batch of 256", || {
         plan(black_box(&events))
     });
-    measure(criterion, "settle the addresses of a batch of 256", || {
-        settle(black_box(&wanted), &BTreeSet::new(), black_box(&held))
-    });
+    measure(
+        criterion,
+        "worker: settle the addresses of a batch of 256",
+        || settle(black_box(&wanted), &BTreeSet::new(), black_box(&held)),
+    );
     criterion.final_summary();
     Ok(())
 }
