@@ -17,8 +17,9 @@ const RUNNER: &str = "target.'cfg(all())'.runner = ['env', '--ignore-environment
 
 /// Counts the instructions of one call of each function that `cargo bench --workspace --bench
 /// hot_path` times. Unlike a time the count comes out the same on a busy machine, so it shows what a
-/// change to the code saves. Valgrind has no SHA instructions: a signature is counted as a processor
-/// without them computes it.
+/// change to the code saves. Of what allocates much, though, a thousandth depends on what the heap looks
+/// like. Valgrind has no SHA instructions: a signature is counted as a processor without them computes
+/// it.
 #[derive(clap::Args)]
 pub(crate) struct Arguments {}
 
