@@ -5,6 +5,7 @@ pub(crate) mod cargo;
 pub(crate) mod chaos;
 pub(crate) mod demo;
 pub(crate) mod fuzz;
+pub(crate) mod instructions;
 pub(crate) mod send;
 pub(crate) mod stack;
 pub(crate) mod test;

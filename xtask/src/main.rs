@@ -28,6 +28,7 @@ enum Command {
     Chaos(commands::chaos::Arguments),
     Demo(commands::demo::Arguments),
     Fuzz(commands::fuzz::Arguments),
+    Instructions(commands::instructions::Arguments),
     Send(commands::send::Arguments),
     Test(commands::test::Arguments),
 }
@@ -40,6 +41,7 @@ async fn main() -> ExitCode {
         Command::Chaos(arguments) => commands::chaos::run(&arguments).await,
         Command::Demo(arguments) => commands::demo::run(&arguments).await,
         Command::Fuzz(arguments) => commands::fuzz::run(&arguments),
+        Command::Instructions(arguments) => commands::instructions::run(&arguments),
         Command::Send(arguments) => commands::send::run(arguments).await,
         Command::Test(arguments) => commands::test::run(&arguments),
     };

@@ -52,6 +52,12 @@ pub fn missing_languages() -> Vec<&'static str> {
     missing
 }
 
+/// The package of the tool that counts instructions.
+pub fn missing_valgrind() -> Vec<&'static str> {
+    let missing = find("valgrind").is_none().then_some("valgrind");
+    missing.into_iter().collect()
+}
+
 /// Installs with apt-get what is missing of the servers, when we are root or sudo asks for no
 /// password. `say` is told what is done.
 ///
@@ -74,6 +80,19 @@ pub fn ensure_installed(say: impl Fn(&str)) -> anyhow::Result<()> {
 /// As [`ensure_installed`].
 pub fn ensure_languages_installed(say: impl Fn(&str)) -> anyhow::Result<()> {
     install(missing_languages, |list| {
+        say(&format!(
+            "{list} is not installed; installing it with apt-get"
+        ));
+    })
+}
+
+/// The same for [`missing_valgrind`].
+///
+/// # Errors
+///
+/// As [`ensure_installed`].
+pub fn ensure_valgrind_installed(say: impl Fn(&str)) -> anyhow::Result<()> {
+    install(missing_valgrind, |list| {
         say(&format!(
             "{list} is not installed; installing it with apt-get"
         ));
