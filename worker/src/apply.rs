@@ -1,7 +1,7 @@
 //! Applies a batch: in one transaction if the database takes it, and otherwise in as few as it takes
 //! to single out what it refuses.
 
-use std::collections::{BTreeSet, HashMap, HashSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::time::Duration;
 
 use deadpool_postgres::{Object, Transaction};
@@ -11,12 +11,12 @@ use tokio_postgres::IsolationLevel;
 use crate::address::settle;
 use crate::database::Database;
 use crate::event::Event;
-use crate::failure::{Failure, Quoted, Refusal, Remedy};
+use crate::failure::{Failure, Refusal, Remedy};
 use crate::fence::Fence;
 use crate::ledger::Outcome;
 use crate::plan::plan;
 use crate::storage::{self, Claim};
-use crate::user::User;
+use crate::user::{User, UserId};
 
 /// How long a transaction may take before the connection is given up: longer than all its statements
 /// may take (see `begin.sql`), so this is for a server that says nothing any more.
@@ -56,7 +56,8 @@ enum Addresses {
 
 /// What a transaction comes to.
 enum Attempt {
-    Committed(Vec<Verdict>),
+    /// Those without a verdict were set aside: each user's are to be tried without the others.
+    Committed(Vec<Option<Verdict>>),
     /// Nothing was written: these events wait for an address, and who holds it.
     Waiting(HashMap<usize, String>),
     /// Nothing was written: these events are another worker's.
@@ -99,9 +100,15 @@ pub async fn apply(
         match apply_part(database, fence, &part_events, addresses).await {
             Ok(Attempt::Committed(outcomes)) => {
                 committed = true;
+                let mut aside: BTreeMap<Option<&UserId>, Vec<usize>> = BTreeMap::new();
                 for (index, verdict) in part.iter().zip(outcomes) {
-                    verdicts[*index] = Some(verdict);
+                    if verdict.is_none() {
+                        let user_id = events[*index].user_id();
+                        aside.entry(user_id).or_default().push(*index);
+                    }
+                    verdicts[*index] = verdict;
                 }
+                parts.extend(aside.into_values().map(|part| (part, Addresses::Assume)));
             }
             Ok(Attempt::Waiting(waiting)) => {
                 let mut rest = Vec::new();
@@ -137,9 +144,10 @@ pub async fn apply(
                 }
                 verdicts[part[0]] = Some(Verdict::Refused(refusal));
             }
-            Err(Failure::Refused(refusal)) => {
-                let smaller = single_out(&part, events, &refusal.quoted);
-                parts.extend(smaller.map(|part| (part, Addresses::Assume)));
+            Err(Failure::Refused(_)) => {
+                let (first, second) = part.split_at(part.len() / 2);
+                parts.push((second.to_vec(), Addresses::Assume));
+                parts.push((first.to_vec(), Addresses::Assume));
             }
             Err(Failure::Unavailable(reason)) => {
                 return Err(Away {
@@ -159,26 +167,6 @@ pub async fn apply(
     }
     // No index is missing: each was in a part that ended in one of the ways above.
     Ok(verdicts.into_iter().flatten().collect())
-}
-
-/// Parts a refused part, the one to be applied first last. Where PostgreSQL names a user of it, that one is
-/// tried alone; rows are written in the order of user ids, so all before it were good. Otherwise
-/// the culprit is in either half.
-fn single_out(part: &[usize], events: &[&Event], quoted: &Quoted) -> [Vec<usize>; 3] {
-    let user_id = |index: &usize| events[*index].user_id();
-    let named = part
-        .iter()
-        .filter_map(user_id)
-        .find(|user_id| quoted.names(user_id));
-    let (its_own, others): (Vec<usize>, Vec<usize>) = part
-        .iter()
-        .partition(|index| named.is_some() && user_id(index) == named);
-    if its_own.is_empty() || others.is_empty() {
-        let (first, second) = part.split_at(part.len() / 2);
-        return [vec![], second.to_vec(), first.to_vec()];
-    }
-    let (before, after) = others.iter().partition(|index| user_id(index) < named);
-    [after, its_own, before]
 }
 
 /// One part, as often as it meets another transaction; with addresses settled once one is taken.
@@ -253,13 +241,11 @@ async fn transact(
         storage::record_events(&transaction, events, &assumed)
     )?;
     reach(FaultPoint::LedgerWritten).await;
-    let new: Vec<&Event> = events
+    let mut new: Vec<&Event> = events
         .iter()
         .copied()
         .filter(|event| recorded.contains(event.svix_id.as_str()))
         .collect();
-    let plan = plan(&new);
-    let newest: Vec<&Event> = plan.newest.values().copied().collect();
     // Before the users are locked: while Redis is slow, nobody else is to wait for them.
     let lost = fence.lost(&new).await?;
     if !lost.is_empty() {
@@ -270,35 +256,50 @@ async fn transact(
             .filter(|(_, event)| lost.contains(event.svix_id.as_str()));
         return Ok(Attempt::Lost(places.map(|(place, _)| place).collect()));
     }
-    let claims = if newest.is_empty() {
-        Vec::new()
-    } else {
-        storage::claim_versions(&transaction, &newest).await?
+    let others = events
+        .iter()
+        .any(|event| event.user_id() != events[0].user_id());
+    // Users whose rows are refused: theirs are tried again without the others, which decides (P6).
+    let mut aside: BTreeSet<&UserId> = BTreeSet::new();
+    let is_aside = |aside: &BTreeSet<&UserId>, event: &Event| {
+        event.user_id().is_some_and(|user| aside.contains(user))
     };
-    reach(FaultPoint::VersionsClaimed).await;
-    let winners = Winners::new(&newest, &claims);
-    if addresses == Addresses::Settle {
-        let waiting = make_room(&transaction, &winners).await?;
-        if !waiting.is_empty() {
-            transaction.rollback().await?;
-            reach(FaultPoint::RolledBack).await;
-            let holder = |event: &Event| {
-                let holder = waiting.get(event.upserted()?.id.as_str())?;
-                let mut newest = plan.newest.values();
-                newest
-                    .any(|newest| newest.svix_id == event.svix_id)
-                    .then(|| holder.clone())
-            };
-            let places = events
-                .iter()
-                .enumerate()
-                .filter_map(|(place, event)| Some((place, holder(event)?)));
-            return Ok(Attempt::Waiting(places.collect()));
+    let (plan, winners, written) = loop {
+        new.retain(|event| !is_aside(&aside, event));
+        let plan = plan(&new);
+        let newest: Vec<&Event> = plan.newest.values().copied().collect();
+        let claims = storage::claim_versions(&transaction, &newest).await?;
+        reach(FaultPoint::VersionsClaimed).await;
+        let winners = Winners::new(&newest, &claims);
+        if addresses == Addresses::Settle {
+            let waiting = make_room(&transaction, &winners).await?;
+            if !waiting.is_empty() {
+                transaction.rollback().await?;
+                reach(FaultPoint::RolledBack).await;
+                let holder = |event: &Event| {
+                    let holder = waiting.get(event.upserted()?.id.as_str())?;
+                    let mut newest = plan.newest.values();
+                    newest
+                        .any(|newest| newest.svix_id == event.svix_id)
+                        .then(|| holder.clone())
+                };
+                let places = events
+                    .iter()
+                    .enumerate()
+                    .filter_map(|(place, event)| Some((place, holder(event)?)));
+                return Ok(Attempt::Waiting(places.collect()));
+            }
         }
-    }
-    storage::delete_users(&transaction, &winners.deleted).await?;
-    reach(FaultPoint::RowsDeleted).await;
-    let written = storage::upsert_users(&transaction, &winners.users, &winners.first_seen).await?;
+        storage::delete_users(&transaction, &winners.deleted).await?;
+        reach(FaultPoint::RowsDeleted).await;
+        match write_rows(&transaction, &winners, others).await? {
+            Rows::Written(written) => break (plan, winners, written),
+            Rows::Refused(users) => {
+                storage::give_up_claims(&transaction).await?;
+                aside.extend(users);
+            }
+        }
+    };
     reach(FaultPoint::RowsWritten).await;
     let kept: Vec<&str> = winners
         .users
@@ -307,6 +308,12 @@ async fn transact(
         .filter(|id| !written.contains(*id))
         .collect();
     storage::adopt_newer_rows(&transaction, &kept).await?;
+    let set_aside: Vec<&str> = events
+        .iter()
+        .filter(|event| is_aside(&aside, event) && recorded.contains(event.svix_id.as_str()))
+        .map(|event| event.svix_id.as_str())
+        .collect();
+    storage::forget_events(&transaction, &set_aside).await?;
 
     let changed: HashSet<&str> = written
         .iter()
@@ -342,10 +349,48 @@ async fn transact(
     transaction.commit().await?;
     reach(FaultPoint::Committed).await;
     let verdict = |event: &&Event| match outcomes.get(event.svix_id.as_str()) {
-        Some(outcome) => Verdict::Recorded(*outcome),
-        None => Verdict::Duplicate,
+        Some(outcome) => Some(Verdict::Recorded(*outcome)),
+        None if set_aside.contains(&event.svix_id.as_str()) => None,
+        None => Some(Verdict::Duplicate),
     };
     Ok(Attempt::Committed(events.iter().map(verdict).collect()))
+}
+
+/// What PostgreSQL says to the rows of the winners.
+enum Rows<'a> {
+    /// The ids of those that it took.
+    Written(HashSet<String>),
+    /// Nothing was written: it has named these users in its errors.
+    Refused(Vec<&'a UserId>),
+}
+
+/// Writes the rows. If PostgreSQL names a user whose row it refuses, goes on behind that one to find the
+/// others. Without `others`, who are to be written all the same, the first error ends it.
+async fn write_rows<'a>(
+    transaction: &Transaction<'_>,
+    winners: &Winners<'a>,
+    others: bool,
+) -> Result<Rows<'a>, Failure> {
+    let mut refused = Vec::new();
+    // Rows are written in the order of user ids, so all before the named one were good.
+    let mut rest = winners.users.as_slice();
+    loop {
+        match storage::upsert_users(transaction, rest, &winners.first_seen).await {
+            Ok(written) if refused.is_empty() => return Ok(Rows::Written(written)),
+            Ok(_) => return Ok(Rows::Refused(refused)),
+            Err(error) => match Failure::from(error) {
+                Failure::Refused(refusal) if others => {
+                    let Some(place) = rest.iter().position(|user| refusal.names(&user.id)) else {
+                        return Err(Failure::Refused(refusal));
+                    };
+                    storage::give_up_rows(transaction).await?;
+                    refused.push(&rest[place].id);
+                    rest = &rest[place + 1..];
+                }
+                failure => return Err(failure),
+            },
+        }
+    }
 }
 
 /// The users who are to be written.

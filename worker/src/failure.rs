@@ -27,23 +27,23 @@ pub struct Refusal {
     pub reason: String,
     /// What may be done about it.
     pub remedy: Remedy,
-    /// Where to look for the culprit.
+    /// What PostgreSQL quotes of the row.
     pub quoted: Quoted,
 }
 
-/// What PostgreSQL quotes of the row that it refuses. It is searched for user ids and never shown.
-#[derive(Clone, Default, PartialEq, Eq)]
-pub struct Quoted(Option<Box<str>>);
-
-impl Quoted {
-    /// Whether the id of a user is in it: most likely it is that user's row.
+impl Refusal {
+    /// Whether it is most likely the row of this user that the database refuses, whatever the others are.
     #[must_use]
     pub fn names(&self, user_id: &UserId) -> bool {
-        self.0
-            .as_ref()
-            .is_some_and(|text| text.contains(user_id.as_str()))
+        let of_its_own = matches!(self.remedy, Remedy::GiveUp | Remedy::TryLater);
+        let quoted = self.quoted.0.as_ref();
+        of_its_own && quoted.is_some_and(|text| text.contains(user_id.as_str()))
     }
 }
+
+/// Part of a row. It is searched for user ids and never shown.
+#[derive(Clone, Default, PartialEq, Eq)]
+pub struct Quoted(Option<Box<str>>);
 
 impl std::fmt::Debug for Quoted {
     fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {

@@ -62,7 +62,25 @@ pub async fn record_events(
     rows.iter().map(|row| row.try_get(0)).collect()
 }
 
+/// Takes events out of the ledger again, which this transaction has recorded.
+///
+/// # Errors
+/// What PostgreSQL says.
+pub async fn forget_events(transaction: &Transaction<'_>, svix_ids: &[&str]) -> Result<(), Error> {
+    if svix_ids.is_empty() {
+        return Ok(());
+    }
+    let statement = transaction
+        .prepare_cached(include_str!("../sql/forget_events.sql"))
+        .await?;
+    transaction
+        .execute(&statement, &[&svix_ids])
+        .await
+        .map(drop)
+}
+
 /// Locks the users of `newest`, the newest event of each, and returns those who are to be written.
+/// [`give_up_claims`] takes it back.
 ///
 /// # Errors
 /// What PostgreSQL says.
@@ -70,6 +88,9 @@ pub async fn claim_versions(
     transaction: &Transaction<'_>,
     newest: &[&Event],
 ) -> Result<Vec<Claim>, Error> {
+    if newest.is_empty() {
+        return Ok(Vec::new());
+    }
     let user_ids: Vec<&str> = newest
         .iter()
         .filter_map(|event| Some(event.user_id()?.as_str()))
@@ -85,12 +106,12 @@ pub async fn claim_versions(
     let statement = transaction
         .prepare_cached(include_str!("../sql/claim_versions.sql"))
         .await?;
-    let rows = transaction
-        .query(
-            &statement,
-            &[&user_ids, &updated_at, &event_at, &svix_ids, &deleted],
-        )
-        .await?;
+    let parameters: [&(dyn ToSql + Sync); 5] =
+        [&user_ids, &updated_at, &event_at, &svix_ids, &deleted];
+    let ((), rows) = tokio::try_join!(
+        transaction.batch_execute("SAVEPOINT claims"),
+        transaction.query(&statement, &parameters)
+    )?;
     rows.iter()
         .map(|row| {
             Ok(Claim {
@@ -99,6 +120,16 @@ pub async fn claim_versions(
             })
         })
         .collect()
+}
+
+/// Takes back the last [`claim_versions`] and all that was written since.
+///
+/// # Errors
+/// What PostgreSQL says.
+pub async fn give_up_claims(transaction: &Transaction<'_>) -> Result<(), Error> {
+    transaction
+        .batch_execute("ROLLBACK TO SAVEPOINT claims")
+        .await
 }
 
 /// Deletes the rows of users whose newest event is a deletion.
@@ -119,7 +150,7 @@ pub async fn delete_users(transaction: &Transaction<'_>, user_ids: &[&str]) -> R
 }
 
 /// Writes rows and returns the ids of those that were written. A row of a user in `first_seen` that
-/// is newer stays as it is.
+/// is newer stays as it is. After an error [`give_up_rows`] lets the transaction go on.
 ///
 /// # Errors
 /// What PostgreSQL says.
@@ -150,8 +181,21 @@ pub async fn upsert_users(
     let statement = transaction
         .prepare_cached(include_str!("../sql/upsert_users.sql"))
         .await?;
-    let rows = transaction.query(&statement, &parameters).await?;
+    let ((), rows) = tokio::try_join!(
+        transaction.batch_execute("SAVEPOINT rows"),
+        transaction.query(&statement, &parameters)
+    )?;
     rows.iter().map(|row| row.try_get(0)).collect()
+}
+
+/// Takes back the last [`upsert_users`].
+///
+/// # Errors
+/// What PostgreSQL says.
+pub async fn give_up_rows(transaction: &Transaction<'_>) -> Result<(), Error> {
+    transaction
+        .batch_execute("ROLLBACK TO SAVEPOINT rows")
+        .await
 }
 
 /// Remembers that the application's own rows are newer than what we know.
