@@ -21,5 +21,6 @@ pub mod retry;
 pub mod ring;
 pub mod settings;
 pub mod storage;
+mod transaction;
 pub mod user;
 pub mod visibility;

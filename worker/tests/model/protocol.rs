@@ -57,7 +57,7 @@ pub(crate) enum Action {
     Claim(usize),
     /// Fault: `lock_timeout` of worker/sql/begin.sql, for who waits in one of the two.
     LockTimeout(usize),
-    /// The other statements of `transact` in worker/src/apply.rs and COMMIT, or a refusal and
+    /// The other statements of `transact` in worker/src/transaction.rs and COMMIT, or a refusal and
     /// ROLLBACK. One step: what others would see in between makes them wait.
     Commit(usize),
     /// Fault: PostgreSQL is away, closes an idle transaction, or the answer to COMMIT is lost:

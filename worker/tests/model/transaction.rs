@@ -80,7 +80,7 @@ impl Protocol {
         }
     }
 
-    /// Winners whose address belongs to somebody who keeps it: `make_room` in worker/src/apply.rs.
+    /// Winners whose address belongs to somebody who keeps it: `make_room` in worker/src/transaction.rs.
     fn waiting(&self, state: &State, winners: Set) -> Set {
         const NAMES: [&str; USERS] = ["0", "1"];
         let address = |event: Event| {

@@ -33,6 +33,34 @@ fn exactly_the_events_that_the_database_refuses_are_dead_lettered() {
     }
 }
 
+/// P6: the error of a refused row quotes it, cut short, with whatever else stands in it.
+#[test]
+fn who_is_only_quoted_in_a_refused_row_is_applied() {
+    let world = World::migrated();
+    world.sql("alter table users add constraint polite check (name not like 'Rude%')");
+    for n in 0..30 {
+        world.add_next(&user(&format!("user_{n:02}"), &format!("{n}@example.com"), 1).created());
+    }
+    let long = format!("user_05{}", "x".repeat(200));
+    for (id, first_name) in [
+        ("user_04b", "Rude user_02"),
+        ("user_21b", "Rude user_28"),
+        (&long, "Rude user_17"),
+    ] {
+        let payload = user(id, &format!("{first_name}@example.net"), 1);
+        world.add_next(&payload.first_name(first_name).created());
+    }
+    let _worker = world.worker();
+    world.settle();
+    assert_eq!(world.sql("select count(*) from users"), "30");
+    assert_eq!(world.redis(&["XLEN", DEAD]), "3");
+    assert_eq!(world.sql("select count(*) from clerk_sync.events"), "30");
+    assert_eq!(
+        world.sql("select count(*) from clerk_sync.user_versions"),
+        "30"
+    );
+}
+
 /// P6: a row that the application holds locked.
 #[test]
 fn a_locked_row_holds_up_its_own_event_only() {
