@@ -8,7 +8,13 @@ fn every_test_that_the_page_names_exists() {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap();
     let page = fs::read_to_string(root.join("docs/guarantees.md")).unwrap();
     let mut tests = String::new();
-    for folder in ["ingest/tests", "worker/tests", "worker/src", "xtask/tests"] {
+    for folder in [
+        "ingest/src",
+        "ingest/tests",
+        "worker/src",
+        "worker/tests",
+        "xtask/tests",
+    ] {
         read(&root.join(folder), &mut tests);
     }
     let named: Vec<&str> = page
