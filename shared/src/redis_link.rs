@@ -16,6 +16,7 @@ use redis::{
     RedisFuture, RedisResult, ServerErrorKind, Value,
 };
 use tokio::sync::Mutex;
+use tokio::task::JoinSet;
 
 /// How long a command may take. Svix gives up on a delivery after 15 s, so an answer must be ready
 /// before that; and a Redis that syncs every write to a busy disk may well need a second.
@@ -129,13 +130,20 @@ impl RedisLink {
         {
             return Err(error.clone());
         }
+        // All at once: where a name takes long to resolve, they wait for it together.
+        let mut connecting = JoinSet::new();
+        for _ in 0..self.0.width {
+            let (client, config) = (self.0.client.clone(), self.0.config.clone());
+            connecting.spawn(async move {
+                client
+                    .get_multiplexed_async_connection_with_config(&config)
+                    .await
+            });
+        }
         let mut open = Vec::with_capacity(self.0.width);
-        while open.len() < self.0.width {
-            let connection = self
-                .0
-                .client
-                .get_multiplexed_async_connection_with_config(&self.0.config);
-            match connection.await {
+        while let Some(connection) = connecting.join_next().await {
+            let panicked = |_| Err((ErrorKind::Client, "connecting has panicked").into());
+            match connection.unwrap_or_else(panicked) {
                 Ok(connection) => open.push(connection),
                 Err(error) => {
                     attempts.failed = Some((Instant::now(), error.clone()));

@@ -14,7 +14,7 @@ use crate::ledger::Outcome;
 use crate::transaction::{Addresses, Attempt, transact};
 use crate::user::UserId;
 
-/// How long a transaction may take before the connection is given up: longer than all its statements
+/// How long a transaction may take before the connection is given up: longer than its usual statements
 /// may take (see `begin.sql`), so this is for a server that says nothing any more.
 const TRANSACTION_TIMEOUT: Duration = Duration::from_secs(100);
 /// When this many single events are held up and nothing at all passes, it is not the events: somebody
@@ -76,7 +76,7 @@ pub async fn apply(
         let part_events: Vec<&Event> = part.iter().map(|index| events[*index]).collect();
         match apply_part(database, fence, &part_events, addresses).await {
             Ok(Attempt::Committed(outcomes)) => {
-                committed = true;
+                committed |= outcomes.iter().any(Option::is_some);
                 let mut aside: BTreeMap<Option<&UserId>, Vec<usize>> = BTreeMap::new();
                 for (index, verdict) in part.iter().zip(outcomes) {
                     if verdict.is_none() {

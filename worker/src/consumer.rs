@@ -14,14 +14,14 @@ use crate::metrics::Metrics;
 use crate::queue::{FROM_THE_START, Queue, is_group_gone};
 use crate::visibility::InFlight;
 
-/// How many entries one read brings, where nothing is known of their size. Of each entry all but the
-/// payload is kept, so that with payloads of 1 MiB, the limit of the ingest, a read takes 32 MiB and a
-/// batch, which is read in several, hardly more.
+/// How many entries the first read of a batch brings. Of each entry all but the payload is kept, so that
+/// with payloads of 1 MiB, the limit of the ingest, a read takes 32 MiB and a batch, which is read in
+/// several, hardly more.
 const READ_AT_ONCE: usize = 32;
-/// How many it brings where those of the read before were small. Should large ones follow, this one
+/// How many the next one brings while all of the batch so far are small. Should large ones follow, this one
 /// read takes four times as much.
 const SMALL_READ_AT_ONCE: usize = 4 * READ_AT_ONCE;
-/// The size of a payload up to which an entry is small, in bytes.
+/// The size of an entry up to which it is small, in bytes.
 const SMALL: usize = 16 << 10;
 /// A consumer that holds nothing is removed after this many times the time of a take-over.
 const GONE_AFTER: u32 = 4;
@@ -48,7 +48,6 @@ struct Position {
     must_recover: bool,
     take_over_due: Instant,
     take_over_from: String,
-    read_at_once: usize,
 }
 
 impl Consumer {
@@ -60,7 +59,6 @@ impl Consumer {
             must_recover: true,
             take_over_due: Instant::now(),
             take_over_from: FROM_THE_START.to_owned(),
-            read_at_once: READ_AT_ONCE,
         };
         loop {
             let Some(Ok(place)) = stop.run_until_cancelled(batches.reserve()).await else {
@@ -108,16 +106,17 @@ impl Consumer {
         }
         let mut batch = Vec::new();
         let mut wait = Some(self.wait);
+        let mut read_at_once = READ_AT_ONCE;
         loop {
-            let count = position.read_at_once.min(self.batch_size - batch.len());
+            let count = read_at_once.min(self.batch_size - batch.len());
             match self.queue.read(count, wait.take()).await {
                 Ok(entries) => {
                     let read = entries.len();
                     if read > 0 {
                         reach(FaultPoint::Read).await;
-                        position.read_at_once = read_at_once(&entries);
                     }
                     batch.extend(self.begin(&entries));
+                    read_at_once = after(read_at_once, &entries);
                     if read < count || batch.len() >= self.batch_size {
                         return Ok(batch);
                     }
@@ -171,12 +170,12 @@ impl Consumer {
     }
 }
 
-/// How many entries the next read may bring after these.
-fn read_at_once(entries: &[RawEntry]) -> usize {
+/// How many entries the read after one of these may bring.
+fn after(read_at_once: usize, entries: &[RawEntry]) -> usize {
     let bytes = |(_, fields): &RawEntry| fields.iter().map(|(_, value)| value.len()).sum::<usize>();
-    if entries.iter().all(|entry| bytes(entry) <= SMALL) {
-        SMALL_READ_AT_ONCE
-    } else {
+    if entries.iter().any(|entry| bytes(entry) > SMALL) {
         READ_AT_ONCE
+    } else {
+        read_at_once.max(SMALL_READ_AT_ONCE)
     }
 }

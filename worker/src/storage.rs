@@ -128,7 +128,7 @@ pub async fn claim_versions(
 /// What PostgreSQL says.
 pub async fn give_up_claims(transaction: &Transaction<'_>) -> Result<(), Error> {
     transaction
-        .batch_execute("ROLLBACK TO SAVEPOINT claims")
+        .batch_execute("ROLLBACK TO SAVEPOINT claims; RELEASE SAVEPOINT claims")
         .await
 }
 
@@ -194,7 +194,7 @@ pub async fn upsert_users(
 /// What PostgreSQL says.
 pub async fn give_up_rows(transaction: &Transaction<'_>) -> Result<(), Error> {
     transaction
-        .batch_execute("ROLLBACK TO SAVEPOINT rows")
+        .batch_execute("ROLLBACK TO SAVEPOINT rows; RELEASE SAVEPOINT rows")
         .await
 }
 

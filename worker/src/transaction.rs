@@ -16,6 +16,11 @@ use crate::plan::plan;
 use crate::storage::{self, Claim};
 use crate::user::{User, UserId};
 
+/// How many users a transaction sets aside at the most, and how many it looks for in one go. Each takes two
+/// round trips; where more are refused, halves are better.
+const MOST_ASIDE: usize = 32;
+const NAMED_AT_ONCE: usize = 16;
+
 /// How a transaction treats addresses that are taken.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Addresses {
@@ -107,6 +112,7 @@ pub(crate) async fn transact(
         }
         storage::delete_users(&transaction, &winners.deleted).await?;
         reach(FaultPoint::RowsDeleted).await;
+        let others = others && aside.len() < MOST_ASIDE;
         match write_rows(&transaction, &winners, others).await? {
             Rows::Written(written) => break (plan, winners, written),
             Rows::Refused(users) => {
@@ -201,6 +207,9 @@ async fn write_rows<'a>(
                     storage::give_up_rows(transaction).await?;
                     refused.push(&rest[place].id);
                     rest = &rest[place + 1..];
+                    if refused.len() >= NAMED_AT_ONCE {
+                        return Ok(Rows::Refused(refused));
+                    }
                 }
                 failure => return Err(failure),
             },
@@ -234,7 +243,7 @@ impl<'a> Winners<'a> {
         };
         let mut events = Vec::new();
         for event in newest {
-            let Some(user_id) = event.user_id().map(crate::user::UserId::as_str) else {
+            let Some(user_id) = event.user_id().map(UserId::as_str) else {
                 continue;
             };
             let Some(first_seen) = claims.get(user_id) else {
