@@ -22,15 +22,16 @@ const LINE: f64 = 24.0;
 
 /// Shown by itself, or as an image in a page, it follows the colours of whoever looks at it.
 const STYLE: &str = "
-svg { font: 13px system-ui, sans-serif; --ground: #ffffff; --text: #1f2328; --faint: #59636e;
-  --ours: #0969da; --others: #afb8c1; --good: #1a7f37; --bad: #cf222e; }
-@media (prefers-color-scheme: dark) {
-  svg { --ground: #0d1117; --text: #f0f6fc; --faint: #9198a1; --ours: #4493f8; --others: #59636e;
-    --good: #3fb950; --bad: #f85149; } }
-.ground { fill: var(--ground); } text { fill: var(--text); } .faint { fill: var(--faint); }
+svg { font: 13px system-ui, sans-serif; }
+.ground { fill: #ffffff; } text { fill: #1f2328; } .faint { fill: #59636e; }
 .heading { font-weight: 600; font-size: 15px; } .end { text-anchor: end; }
-.ours { fill: var(--ours); } .others { fill: var(--others); } line { stroke: var(--others); }
-.reached { fill: var(--good); } .missed { fill: var(--bad); }
+.ours { fill: #0969da; } .others { fill: #afb8c1; } line { stroke: #afb8c1; }
+.reached { fill: #1a7f37; } .missed { fill: #cf222e; }
+@media (prefers-color-scheme: dark) {
+  .ground { fill: #0d1117; } text { fill: #f0f6fc; } .faint { fill: #9198a1; }
+  .ours { fill: #4493f8; } .others { fill: #59636e; } line { stroke: #59636e; }
+  .reached { fill: #3fb950; } .missed { fill: #f85149; }
+}
 ";
 
 /// A bar of ours is marked.
