@@ -18,8 +18,8 @@ use crate::visibility::InFlight;
 /// with payloads of 1 MiB, the limit of the ingest, a read takes 32 MiB and a batch, which is read in
 /// several, hardly more.
 const READ_AT_ONCE: usize = 32;
-/// How many the next one brings while all of the batch so far are small. Should large ones follow, this one
-/// read takes four times as much.
+/// How many the next one brings where those of the read before were small. Should large ones follow, this
+/// one read takes four times as much.
 const SMALL_READ_AT_ONCE: usize = 4 * READ_AT_ONCE;
 /// The size of an entry up to which it is small, in bytes.
 const SMALL: usize = 16 << 10;
@@ -116,7 +116,7 @@ impl Consumer {
                         reach(FaultPoint::Read).await;
                     }
                     batch.extend(self.begin(&entries));
-                    read_at_once = after(read_at_once, &entries);
+                    read_at_once = after(&entries);
                     if read < count || batch.len() >= self.batch_size {
                         return Ok(batch);
                     }
@@ -170,12 +170,12 @@ impl Consumer {
     }
 }
 
-/// How many entries the read after one of these may bring.
-fn after(read_at_once: usize, entries: &[RawEntry]) -> usize {
+/// How many entries the read after this one of the same batch may bring.
+fn after(entries: &[RawEntry]) -> usize {
     let bytes = |(_, fields): &RawEntry| fields.iter().map(|(_, value)| value.len()).sum::<usize>();
     if entries.iter().any(|entry| bytes(entry) > SMALL) {
         READ_AT_ONCE
     } else {
-        read_at_once.max(SMALL_READ_AT_ONCE)
+        SMALL_READ_AT_ONCE
     }
 }
