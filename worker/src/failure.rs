@@ -32,12 +32,17 @@ pub struct Refusal {
 }
 
 impl Refusal {
-    /// Whether it is most likely the row of this user that the database refuses, whatever the others are.
+    /// Whether it is a row that is refused, not another transaction that is in the way.
+    #[must_use]
+    pub const fn is_of_its_own(&self) -> bool {
+        matches!(self.remedy, Remedy::GiveUp | Remedy::TryLater)
+    }
+
+    /// Whether it is most likely the row of this user that is refused.
     #[must_use]
     pub fn names(&self, user_id: &UserId) -> bool {
-        let of_its_own = matches!(self.remedy, Remedy::GiveUp | Remedy::TryLater);
         let quoted = self.quoted.0.as_ref();
-        of_its_own && quoted.is_some_and(|text| text.contains(user_id.as_str()))
+        quoted.is_some_and(|text| text.contains(user_id.as_str()))
     }
 }
 

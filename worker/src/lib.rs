@@ -13,6 +13,7 @@ pub mod fence;
 pub mod ledger;
 pub mod metrics;
 pub mod migration;
+mod piece;
 pub mod plan;
 pub mod processor;
 pub mod queue;
