@@ -12,7 +12,7 @@ use tokio_postgres::{Config, NoTls};
 use crate::failure::Failure;
 
 /// How many batches one worker processes at once.
-pub const BATCHES_AT_ONCE: usize = 2;
+pub const BATCHES_AT_ONCE: usize = 3;
 /// One for each batch; the others serve health checks, metrics and the ledger's clean-up.
 const CONNECTIONS: usize = BATCHES_AT_ONCE + 2;
 /// How long to wait for a connection, new or pooled: longer than a resolver takes to give up its first

@@ -50,6 +50,13 @@ impl Refusal {
 #[derive(Clone, Default, PartialEq, Eq)]
 pub struct Quoted(Option<Box<str>>);
 
+impl Quoted {
+    /// What PostgreSQL calls the detail of an error.
+    pub(crate) fn of(detail: Option<&str>) -> Self {
+        Self(detail.map(Into::into))
+    }
+}
+
 impl std::fmt::Debug for Quoted {
     fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         formatter.write_str("Quoted(hidden)")
@@ -102,7 +109,7 @@ fn of_database(error: &DbError) -> Failure {
         Some(remedy) => Failure::Refused(Refusal {
             reason: reason(error),
             remedy,
-            quoted: Quoted(error.detail().map(Into::into)),
+            quoted: Quoted::of(error.detail()),
         }),
         None => Failure::Unavailable(reason(error)),
     }

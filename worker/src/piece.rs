@@ -13,16 +13,19 @@ use crate::plan::plan;
 use crate::storage::{self, Claim};
 use crate::user::{User, UserId};
 
-/// How many users are in a piece once the database has refused something: of so many the writes are lost
-/// when it does so again, and each piece takes two round trips.
+/// How many users a piece has. Where the database refuses one, what was written of the others in the piece is
+/// lost and written again; but each piece takes two round trips.
+const USERS_AT_ONCE: usize = 128;
+/// How many once the database has refused something in the batch.
 const USERS_AFTER_A_REFUSAL: usize = 32;
 
 /// How a transaction treats addresses that are taken.
-#[derive(Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Addresses {
     /// Hopes that none is.
     Assume,
-    /// Finds out who has to wait and who has to make room; costs a round trip.
+    /// Finds out who has to wait and who has to make room: costs a round trip, and those who make room for
+    /// each other must be in one piece.
     Settle,
 }
 
@@ -38,19 +41,26 @@ pub(crate) enum Written<'a> {
 }
 
 impl<'a> Piece<'a> {
-    /// All that concerns a user.
-    pub(crate) fn new(events: &[&'a Event]) -> Self {
+    /// All that concerns a user, in the order in which it is to be written.
+    pub(crate) fn all(events: &[&'a Event], addresses: Addresses) -> Vec<Self> {
         let mut users: BTreeMap<&UserId, Vec<&Event>> = BTreeMap::new();
         for event in events {
             if let Some(user_id) = event.user_id() {
                 users.entry(user_id).or_default().push(event);
             }
         }
-        Self(users.into_values().collect())
+        let users: Vec<_> = users.into_values().collect();
+        let users_at_once = match addresses {
+            Addresses::Assume => USERS_AT_ONCE,
+            Addresses::Settle => users.len().max(1),
+        };
+        Self::pieces(&users, users_at_once).collect()
     }
 
-    pub(crate) const fn is_empty(&self) -> bool {
-        self.0.is_empty()
+    fn pieces(users: &[Vec<&'a Event>], users_at_once: usize) -> impl Iterator<Item = Self> {
+        users
+            .chunks(users_at_once)
+            .map(|users| Self(users.to_vec()))
     }
 
     /// Locks the users, and writes those of whom nothing newer is known. After [`Failure::Refused`]
@@ -100,8 +110,12 @@ impl<'a> Piece<'a> {
         if let [events] = self.0.as_mut_slice() {
             let newest = events.iter().copied().max_by_key(|event| event.revision());
             events.retain(|event| Some(&event.svix_id) != newest.map(|newest| &newest.svix_id));
-            self.0.retain(|events| !events.is_empty());
-            return (newest, vec![self]);
+            let remaining = if events.is_empty() {
+                vec![]
+            } else {
+                vec![self]
+            };
+            return (newest, remaining);
         }
         let is_named = |events: &Vec<&Event>| {
             events
@@ -109,18 +123,13 @@ impl<'a> Piece<'a> {
                 .and_then(|event| event.user_id())
                 .is_some_and(|user_id| refusal.names(user_id))
         };
-        let pieces = match (self.0.iter().position(is_named), addresses) {
+        let mut pieces: Vec<Self> = match (self.0.iter().position(is_named), addresses) {
             (Some(place), Addresses::Assume) => {
                 let rest = self.0.split_off(place + 1);
                 let named = self.0.split_off(place);
-                let mut pieces = vec![self, Self(named)];
-                pieces.extend(
-                    rest.chunks(USERS_AFTER_A_REFUSAL)
-                        .map(|users| Self(users.to_vec())),
-                );
-                pieces
+                let rest = Self::pieces(&rest, USERS_AFTER_A_REFUSAL);
+                [self, Self(named)].into_iter().chain(rest).collect()
             }
-            // Those who make room for each other stay together.
             (Some(place), Addresses::Settle) => {
                 let named = self.0.remove(place);
                 vec![self, Self(vec![named])]
@@ -130,6 +139,7 @@ impl<'a> Piece<'a> {
                 vec![self, Self(second)]
             }
         };
+        pieces.retain(|piece| !piece.0.is_empty());
         (None, pieces)
     }
 }
@@ -216,4 +226,60 @@ async fn make_room(
     }
     let owned = |(user, holder): (&str, &str)| (user.to_owned(), holder.to_owned());
     Ok(settlement.waiting.into_iter().map(owned).collect())
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::SystemTime;
+
+    use proptest::prelude::*;
+    use shared::svix_id::SvixId;
+
+    use super::*;
+    use crate::event::Change;
+    use crate::failure::{Quoted, Remedy};
+
+    fn event((id, user): (usize, u8)) -> Event {
+        Event {
+            svix_id: SvixId::parse(&format!("msg_{id}")).unwrap(),
+            event_type: String::new(),
+            event_at: SystemTime::UNIX_EPOCH,
+            received_at: SystemTime::UNIX_EPOCH,
+            change: Change::Delete(UserId::parse(format!("user_{user}")).unwrap()),
+        }
+    }
+
+    proptest! {
+        /// P5, P6: whomever PostgreSQL names, and whether that is true, every event stays, and in the
+        /// end is alone.
+        #[test]
+        fn whatever_is_refused_no_event_is_forgotten(
+            users in proptest::collection::vec(0_u8..60, 1..200),
+            named in proptest::collection::vec(0_u8..70, 1..20),
+            addresses in prop_oneof![Just(Addresses::Assume), Just(Addresses::Settle)],
+        ) {
+            let events: Vec<Event> = users.into_iter().enumerate().map(event).collect();
+            let mut pieces = Piece::all(&events.iter().collect::<Vec<_>>(), addresses);
+            let mut refused: Vec<&str> = Vec::new();
+            let mut named = named.iter().cycle();
+            while let Some(piece) = pieces.pop() {
+                let size = piece.0.concat().len();
+                let refusal = Refusal {
+                    reason: String::new(),
+                    remedy: Remedy::GiveUp,
+                    quoted: Quoted::of(Some(&format!("(user_{})", named.next().unwrap()))),
+                };
+                let (event, remaining) = piece.split(&refusal, addresses);
+                for smaller in &remaining {
+                    prop_assert!((1..size).contains(&smaller.0.concat().len()));
+                }
+                refused.extend(event.map(|event| event.svix_id.as_str()));
+                pieces.extend(remaining);
+            }
+            refused.sort_unstable();
+            let mut all: Vec<&str> = events.iter().map(|event| event.svix_id.as_str()).collect();
+            all.sort_unstable();
+            prop_assert_eq!(refused, all);
+        }
+    }
 }

@@ -64,11 +64,9 @@ pub(crate) async fn transact(
     let mut changed: HashSet<String> = HashSet::new();
     let mut refused: HashMap<&str, Refusal> = HashMap::new();
     // The last one is next.
-    let mut pieces = vec![Piece::new(&new)];
+    let mut pieces = Piece::all(&new, addresses);
+    pieces.reverse();
     while let Some(piece) = pieces.pop() {
-        if piece.is_empty() {
-            continue;
-        }
         match piece.write(&transaction, addresses).await {
             Ok(Written::Changed(users)) => {
                 changed.extend(users);
