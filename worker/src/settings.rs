@@ -153,23 +153,22 @@ impl Arguments {
 
     fn cache_mode(&self) -> Result<CacheMode, SettingError> {
         let key_prefix = self.cache_key_prefix.clone().unwrap_or_default();
-        let next = Setting::new("CACHE_MODE", self.cache_mode.as_deref())
+        let mode = Setting::new("CACHE_MODE", self.cache_mode.as_deref())
             .optional("keys or next", |text| match text {
-                "keys" => Some(false),
-                "next" => Some(true),
+                "keys" => Some(CacheMode::Keys),
+                "next" => Some(CacheMode::Next {
+                    key_prefix: key_prefix.clone(),
+                }),
                 _ => None,
             })?
-            .unwrap_or_default();
-        if next {
-            Ok(CacheMode::Next { key_prefix })
-        } else if key_prefix.is_empty() {
-            Ok(CacheMode::Keys)
-        } else {
-            Err(SettingError::new(
+            .unwrap_or(CacheMode::Keys);
+        if mode == CacheMode::Keys && !key_prefix.is_empty() {
+            return Err(SettingError::new(
                 "CACHE_KEY_PREFIX",
                 format!("{key_prefix:?}"),
                 "nothing, unless CACHE_MODE is next",
-            ))
+            ));
         }
+        Ok(mode)
     }
 }
