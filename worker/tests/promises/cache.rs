@@ -117,3 +117,50 @@ fn tags_go_also_when_the_worker_dies_between_commit_and_deletion() {
     assert_eq!(cache.cli(&["EXISTS", "id:user_1:users"]).unwrap(), "0");
     assert_eq!(world.sql("select count(*) from clerk_sync.events"), "1");
 }
+
+/// P7: as the handlers of Next.js have it, a tag is a field with the time from which on entries are
+/// fresh. What they themselves return is tested with them, among the peers.
+#[test]
+fn the_hash_of_revalidation_times_tells_when_a_user_changed() {
+    let world = World::new();
+    let cache = RedisServer::start().unwrap();
+    let _worker = world.worker_with(&[
+        ("CACHE_REDIS_URL", &cache.url()),
+        ("CACHE_MODE", "next"),
+        ("CACHE_KEY_PREFIX", "app:"),
+        ("CACHE_TAG_PREFIX", "shop:"),
+    ]);
+    let now = || -> u64 {
+        let time = cache.cli(&["TIME"]).unwrap();
+        let (seconds, microseconds) = time.split_once('\n').unwrap();
+        seconds.parse::<u64>().unwrap() * 1000 + microseconds.parse::<u64>().unwrap() / 1000
+    };
+    let revalidated_at = |tag: &str| -> u64 {
+        let time = cache.cli(&["HGET", "app:__revalidated_tags__", tag]);
+        time.unwrap().parse().unwrap()
+    };
+    let key = ["shop:global:users", "shop:id:user_1:users"];
+    cache.cli(&["MSET", key[0], "x", key[1], "y"]).unwrap();
+    let mut before = 0;
+    for second in 1..3 {
+        let started = now();
+        assert!(before <= started);
+        world.add_next(&user("user_1", "ada@example.com", second).updated());
+        world.settle();
+        // Handlers keep an entry of the very millisecond, so it is the next one.
+        let possible = started + 1..=now() + 1;
+        for tag in key {
+            assert!(possible.contains(&revalidated_at(tag)), "{tag}");
+        }
+        before = revalidated_at(key[1]);
+    }
+    assert_eq!(
+        cache.cli(&["HLEN", "app:__revalidated_tags__"]).unwrap(),
+        "2"
+    );
+    assert_eq!(
+        cache.cli(&["DBSIZE"]).unwrap(),
+        "3",
+        "keys of the same names stay, and nothing else is left"
+    );
+}
