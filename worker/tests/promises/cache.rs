@@ -1,5 +1,11 @@
 //! The cache tags of changed users.
 
+use std::collections::BTreeSet;
+
+use redis::IntoConnectionInfo as _;
+use shared::redis_link::RedisLink;
+use worker::cache_tags::{CacheMode, CacheTags};
+use worker::user::UserId;
 use xtask::redis_server::RedisServer;
 
 use crate::helpers::{World, user};
@@ -163,4 +169,28 @@ fn the_hash_of_revalidation_times_tells_when_a_user_changed() {
         "3",
         "keys of the same names stay, and nothing else is left"
     );
+}
+
+/// P7: the handlers keep an entry of the same millisecond.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_revalidation_is_later_than_the_millisecond_before_it() {
+    let cache = RedisServer::start().unwrap();
+    let mut link = RedisLink::new(cache.url().into_connection_info().unwrap()).unwrap();
+    let mode = CacheMode::Next {
+        key_prefix: String::new(),
+    };
+    let cache_tags = CacheTags::new(link.clone(), mode, String::new(), None);
+    let ada = UserId::parse("user_1").unwrap();
+    // Often enough that both are in one millisecond.
+    for _ in 0..100 {
+        let (seconds, microseconds): (u64, u64) =
+            redis::cmd("TIME").query_async(&mut link).await.unwrap();
+        cache_tags.delete(&BTreeSet::from([&ada])).await.unwrap();
+        let revalidated_at: u64 = redis::cmd("HGET")
+            .arg(&["__revalidated_tags__", "id:user_1:users"])
+            .query_async(&mut link)
+            .await
+            .unwrap();
+        assert!(revalidated_at > seconds * 1000 + microseconds / 1000);
+    }
 }
