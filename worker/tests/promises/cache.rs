@@ -180,7 +180,7 @@ async fn a_revalidation_is_later_than_the_millisecond_before_it() {
         key_prefix: String::new(),
     };
     let cache_tags = CacheTags::new(link.clone(), mode, String::new(), None);
-    let ada = UserId::parse("user_1").unwrap();
+    let ada = UserId::parse("user_1".to_owned()).unwrap();
     // Often enough that both are in one millisecond.
     for _ in 0..100 {
         let (seconds, microseconds): (u64, u64) =
