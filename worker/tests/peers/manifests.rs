@@ -1,0 +1,247 @@
+//! `docs/kubernetes/`: what Kubernetes and KEDA would say to it, and whether it fits the programs.
+
+use std::{fs, path::Path};
+
+use serde_json::{Value, json};
+use xtask::program::Program;
+
+use crate::python::Python;
+
+const INGEST: &str = "ingest.yaml";
+const WORKER: &str = "worker.yaml";
+const SCALING: &str = "scaling.yaml";
+const NETWORK: &str = "network.yaml";
+
+/// The text of a manifest.
+fn text(file: &str) -> String {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../docs/kubernetes");
+    fs::read_to_string(folder.join(file)).unwrap()
+}
+
+fn validate(python: &Python, text: &str) -> Value {
+    python.ask("manifest_validator.py", &json!({ "text": text }))
+}
+
+/// The object of a kind in a file.
+fn object(python: &Python, file: &str, kind: &str, name: &str) -> Value {
+    let objects = validate(python, &text(file))["objects"].take();
+    let mut objects = objects.as_array().unwrap().iter();
+    objects
+        .find(|object| object["kind"] == kind && object["metadata"]["name"] == name)
+        .unwrap_or_else(|| panic!("no {kind} {name} in {file}"))
+        .clone()
+}
+
+/// Of both programs: its name, its Deployment's pod, and the pod's only container.
+fn programs(python: &Python) -> [(&'static str, Value, Value); 2] {
+    [("ingest", INGEST), ("worker", WORKER)].map(|(name, file)| {
+        let deployment = object(python, file, "Deployment", &format!("clerk-{name}"));
+        let pod = deployment["spec"]["template"]["spec"].clone();
+        let container = pod["containers"][0].clone();
+        assert_eq!(pod["containers"].as_array().unwrap().len(), 1);
+        (name, pod, container)
+    })
+}
+
+/// The value of a setting.
+fn setting<'a>(container: &'a Value, name: &str) -> Option<&'a str> {
+    let mut settings = container["env"].as_array()?.iter();
+    settings.find(|setting| setting["name"] == name)?["value"].as_str()
+}
+
+fn port(container: &Value, name: &str) -> u64 {
+    let mut ports = container["ports"].as_array().unwrap().iter();
+    let port = ports.find(|port| port["name"] == name).unwrap();
+    port["containerPort"].as_u64().unwrap()
+}
+
+#[test]
+fn every_manifest_is_what_the_schemas_of_kubernetes_and_keda_ask_for() {
+    let Some(python) = Python::present() else {
+        return;
+    };
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../docs/kubernetes");
+    let mut files: Vec<String> = fs::read_dir(folder)
+        .unwrap()
+        .map(|entry| entry.unwrap().file_name().into_string().unwrap())
+        .collect();
+    files.sort();
+    assert_eq!(files, [INGEST, NETWORK, SCALING, WORKER]);
+    for file in files {
+        let verdict = validate(python, &text(&file));
+        assert_eq!(verdict["errors"], json!([]), "{file}");
+        assert!(verdict["objects"].as_array().unwrap().len() > 1, "{file}");
+    }
+}
+
+#[test]
+fn a_field_that_is_misspelt_misplaced_missing_or_of_another_type_is_refused() {
+    let Some(python) = Python::present() else {
+        return;
+    };
+    for (file, right, wrong) in [
+        (INGEST, "readinessProbe:", "readynessProbe:"),
+        (INGEST, "maxUnavailable: 0", "maxUnavailable: {}"),
+        (INGEST, "seconds: 10", "duration: 10"),
+        (INGEST, "runAsNonRoot: true", "runAsNonRoot: sometimes"),
+        (INGEST, "targetPort: webhooks", "targetPorts: webhooks"),
+        (WORKER, "drop: [ALL]", "drop: ALL"),
+        (WORKER, "selector:", "selectors:"),
+        (WORKER, "policy/v1", "policy/v1beta7"),
+        (NETWORK, "policyTypes:", "policies:"),
+        (SCALING, "maxReplicaCount: 8", "maxReplicaCount: many"),
+        (SCALING, "triggers:", "trigger:"),
+        (SCALING, "- type: redis-streams", "- kind: redis-streams"),
+        (SCALING, "secretTargetRef:", "secretTargetRefs:"),
+    ] {
+        let manifest = text(file);
+        assert!(manifest.contains(right), "{file}: {right}");
+        let verdict = validate(python, &manifest.replace(right, wrong));
+        assert_ne!(verdict["errors"], json!([]), "{file}: {wrong}");
+    }
+}
+
+/// P12 would end a pod whose setting nobody knows or can use; one whose name is misspelt would be
+/// overlooked.
+#[test]
+fn every_setting_of_the_manifests_is_one_of_the_programs() {
+    let Some(python) = Python::present() else {
+        return;
+    };
+    for (name, _, container) in programs(python) {
+        let help = Program::run(name, &["--help"], &[]).unwrap().stdout;
+        let help = String::from_utf8(help).unwrap();
+        let settings = container["env"].as_array().unwrap();
+        assert!(!settings.is_empty());
+        for setting in settings {
+            let setting = setting["name"].as_str().unwrap();
+            assert!(help.contains(&format!("[env: {setting}=")), "{setting}");
+        }
+        // What the manifests say is what the programs take: nothing is left to complain about but
+        // what comes from secrets.
+        let mut environment: Vec<(&str, &str)> = settings
+            .iter()
+            .filter_map(|setting| Some((setting["name"].as_str()?, setting["value"].as_str()?)))
+            .collect();
+        let secret = match name {
+            "ingest" => "CLERK_WEBHOOK_SIGNING_SECRET",
+            _ => "DATABASE_URL",
+        };
+        environment.push((secret, ""));
+        let output = Program::run(name, &[], &environment).unwrap();
+        let complaint = String::from_utf8_lossy(&output.stderr).into_owned();
+        assert!(complaint.contains(secret), "{name}: {complaint}");
+    }
+}
+
+#[test]
+fn ports_and_probes_of_the_manifests_are_those_of_the_programs() {
+    let Some(python) = Python::present() else {
+        return;
+    };
+    for (name, _, container) in programs(python) {
+        let admin = port(&container, "admin");
+        assert_eq!(
+            setting(&container, "ADMIN_ADDR"),
+            Some(format!("0.0.0.0:{admin}").as_str()),
+            "{name}"
+        );
+        // `every_setting_…` would pass with a path that the program does not serve.
+        for (probe, path) in [("readinessProbe", "/readyz"), ("livenessProbe", "/healthz")] {
+            let request = &container[probe]["httpGet"];
+            assert_eq!(request["path"], path, "{name}");
+            assert_eq!(request["port"], "admin", "{name}");
+        }
+        let network = object(python, NETWORK, "NetworkPolicy", &format!("clerk-{name}"));
+        let open: Vec<u64> = network["spec"]["ingress"]
+            .as_array()
+            .unwrap()
+            .iter()
+            .flat_map(|rule| rule["ports"].as_array().unwrap())
+            .map(|port| port["port"].as_u64().unwrap())
+            .collect();
+        let mut ports: Vec<u64> = container["ports"]
+            .as_array()
+            .unwrap()
+            .iter()
+            .map(|port| port["containerPort"].as_u64().unwrap())
+            .collect();
+        ports.sort_unstable();
+        assert_eq!(open, ports, "{name}");
+    }
+    let [(_, _, ingest), _] = programs(python);
+    let webhooks = port(&ingest, "webhooks");
+    assert_eq!(
+        setting(&ingest, "INGEST_ADDR"),
+        Some(format!("0.0.0.0:{webhooks}").as_str())
+    );
+    let service = object(python, INGEST, "Service", "clerk-ingest");
+    assert_eq!(service["spec"]["ports"][0]["targetPort"], "webhooks");
+}
+
+/// P10: the kubelet kills nothing before its grace period is over.
+#[test]
+fn a_pod_may_take_longer_to_go_than_its_program_does() {
+    let Some(python) = Python::present() else {
+        return;
+    };
+    for (name, pod, container) in programs(python) {
+        let before = container["lifecycle"]["preStop"]["sleep"]["seconds"].as_u64();
+        assert_eq!(before.is_some(), name == "ingest");
+        let grace = setting(&container, "SHUTDOWN_GRACE_MS").unwrap();
+        let grace = grace.parse::<u64>().unwrap() / 1000;
+        let allowed = pod["terminationGracePeriodSeconds"].as_u64().unwrap();
+        assert!(before.unwrap_or_default() + grace + 5 <= allowed, "{name}");
+    }
+}
+
+/// Nothing that a program does not need.
+#[test]
+fn a_pod_is_not_root_writes_nothing_and_has_no_token() {
+    let Some(python) = Python::present() else {
+        return;
+    };
+    let dockerfile = Path::new(env!("CARGO_MANIFEST_DIR")).join("../Dockerfile");
+    let dockerfile = fs::read_to_string(dockerfile).unwrap();
+    for (name, pod, container) in programs(python) {
+        let user = &pod["securityContext"];
+        assert_eq!(user["runAsNonRoot"], true, "{name}");
+        let line = format!("USER {}:{}\n", user["runAsUser"], user["runAsGroup"]);
+        assert!(dockerfile.contains(&line), "{name}: {line}");
+        assert_eq!(user["seccompProfile"]["type"], "RuntimeDefault", "{name}");
+        assert_eq!(pod["automountServiceAccountToken"], false, "{name}");
+        assert_eq!(
+            container["securityContext"],
+            json!({
+                "allowPrivilegeEscalation": false,
+                "readOnlyRootFilesystem": true,
+                "capabilities": { "drop": ["ALL"] },
+            }),
+            "{name}"
+        );
+        assert!(pod["volumes"].is_null(), "{name}");
+    }
+}
+
+/// With a consumer group KEDA looks at what workers hold, and not at the length of the stream.
+#[test]
+fn workers_are_as_many_as_the_length_of_the_stream_asks_for() {
+    let Some(python) = Python::present() else {
+        return;
+    };
+    let scaling = object(python, SCALING, "ScaledObject", "clerk-worker");
+    assert_eq!(scaling["spec"]["scaleTargetRef"]["name"], "clerk-worker");
+    assert!(scaling["spec"]["minReplicaCount"].as_u64().unwrap() > 0);
+    let [trigger] = scaling["spec"]["triggers"].as_array().unwrap().as_slice() else {
+        panic!("one trigger for the one partition");
+    };
+    assert_eq!(trigger["type"], "redis-streams");
+    let metadata = &trigger["metadata"];
+    assert_eq!(metadata["stream"], "{clerk:0}:events");
+    assert!(metadata["consumerGroup"].is_null());
+    let length: u64 = metadata["streamLength"].as_str().unwrap().parse().unwrap();
+    // What a busy worker holds: two batches that it works on and the next one.
+    assert!(length > 3 * 256);
+    let worker = object(python, WORKER, "Deployment", "clerk-worker");
+    assert!(worker["spec"]["replicas"].is_null());
+}
