@@ -1,9 +1,9 @@
 //! `docs/kubernetes/`: what Kubernetes and KEDA would say to it, and whether it fits the programs.
 
-use std::{fs, path::Path};
+use std::{collections::HashMap, fs, path::Path, time::Duration};
 
 use serde_json::{Value, json};
-use xtask::program::Program;
+use xtask::{free_port::free_port, http::Http, program::Program, wait};
 
 use crate::python::Python;
 
@@ -101,8 +101,7 @@ fn a_field_that_is_misspelt_misplaced_missing_or_of_another_type_is_refused() {
     }
 }
 
-/// P12 would end a pod whose setting nobody knows or can use; one whose name is misspelt would be
-/// overlooked.
+/// A setting whose name is misspelt would be overlooked.
 #[test]
 fn every_setting_of_the_manifests_is_one_of_the_programs() {
     let Some(python) = Python::present() else {
@@ -115,27 +114,55 @@ fn every_setting_of_the_manifests_is_one_of_the_programs() {
         assert!(!settings.is_empty());
         for setting in settings {
             let setting = setting["name"].as_str().unwrap();
-            assert!(help.contains(&format!("[env: {setting}=")), "{setting}");
+            assert!(help.contains(&format!("[env: {setting}]")), "{setting}");
         }
-        // What the manifests say is what the programs take: nothing is left to complain about but
-        // what comes from secrets.
-        let mut environment: Vec<(&str, &str)> = settings
-            .iter()
-            .filter_map(|setting| Some((setting["name"].as_str()?, setting["value"].as_str()?)))
-            .collect();
-        let secret = match name {
-            "ingest" => "CLERK_WEBHOOK_SIGNING_SECRET",
-            _ => "DATABASE_URL",
+    }
+}
+
+/// A value that cannot be used ends a program at once (P12), and a path that it does not know is
+/// answered 404.
+#[tokio::test]
+async fn the_programs_take_the_values_of_the_manifests_and_answer_the_probes() {
+    let Some(python) = Python::present() else {
+        return;
+    };
+    let address = || format!("127.0.0.1:{}", free_port().unwrap());
+    for (name, _, container) in programs(python) {
+        let (admin, webhooks) = (address(), address());
+        let mut settings = HashMap::from([
+            ("CLERK_WEBHOOK_SIGNING_SECRET", "whsec_0123456789abcdef"),
+            ("DATABASE_URL", "postgres://clerk@127.0.0.1:1/clerk"),
+            ("REDIS_URL", "redis://127.0.0.1:1"),
+        ]);
+        let manifest = container["env"].as_array().unwrap().iter();
+        settings.extend(
+            manifest.filter_map(|setting| {
+                Some((setting["name"].as_str()?, setting["value"].as_str()?))
+            }),
+        );
+        // The ports of the manifest may be taken here.
+        settings.insert("ADMIN_ADDR", &admin);
+        settings.insert("INGEST_ADDR", &webhooks);
+        let settings: Vec<(&str, &str)> = settings.into_iter().collect();
+        let program = Program::start(name, &settings).unwrap();
+
+        let status = async |probe: &str| {
+            let path = container[probe]["httpGet"]["path"].as_str().unwrap();
+            let answer = Http::new().get(&format!("http://{admin}{path}")).await;
+            answer.ok().map(|answer| answer.status)
         };
-        environment.push((secret, ""));
-        let output = Program::run(name, &[], &environment).unwrap();
-        let complaint = String::from_utf8_lossy(&output.stderr).into_owned();
-        assert!(complaint.contains(secret), "{name}: {complaint}");
+        wait::until("it is alive", Duration::from_secs(30), async || {
+            status("livenessProbe").await == Some(200)
+        })
+        .await
+        .unwrap_or_else(|error| panic!("{error}: {name}: {}", program.output()));
+        // There are no stores.
+        assert_eq!(status("readinessProbe").await, Some(503), "{name}");
     }
 }
 
 #[test]
-fn ports_and_probes_of_the_manifests_are_those_of_the_programs() {
+fn ports_of_the_manifests_are_those_that_the_programs_listen_on() {
     let Some(python) = Python::present() else {
         return;
     };
@@ -146,12 +173,17 @@ fn ports_and_probes_of_the_manifests_are_those_of_the_programs() {
             Some(format!("0.0.0.0:{admin}").as_str()),
             "{name}"
         );
-        // `every_setting_…` would pass with a path that the program does not serve.
-        for (probe, path) in [("readinessProbe", "/readyz"), ("livenessProbe", "/healthz")] {
-            let request = &container[probe]["httpGet"];
-            assert_eq!(request["path"], path, "{name}");
-            assert_eq!(request["port"], "admin", "{name}");
+        for probe in ["readinessProbe", "livenessProbe"] {
+            assert_eq!(container[probe]["httpGet"]["port"], "admin", "{name}");
         }
+        assert_eq!(
+            container["readinessProbe"]["httpGet"]["path"], "/readyz",
+            "{name}"
+        );
+        assert_eq!(
+            container["livenessProbe"]["httpGet"]["path"], "/healthz",
+            "{name}"
+        );
         let network = object(python, NETWORK, "NetworkPolicy", &format!("clerk-{name}"));
         let open: Vec<u64> = network["spec"]["ingress"]
             .as_array()
