@@ -1,6 +1,12 @@
 //! `docs/kubernetes/`: what Kubernetes and KEDA would say to it, and whether it fits the programs.
 
-use std::{collections::HashMap, fs, path::Path, time::Duration};
+use std::{
+    collections::{BTreeMap, HashMap},
+    fs,
+    path::Path,
+    sync::OnceLock,
+    time::Duration,
+};
 
 use serde_json::{Value, json};
 use xtask::{free_port::free_port, http::Http, program::Program, wait};
@@ -12,35 +18,61 @@ const WORKER: &str = "worker.yaml";
 const SCALING: &str = "scaling.yaml";
 const NETWORK: &str = "network.yaml";
 
-/// The text of a manifest.
-fn text(file: &str) -> String {
-    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../docs/kubernetes");
-    fs::read_to_string(folder.join(file)).unwrap()
+/// The files, and what the validator says to each.
+struct Manifests {
+    python: &'static Python,
+    texts: BTreeMap<String, String>,
+    verdicts: BTreeMap<String, Value>,
 }
 
-fn validate(python: &Python, text: &str) -> Value {
-    python.ask("manifest_validator.py", &json!({ "text": text }))
+impl Manifests {
+    /// Read and validated once: the schemas are large.
+    fn present() -> Option<&'static Self> {
+        static MANIFESTS: OnceLock<Manifests> = OnceLock::new();
+        let python = Python::present()?;
+        Some(MANIFESTS.get_or_init(|| Self::read(python)))
+    }
+
+    fn read(python: &'static Python) -> Self {
+        let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../docs/kubernetes");
+        let texts: BTreeMap<String, String> = fs::read_dir(folder)
+            .unwrap()
+            .map(|entry| entry.unwrap())
+            .map(|entry| {
+                let name = entry.file_name().into_string().unwrap();
+                (name, fs::read_to_string(entry.path()).unwrap())
+            })
+            .collect();
+        let verdicts = validate(python, &texts.values().cloned().collect::<Vec<_>>());
+        let verdicts = texts.keys().cloned().zip(verdicts).collect();
+        Self {
+            python,
+            texts,
+            verdicts,
+        }
+    }
+
+    fn object(&self, file: &str, kind: &str, name: &str) -> &Value {
+        let mut objects = self.verdicts[file]["objects"].as_array().unwrap().iter();
+        objects
+            .find(|object| object["kind"] == kind && object["metadata"]["name"] == name)
+            .unwrap_or_else(|| panic!("no {kind} {name} in {file}"))
+    }
+
+    /// Of both programs: its name, its Deployment's pod, and the pod's only container.
+    fn programs(&self) -> [(&'static str, &Value, &Value); 2] {
+        [("ingest", INGEST), ("worker", WORKER)].map(|(name, file)| {
+            let deployment = self.object(file, "Deployment", &format!("clerk-{name}"));
+            let pod = &deployment["spec"]["template"]["spec"];
+            assert_eq!(pod["containers"].as_array().unwrap().len(), 1);
+            (name, pod, &pod["containers"][0])
+        })
+    }
 }
 
-/// The object of a kind in a file.
-fn object(python: &Python, file: &str, kind: &str, name: &str) -> Value {
-    let objects = validate(python, &text(file))["objects"].take();
-    let mut objects = objects.as_array().unwrap().iter();
-    objects
-        .find(|object| object["kind"] == kind && object["metadata"]["name"] == name)
-        .unwrap_or_else(|| panic!("no {kind} {name} in {file}"))
-        .clone()
-}
-
-/// Of both programs: its name, its Deployment's pod, and the pod's only container.
-fn programs(python: &Python) -> [(&'static str, Value, Value); 2] {
-    [("ingest", INGEST), ("worker", WORKER)].map(|(name, file)| {
-        let deployment = object(python, file, "Deployment", &format!("clerk-{name}"));
-        let pod = deployment["spec"]["template"]["spec"].clone();
-        let container = pod["containers"][0].clone();
-        assert_eq!(pod["containers"].as_array().unwrap().len(), 1);
-        (name, pod, container)
-    })
+fn validate(python: &Python, texts: &[String]) -> Vec<Value> {
+    let verdicts = python.ask("manifest_validator.py", &json!(texts));
+    verdicts.as_array().unwrap().clone()
 }
 
 /// The value of a setting.
@@ -57,18 +89,12 @@ fn port(container: &Value, name: &str) -> u64 {
 
 #[test]
 fn every_manifest_is_what_the_schemas_of_kubernetes_and_keda_ask_for() {
-    let Some(python) = Python::present() else {
+    let Some(manifests) = Manifests::present() else {
         return;
     };
-    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../docs/kubernetes");
-    let mut files: Vec<String> = fs::read_dir(folder)
-        .unwrap()
-        .map(|entry| entry.unwrap().file_name().into_string().unwrap())
-        .collect();
-    files.sort();
+    let files: Vec<&String> = manifests.verdicts.keys().collect();
     assert_eq!(files, [INGEST, NETWORK, SCALING, WORKER]);
-    for file in files {
-        let verdict = validate(python, &text(&file));
+    for (file, verdict) in &manifests.verdicts {
         assert_eq!(verdict["errors"], json!([]), "{file}");
         assert!(verdict["objects"].as_array().unwrap().len() > 1, "{file}");
     }
@@ -76,10 +102,10 @@ fn every_manifest_is_what_the_schemas_of_kubernetes_and_keda_ask_for() {
 
 #[test]
 fn a_field_that_is_misspelt_misplaced_missing_or_of_another_type_is_refused() {
-    let Some(python) = Python::present() else {
+    let Some(manifests) = Manifests::present() else {
         return;
     };
-    for (file, right, wrong) in [
+    let defects = [
         (INGEST, "readinessProbe:", "readynessProbe:"),
         (INGEST, "maxUnavailable: 0", "maxUnavailable: {}"),
         (INGEST, "seconds: 10", "duration: 10"),
@@ -93,10 +119,14 @@ fn a_field_that_is_misspelt_misplaced_missing_or_of_another_type_is_refused() {
         (SCALING, "triggers:", "trigger:"),
         (SCALING, "- type: redis-streams", "- kind: redis-streams"),
         (SCALING, "secretTargetRef:", "secretTargetRefs:"),
-    ] {
-        let manifest = text(file);
-        assert!(manifest.contains(right), "{file}: {right}");
-        let verdict = validate(python, &manifest.replace(right, wrong));
+    ];
+    let wrong = defects.map(|(file, right, wrong)| {
+        let text = &manifests.texts[file];
+        assert!(text.contains(right), "{file}: {right}");
+        text.replace(right, wrong)
+    });
+    let verdicts = validate(manifests.python, &wrong);
+    for ((file, _, wrong), verdict) in defects.iter().zip(verdicts) {
         assert_ne!(verdict["errors"], json!([]), "{file}: {wrong}");
     }
 }
@@ -104,10 +134,10 @@ fn a_field_that_is_misspelt_misplaced_missing_or_of_another_type_is_refused() {
 /// A setting whose name is misspelt would be overlooked.
 #[test]
 fn every_setting_of_the_manifests_is_one_of_the_programs() {
-    let Some(python) = Python::present() else {
+    let Some(manifests) = Manifests::present() else {
         return;
     };
-    for (name, _, container) in programs(python) {
+    for (name, _, container) in manifests.programs() {
         let help = Program::run(name, &["--help"], &[]).unwrap().stdout;
         let help = String::from_utf8(help).unwrap();
         let settings = container["env"].as_array().unwrap();
@@ -123,11 +153,11 @@ fn every_setting_of_the_manifests_is_one_of_the_programs() {
 /// answered 404.
 #[tokio::test]
 async fn the_programs_take_the_values_of_the_manifests_and_answer_the_probes() {
-    let Some(python) = Python::present() else {
+    let Some(manifests) = Manifests::present() else {
         return;
     };
     let address = || format!("127.0.0.1:{}", free_port().unwrap());
-    for (name, _, container) in programs(python) {
+    for (name, _, container) in manifests.programs() {
         let (admin, webhooks) = (address(), address());
         let mut settings = HashMap::from([
             ("CLERK_WEBHOOK_SIGNING_SECRET", "whsec_0123456789abcdef"),
@@ -163,13 +193,13 @@ async fn the_programs_take_the_values_of_the_manifests_and_answer_the_probes() {
 
 #[test]
 fn ports_of_the_manifests_are_those_that_the_programs_listen_on() {
-    let Some(python) = Python::present() else {
+    let Some(manifests) = Manifests::present() else {
         return;
     };
-    for (name, _, container) in programs(python) {
-        let admin = port(&container, "admin");
+    for (name, _, container) in manifests.programs() {
+        let admin = port(container, "admin");
         assert_eq!(
-            setting(&container, "ADMIN_ADDR"),
+            setting(container, "ADMIN_ADDR"),
             Some(format!("0.0.0.0:{admin}").as_str()),
             "{name}"
         );
@@ -184,7 +214,7 @@ fn ports_of_the_manifests_are_those_that_the_programs_listen_on() {
             container["livenessProbe"]["httpGet"]["path"], "/healthz",
             "{name}"
         );
-        let network = object(python, NETWORK, "NetworkPolicy", &format!("clerk-{name}"));
+        let network = manifests.object(NETWORK, "NetworkPolicy", &format!("clerk-{name}"));
         let open: Vec<u64> = network["spec"]["ingress"]
             .as_array()
             .unwrap()
@@ -201,26 +231,26 @@ fn ports_of_the_manifests_are_those_that_the_programs_listen_on() {
         ports.sort_unstable();
         assert_eq!(open, ports, "{name}");
     }
-    let [(_, _, ingest), _] = programs(python);
-    let webhooks = port(&ingest, "webhooks");
+    let [(_, _, ingest), _] = manifests.programs();
+    let webhooks = port(ingest, "webhooks");
     assert_eq!(
-        setting(&ingest, "INGEST_ADDR"),
+        setting(ingest, "INGEST_ADDR"),
         Some(format!("0.0.0.0:{webhooks}").as_str())
     );
-    let service = object(python, INGEST, "Service", "clerk-ingest");
+    let service = manifests.object(INGEST, "Service", "clerk-ingest");
     assert_eq!(service["spec"]["ports"][0]["targetPort"], "webhooks");
 }
 
 /// P10: the kubelet kills nothing before its grace period is over.
 #[test]
 fn a_pod_may_take_longer_to_go_than_its_program_does() {
-    let Some(python) = Python::present() else {
+    let Some(manifests) = Manifests::present() else {
         return;
     };
-    for (name, pod, container) in programs(python) {
+    for (name, pod, container) in manifests.programs() {
         let before = container["lifecycle"]["preStop"]["sleep"]["seconds"].as_u64();
         assert_eq!(before.is_some(), name == "ingest");
-        let grace = setting(&container, "SHUTDOWN_GRACE_MS").unwrap();
+        let grace = setting(container, "SHUTDOWN_GRACE_MS").unwrap();
         let grace = grace.parse::<u64>().unwrap() / 1000;
         let allowed = pod["terminationGracePeriodSeconds"].as_u64().unwrap();
         assert!(before.unwrap_or_default() + grace + 5 <= allowed, "{name}");
@@ -230,12 +260,12 @@ fn a_pod_may_take_longer_to_go_than_its_program_does() {
 /// Nothing that a program does not need.
 #[test]
 fn a_pod_is_not_root_writes_nothing_and_has_no_token() {
-    let Some(python) = Python::present() else {
+    let Some(manifests) = Manifests::present() else {
         return;
     };
     let dockerfile = Path::new(env!("CARGO_MANIFEST_DIR")).join("../Dockerfile");
     let dockerfile = fs::read_to_string(dockerfile).unwrap();
-    for (name, pod, container) in programs(python) {
+    for (name, pod, container) in manifests.programs() {
         let user = &pod["securityContext"];
         assert_eq!(user["runAsNonRoot"], true, "{name}");
         let line = format!("USER {}:{}\n", user["runAsUser"], user["runAsGroup"]);
@@ -258,10 +288,10 @@ fn a_pod_is_not_root_writes_nothing_and_has_no_token() {
 /// With a consumer group KEDA looks at what workers hold, and not at the length of the stream.
 #[test]
 fn workers_are_as_many_as_the_length_of_the_stream_asks_for() {
-    let Some(python) = Python::present() else {
+    let Some(manifests) = Manifests::present() else {
         return;
     };
-    let scaling = object(python, SCALING, "ScaledObject", "clerk-worker");
+    let scaling = manifests.object(SCALING, "ScaledObject", "clerk-worker");
     assert_eq!(scaling["spec"]["scaleTargetRef"]["name"], "clerk-worker");
     assert!(scaling["spec"]["minReplicaCount"].as_u64().unwrap() > 0);
     let [trigger] = scaling["spec"]["triggers"].as_array().unwrap().as_slice() else {
@@ -274,6 +304,6 @@ fn workers_are_as_many_as_the_length_of_the_stream_asks_for() {
     let length: u64 = metadata["streamLength"].as_str().unwrap().parse().unwrap();
     // What a busy worker holds: two batches that it works on and the next one.
     assert!(length > 3 * 256);
-    let worker = object(python, WORKER, "Deployment", "clerk-worker");
+    let worker = manifests.object(WORKER, "Deployment", "clerk-worker");
     assert!(worker["spec"]["replicas"].is_null());
 }

@@ -1,13 +1,21 @@
 //! A steady load of signed events.
 
-use std::time::{Duration, SystemTime};
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering},
+    },
+    time::{Duration, SystemTime},
+};
 
 use tokio::{
     task::{JoinHandle, JoinSet},
     time::{Instant, sleep_until},
 };
 use tokio_util::sync::CancellationToken;
-use xtask::{clerk_payload::UserPayload, sender::Sender};
+use xtask::{clerk_payload::UserPayload, sender::Sender, wait};
+
+const DEADLINE: Duration = Duration::from_secs(60);
 
 /// An event, and what came of its only delivery.
 pub(crate) struct Delivered {
@@ -21,6 +29,7 @@ pub(crate) struct Delivered {
 /// Events that are sent until they are stopped, each for a user of its own.
 pub(crate) struct Load {
     stop: CancellationToken,
+    answered: Arc<AtomicUsize>,
     task: JoinHandle<Vec<Delivered>>,
 }
 
@@ -29,8 +38,28 @@ impl Load {
     /// answered 200 is not sent again.
     pub(crate) fn start(name: &'static str, sender: &Sender, events_a_second: f64) -> Self {
         let stop = CancellationToken::new();
-        let task = tokio::spawn(send(name, sender.clone(), events_a_second, stop.clone()));
-        Self { stop, task }
+        let answered = Arc::new(AtomicUsize::new(0));
+        let task = tokio::spawn(send(
+            name,
+            sender.clone(),
+            events_a_second,
+            stop.clone(),
+            Arc::clone(&answered),
+        ));
+        Self {
+            stop,
+            answered,
+            task,
+        }
+    }
+
+    /// Waits until so many more events are answered.
+    pub(crate) async fn wait_for(&self, events: usize) -> anyhow::Result<()> {
+        let enough = self.answered.load(Ordering::Relaxed) + events;
+        wait::until("events are answered", DEADLINE, async || {
+            self.answered.load(Ordering::Relaxed) >= enough
+        })
+        .await
     }
 
     /// Ends the load when the last answer is there.
@@ -45,6 +74,7 @@ async fn send(
     sender: Sender,
     events_a_second: f64,
     stop: CancellationToken,
+    answered: Arc<AtomicUsize>,
 ) -> Vec<Delivered> {
     let (begin, begin_by_the_calendar) = (Instant::now(), SystemTime::now());
     let mut deliveries = JoinSet::new();
@@ -54,7 +84,7 @@ async fn send(
         if stop.run_until_cancelled(due).await.is_none() {
             break;
         }
-        let sender = sender.clone();
+        let (sender, answered) = (sender.clone(), Arc::clone(&answered));
         deliveries.spawn(async move {
             let svix_id = format!("msg_{name}_{number}");
             let user = UserPayload::new(
@@ -65,6 +95,7 @@ async fn send(
                 Ok(answer) => answer.status.to_string(),
                 Err(error) => format!("{error:#}"),
             };
+            answered.fetch_add(1, Ordering::Relaxed);
             Delivered {
                 svix_id,
                 due: begin_by_the_calendar + after,

@@ -16,7 +16,9 @@ use crate::{
 };
 
 const RESTARTS: usize = 10;
-const EVENTS_A_SECOND: f64 = 200.0;
+const EVENTS_A_SECOND: f64 = 400.0;
+/// So many more are answered before the next restart: each meets a fleet at work.
+const EVENTS_BETWEEN: usize = 100;
 /// How long the same load runs before, undisturbed.
 const UNDISTURBED: Duration = Duration::from_secs(5);
 const LONGEST_DELAY: Duration = Duration::from_secs(1);
@@ -37,9 +39,12 @@ async fn ten_rolling_restarts_of_each_program_under_load_lose_nothing_and_delay_
 
     let load = Load::start("during", &fleet.sender()?, EVENTS_A_SECOND);
     for number in 0..RESTARTS {
+        load.wait_for(EVENTS_BETWEEN).await?;
         fleet.replace_ingest(number % 2).await?;
+        load.wait_for(EVENTS_BETWEEN).await?;
         fleet.replace_worker(number % 2).await?;
     }
+    load.wait_for(EVENTS_BETWEEN).await?;
     let restarted = load.stop().await;
 
     fleet.settle().await?;

@@ -1,5 +1,5 @@
-"""Reads {"text": YAML} and prints {"objects": its documents, "errors": what is wrong with them}, by the
-schemas of Kubernetes and KEDA. A field that no schema knows is an error."""
+"""Reads a list of YAML texts and prints, of each, {"objects": its documents, "errors": what is wrong with
+them by the schemas of Kubernetes and KEDA}. A field that no schema knows is an error."""
 
 import json
 import sys
@@ -44,6 +44,9 @@ def error_of(document):
     return None
 
 
-documents = list(yaml.load_all(json.load(sys.stdin)["text"], Loader))
-errors = [error for error in map(error_of, documents) if error]
-print(json.dumps({"objects": documents, "errors": errors}))
+def verdict(text):
+    objects = list(yaml.load_all(text, Loader))
+    return {"objects": objects, "errors": [error for error in map(error_of, objects) if error]}
+
+
+print(json.dumps([verdict(text) for text in json.load(sys.stdin)]))
