@@ -52,6 +52,17 @@ pub fn missing_languages() -> Vec<&'static str> {
     missing
 }
 
+/// The package of the load balancer that the tests put in front of ingests.
+pub fn missing_load_balancer() -> Vec<&'static str> {
+    let missing = load_balancer().is_none().then_some("haproxy");
+    missing.into_iter().collect()
+}
+
+/// Where that load balancer is.
+pub fn load_balancer() -> Option<PathBuf> {
+    find("haproxy")
+}
+
 /// The package of the tool that counts instructions.
 pub fn missing_valgrind() -> Vec<&'static str> {
     let missing = find("valgrind").is_none().then_some("valgrind");
@@ -69,6 +80,19 @@ pub fn ensure_installed(say: impl Fn(&str)) -> anyhow::Result<()> {
         say(&format!(
             "{list} is not installed; installing it with apt-get, without starting its services \
              (the next boot does, unless you run: sudo systemctl disable {list})"
+        ));
+    })
+}
+
+/// The same for [`missing_load_balancer`].
+///
+/// # Errors
+///
+/// As [`ensure_installed`].
+pub fn ensure_load_balancer_installed(say: impl Fn(&str)) -> anyhow::Result<()> {
+    install(missing_load_balancer, |list| {
+        say(&format!(
+            "{list} is not installed; installing it with apt-get, without starting its service"
         ));
     })
 }

@@ -7,7 +7,11 @@ use serde_json::Value;
 
 use crate::peer::{self, Installation};
 
-const FILES: [(&str, &str); 2] = [
+const FILES: [(&str, &str); 3] = [
+    (
+        "manifest_validator.py",
+        include_str!("python/manifest_validator.py"),
+    ),
     ("requirements.txt", include_str!("python/requirements.txt")),
     ("svix_sender.py", include_str!("python/svix_sender.py")),
 ];
