@@ -103,7 +103,7 @@ async fn an_event_refused_for_want_of_a_replica_is_applied_once() {
 /// waits, or lies with the dead letters. The replica holds all of them as they were before.
 #[test]
 fn what_a_replica_does_not_know_to_be_finished_is_done_again_and_changes_nothing() {
-    let mut master = RedisServer::start().unwrap();
+    let master = RedisServer::start().unwrap();
     let line = Proxy::start(master.port()).unwrap();
     let replica = master.start_replica(line.port()).unwrap();
     let mut world = World::with_redis(master);
