@@ -1,8 +1,6 @@
 //! What the ingest counts, in Prometheus' words and units.
 
-use prometheus::{
-    Histogram, HistogramOpts, IntCounter, IntCounterVec, IntGauge, Opts, Registry,
-};
+use prometheus::{Histogram, HistogramOpts, IntCounter, IntCounterVec, IntGauge, Opts, Registry};
 
 /// The metrics; clones count together.
 #[derive(Clone)]

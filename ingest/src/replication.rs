@@ -186,7 +186,8 @@ mod tests {
     /// P1: without its own disk the master counts for nothing, however many replicas there are.
     #[test]
     fn the_answer_to_waitaof_counts_replicas_once_the_master_has_written() {
-        let answer = |master, replicas| Value::Array(vec![Value::Int(master), Value::Int(replicas)]);
+        let answer =
+            |master, replicas| Value::Array(vec![Value::Int(master), Value::Int(replicas)]);
         assert_eq!(acknowledgements(answer(1, 2), true).unwrap(), 2);
         assert_eq!(acknowledgements(answer(1, 0), true).unwrap(), 0);
         assert_eq!(acknowledgements(answer(0, 2), true).unwrap(), 0);

@@ -29,7 +29,10 @@ pub(crate) fn body() -> String {
 
 /// Delivers `count` events at the same time and returns the answers, each of which must come before
 /// Svix gives up.
-pub(crate) async fn crowd(ingest: &Arc<Ingest>, count: usize) -> anyhow::Result<Vec<(String, Answer)>> {
+pub(crate) async fn crowd(
+    ingest: &Arc<Ingest>,
+    count: usize,
+) -> anyhow::Result<Vec<(String, Answer)>> {
     let mut deliveries = JoinSet::new();
     for _ in 0..count {
         let ingest = Arc::clone(ingest);

@@ -110,7 +110,10 @@ fn what_a_replica_does_not_know_to_be_finished_is_done_again_and_changes_nothing
     world.migrate();
     world.sql("insert into users values ('other', 'n', 'taken@example.com', null, now(), now())");
     world.add("msg_done", &user("user_1", "a@example.com", 1).created());
-    world.add("msg_waits", &user("user_2", "taken@example.com", 1).created());
+    world.add(
+        "msg_waits",
+        &user("user_2", "taken@example.com", 1).created(),
+    );
     world.add("msg_dead", "{}");
     wait::block_until("the replica has all", DEADLINE, || {
         replica.cli(&["XLEN", EVENTS]).unwrap() == "3"
@@ -138,7 +141,10 @@ fn what_a_replica_does_not_know_to_be_finished_is_done_again_and_changes_nothing
             && world.redis(&["XLEN", DEAD]) == "1"
     });
     assert_eq!(world.outcome("msg_done"), "applied");
-    assert_eq!(world.sql("select xmin from users where id = 'user_1'"), written);
+    assert_eq!(
+        world.sql("select xmin from users where id = 'user_1'"),
+        written
+    );
     world.sql("delete from users where id = 'other'");
     world.settle();
     assert_eq!(world.outcome("msg_waits"), "applied");
