@@ -6,6 +6,7 @@ pub mod forgery_limiter;
 pub mod metrics;
 pub mod open_files;
 pub mod queue;
+pub mod replication;
 pub mod server;
 pub mod settings;
 pub mod signature;

@@ -8,6 +8,7 @@ use ingest::forgery_limiter::ForgeryLimiter;
 use ingest::metrics::Metrics;
 use ingest::open_files;
 use ingest::queue::{self, Queue};
+use ingest::replication::Replication;
 use ingest::server;
 use ingest::settings::{Arguments, Settings, Task};
 use ingest::webhook::Endpoint;
@@ -43,6 +44,13 @@ async fn run(settings: Settings) -> Result<(), String> {
     let stop = shutdown::on_signal().map_err(|error| error.to_string())?;
     let registry = Registry::new();
     let metrics = Metrics::new(&registry).map_err(|error| error.to_string())?;
+    let replication = match settings.redis_min_replicas {
+        0 => None,
+        replicas => {
+            let replication = Replication::new(&settings.common.redis, replicas);
+            Some(replication.map_err(|error| error.to_string())?)
+        }
+    };
     let link = RedisLink::with_connections(settings.common.redis, queue::CONNECTIONS)
         .map_err(|error| error.to_string())?;
     let listener = startup::listen("INGEST_ADDR", settings.address).await?;
@@ -54,7 +62,7 @@ async fn run(settings: Settings) -> Result<(), String> {
         body_reader: BodyReader::new(settings.max_body_bytes),
         forgery_limiter: ForgeryLimiter::default(),
         trusted_proxy_hops: settings.trusted_proxy_hops,
-        queue: Queue::new(link, settings.max_backlog, metrics.clone()),
+        queue: Queue::new(link, replication, settings.max_backlog, metrics.clone()),
         metrics,
         stop: stop.clone(),
     });

@@ -1,6 +1,6 @@
 //! What the ingest counts, in Prometheus' words and units.
 
-use prometheus::{Histogram, HistogramOpts, IntCounterVec, IntGauge, Opts, Registry};
+use prometheus::{Histogram, HistogramOpts, IntCounter, IntCounterVec, IntGauge, Opts, Registry};
 
 /// The metrics; clones count together.
 #[derive(Clone)]
@@ -9,8 +9,10 @@ pub struct Metrics {
     pub requests: IntCounterVec,
     /// Requests that are no delivery of Svix, by what is wrong with them.
     pub verification_failures: IntCounterVec,
-    /// From XADD to the acknowledgement of Redis.
+    /// From XADD to the acknowledgement of Redis, and of replicas where they are waited for.
     pub enqueue_seconds: Histogram,
+    /// Events that too few replicas had in time.
+    pub unreplicated: IntCounter,
     /// Connections that are open.
     pub open_connections: IntGauge,
 }
@@ -43,6 +45,10 @@ impl Metrics {
                 )
                 .buckets(prometheus::exponential_buckets(0.000_25, 2.0, 16)?),
             )?,
+            unreplicated: IntCounter::new(
+                "clerk_ingest_unreplicated_total",
+                "Events that were answered 503 because too few replicas had them in time",
+            )?,
             open_connections: IntGauge::new(
                 "clerk_ingest_open_connections",
                 "Connections that are open",
@@ -51,6 +57,7 @@ impl Metrics {
         registry.register(Box::new(metrics.requests.clone()))?;
         registry.register(Box::new(metrics.verification_failures.clone()))?;
         registry.register(Box::new(metrics.enqueue_seconds.clone()))?;
+        registry.register(Box::new(metrics.unreplicated.clone()))?;
         registry.register(Box::new(metrics.open_connections.clone()))?;
         // Alarms compare with zero before the first failure.
         for kind in ["header", "timestamp", "signature", "body", "event"] {

@@ -10,6 +10,7 @@ use shared::svix_id::SvixId;
 
 use crate::backlog::{Backlog, NotAdmitted};
 use crate::metrics::Metrics;
+use crate::replication::Replication;
 
 /// How many connections share the events. Redis reads 16 KiB of a connection, some seven events, between
 /// two writes to its append-only file (`readQueryFromClient` in
@@ -20,6 +21,8 @@ pub const CONNECTIONS: usize = 8;
 /// The stream that events are put on.
 pub struct Queue {
     link: RedisLink,
+    /// Where replicas must have an entry too.
+    replication: Option<Replication>,
     events: String,
     backlog: Backlog<RedisError>,
     metrics: Metrics,
@@ -33,24 +36,33 @@ pub enum NotQueued {
     BacklogFull,
     /// Redis is down, loading, read-only, out of memory, or hangs.
     Unavailable(RedisError),
+    /// It stands on the stream, but only so many replicas have acknowledged it in time.
+    TooFewReplicas(u64),
 }
 
 impl Queue {
     /// The stream of the only partition.
     #[must_use]
-    pub fn new(link: RedisLink, max_backlog: u64, metrics: Metrics) -> Self {
+    pub fn new(
+        link: RedisLink,
+        replication: Option<Replication>,
+        max_backlog: u64,
+        metrics: Metrics,
+    ) -> Self {
         Self {
             link,
+            replication,
             events: Keys::of(0).events,
             backlog: Backlog::new(max_backlog),
             metrics,
         }
     }
 
-    /// Puts an event on the stream. When this returns `Ok`, Redis has acknowledged the entry (P1).
+    /// Puts an event on the stream. When this returns `Ok`, Redis has acknowledged the entry (P1), and
+    /// so have as many replicas as it was told to wait for.
     ///
     /// # Errors
-    /// When Redis has not acknowledged it.
+    /// When they have not.
     pub async fn push(
         &self,
         svix_id: &SvixId,
@@ -67,7 +79,8 @@ impl Queue {
                 })?;
         reach(FaultPoint::Verified).await;
         let begun = Instant::now();
-        let added = redis::cmd("XADD")
+        let mut command = redis::cmd("XADD");
+        command
             .arg(&self.events)
             .arg("*")
             .arg(field::SVIX_ID)
@@ -77,15 +90,20 @@ impl Queue {
             .arg(field::PAYLOAD)
             .arg(payload)
             .arg(field::RECEIVED_AT)
-            .arg(milliseconds_since_epoch())
-            .exec_async(&mut self.link.clone())
-            .await;
+            .arg(milliseconds_since_epoch());
+        let added = match &self.replication {
+            Some(replication) => replication.add(command).await,
+            None => command
+                .exec_async(&mut self.link.clone())
+                .await
+                .map_err(NotQueued::Unavailable),
+        };
         drop(admission);
         self.metrics
             .enqueue_seconds
             .observe(begun.elapsed().as_secs_f64());
         reach(FaultPoint::Queued).await;
-        added.map_err(NotQueued::Unavailable)
+        added
     }
 
     async fn length(&self) -> Result<u64, RedisError> {

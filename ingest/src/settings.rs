@@ -30,6 +30,9 @@ pub struct Arguments {
     /// How many proxies in front append to X-Forwarded-For [default: 0]
     #[arg(long, env = "TRUSTED_PROXY_HOPS", hide_env_values = true)]
     trusted_proxy_hops: Option<String>,
+    /// How many replicas of Redis must have an event before it is answered 2xx [default: 0]
+    #[arg(long, env = "REDIS_MIN_REPLICAS", hide_env_values = true)]
+    redis_min_replicas: Option<String>,
     #[command(flatten)]
     common: CommonArguments,
 }
@@ -63,6 +66,8 @@ pub struct Settings {
     pub max_backlog: u64,
     /// How many proxies in front append to `X-Forwarded-For`.
     pub trusted_proxy_hops: usize,
+    /// How many replicas of Redis must have an event before it is answered 2xx.
+    pub redis_min_replicas: u64,
 }
 
 impl Arguments {
@@ -97,6 +102,11 @@ impl Arguments {
                 Setting::new("TRUSTED_PROXY_HOPS", self.trusted_proxy_hops.as_deref())
                     .number(0, 0..=16)?,
             ),
+            redis_min_replicas: Setting::new(
+                "REDIS_MIN_REPLICAS",
+                self.redis_min_replicas.as_deref(),
+            )
+            .number(0, 0..=15)?,
         })))
     }
 }

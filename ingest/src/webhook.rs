@@ -169,6 +169,15 @@ impl Endpoint {
                 );
                 Answer::Unavailable(RETRY_SOON)
             }
+            Err(NotQueued::TooFewReplicas(replicas)) => {
+                self.metrics.unreplicated.inc();
+                tracing::warn!(
+                    svix_id = svix_id.as_str(),
+                    replicas,
+                    "too few replicas have an event in time"
+                );
+                Answer::Unavailable(RETRY_SOON)
+            }
         }
     }
 

@@ -217,6 +217,12 @@ impl ConnectionLike for RedisLink {
             let outcome = connection
                 .send_packed_commands(pipeline, offset, count)
                 .await;
+            for answer in outcome.iter().flatten() {
+                // One command of a pipeline may be refused while the pipeline itself succeeds.
+                if let Value::ServerError(error) = answer {
+                    let _ = self.give_up_on::<()>(number, Err(error.clone().into()));
+                }
+            }
             self.give_up_on(number, outcome)
         })
     }

@@ -76,6 +76,24 @@ impl RedisServer {
         Ok(server)
     }
 
+    /// Starts another that replicates this one, and waits until it has all data. `port` leads to this
+    /// one: its own, or that of a proxy in front.
+    ///
+    /// # Errors
+    ///
+    /// As [`RedisServer::start`], or when the two do not come together.
+    pub fn start_replica(&self, port: u16) -> anyhow::Result<Self> {
+        // By default the first replica waits 5 s for others to share the transfer with.
+        self.cli(&["CONFIG", "SET", "repl-diskless-sync-delay", "0"])?;
+        let replica = Self::start_with(&["--replicaof", "127.0.0.1", &port.to_string()])?;
+        block_until("the replica is connected", Duration::from_secs(60), || {
+            replica
+                .cli(&["INFO", "replication"])
+                .is_ok_and(|info| info.contains("master_link_status:up"))
+        })?;
+        Ok(replica)
+    }
+
     fn launch(&mut self) -> anyhow::Result<()> {
         let log = File::options()
             .create(true)

@@ -10,6 +10,7 @@ mod hostile;
 mod limiter;
 mod operations;
 mod outages;
+mod replicas;
 mod secrets;
 mod settings;
 mod shutdown;

@@ -23,13 +23,16 @@ use crate::helpers::{DEADLINE, EVENTS, Ingest, SVIX_PATIENCE, backlog, svix_ids}
 /// How soon work must have resumed by itself (P8: "within seconds").
 const SOON: Duration = Duration::from_secs(10);
 
-fn body() -> String {
+pub(crate) fn body() -> String {
     UserPayload::new("user_1", "a@example.com").updated()
 }
 
 /// Delivers `count` events at the same time and returns the answers, each of which must come before
 /// Svix gives up.
-async fn crowd(ingest: &Arc<Ingest>, count: usize) -> anyhow::Result<Vec<(String, Answer)>> {
+pub(crate) async fn crowd(
+    ingest: &Arc<Ingest>,
+    count: usize,
+) -> anyhow::Result<Vec<(String, Answer)>> {
     let mut deliveries = JoinSet::new();
     for _ in 0..count {
         let ingest = Arc::clone(ingest);
@@ -58,7 +61,7 @@ fn free_id() -> u64 {
 }
 
 #[track_caller]
-fn assert_try_again(answer: &Answer) {
+pub(crate) fn assert_try_again(answer: &Answer) {
     assert_eq!(answer.status, 503, "{}", answer.body);
     let retry_after = answer.header("retry-after").map(str::parse::<u64>);
     assert!(matches!(retry_after, Some(Ok(1..=3600))), "{retry_after:?}");
@@ -78,7 +81,7 @@ async fn is_refused_with(ingest: &Ingest, code: &str) -> anyhow::Result<()> {
     Ok(())
 }
 
-async fn is_accepted_soon(ingest: &Ingest) -> anyhow::Result<()> {
+pub(crate) async fn is_accepted_soon(ingest: &Ingest) -> anyhow::Result<()> {
     until("events are accepted again", SOON, async || {
         ingest
             .deliver("msg_accepted", &body())

@@ -12,6 +12,7 @@ mod crash;
 mod dead_letters;
 mod events;
 mod existing_table;
+mod failover;
 mod fault_points;
 mod helpers;
 mod histories;
