@@ -6,6 +6,8 @@ pub mod back_off;
 pub mod cache_tags;
 pub mod consumer;
 pub mod database;
+mod database_tls;
+pub mod database_url;
 pub mod entry;
 pub mod event;
 pub mod failure;
