@@ -194,7 +194,10 @@ impl<'a> Parameters<'a> {
             };
             let variable = VARIABLE;
             let value = value.into_owned();
-            found.insert(*known, Parameter { value, variable });
+            // An empty one says nothing; compose files pass unset variables so too.
+            if !value.is_empty() {
+                found.insert(*known, Parameter { value, variable });
+            }
         }
         for (keyword, variable, _) in KNOWN {
             let Some(variable) = variable else { continue };
@@ -204,12 +207,12 @@ impl<'a> Parameters<'a> {
             let value = value.into_string().map_err(|_| {
                 SettingError::new(variable, "text that is not UTF-8 (hidden)", "UTF-8")
             })?;
-            found
-                .entry(keyword)
-                .or_insert(Parameter { value, variable });
+            if !value.is_empty() {
+                found
+                    .entry(keyword)
+                    .or_insert(Parameter { value, variable });
+            }
         }
-        // Compose files pass unset variables as "".
-        found.retain(|_, parameter| !parameter.value.is_empty());
         Ok(Self { text, found })
     }
 
