@@ -24,6 +24,7 @@ use tokio_postgres::{Client, Config, Error, NoTls};
 use tokio_postgres_rustls::MakeRustlsConnect;
 
 use crate::database_url::{Environment, Parameters, is_local};
+use crate::pooler::Mark;
 
 const KEY_EXPECTED: &str = "a file with an unencrypted private key in PEM";
 
@@ -154,13 +155,24 @@ impl Encryption {
     async fn connect(&self, config: &Config, mode: SslMode) -> Result<Connected, Error> {
         let mut config = config.clone();
         config.ssl_mode(mode);
-        match &self.tls {
-            Some(tls) => {
-                ConfigConnectImpl { tls: tls.clone() }
-                    .connect(&config)
-                    .await
+        let mut marked = config.clone();
+        if let Some(mark) = Mark::put(&mut marked) {
+            match self.connect_to(&marked).await {
+                Err(error) if Mark::is_refused(&error) => {}
+                Err(error) => return Err(error),
+                Ok((client, task)) => {
+                    mark.look_at(&client).await?;
+                    return Ok((client, task));
+                }
             }
-            None => ConfigConnectImpl { tls: NoTls }.connect(&config).await,
+        }
+        self.connect_to(&config).await
+    }
+
+    async fn connect_to(&self, config: &Config) -> Result<Connected, Error> {
+        match &self.tls {
+            Some(tls) => ConfigConnectImpl { tls: tls.clone() }.connect(config).await,
+            None => ConfigConnectImpl { tls: NoTls }.connect(config).await,
         }
     }
 }

@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use tokio_postgres::types::Type;
+
 use crate::database::Database;
 use crate::failure::Failure;
 
@@ -17,10 +19,11 @@ pub async fn is_recorded(database: &Database, svix_id: &str) -> Result<bool, Fai
     let answer = async {
         let mut connection = database.connection().await?;
         let transaction = connection.transaction().await?;
-        let statement = transaction
-            .prepare_cached(include_str!("../sql/probe_ledger.sql"))
+        // Without a name: see the module pooler.
+        let sql = include_str!("../sql/probe_ledger.sql");
+        let written = transaction
+            .execute_typed(sql, &[(&svix_id, Type::TEXT)])
             .await?;
-        let written = transaction.execute(&statement, &[&svix_id]).await?;
         transaction.rollback().await?;
         Ok(written == 0)
     };

@@ -16,6 +16,7 @@ pub mod ledger;
 pub mod metrics;
 pub mod migration;
 pub mod plan;
+mod pooler;
 pub mod processor;
 pub mod queue;
 pub mod retention;
