@@ -22,7 +22,7 @@ use crate::{
 #[derive(Debug)]
 pub struct Pgbouncer {
     // Declared before the folder: dropped, and so killed, before it.
-    _process: ChildProcess,
+    process: ChildProcess,
     port: u16,
     folder: TempDir,
 }
@@ -65,7 +65,7 @@ impl Pgbouncer {
         let mut command = child_process::command(program, "KILL", user.as_ref());
         command.arg(&settings).stdout(log.try_clone()?).stderr(log);
         let pgbouncer = Self {
-            _process: ChildProcess::spawn(command)?,
+            process: ChildProcess::spawn(command)?,
             port,
             folder,
         };

@@ -30,7 +30,10 @@ async fn is_refused(url: &str, authority: Option<&Authority>, reason: &str) -> a
     .map_err(|error| error.context(ingest.program.output()))?;
     let body = UserPayload::new("user_1", "a@example.com").created();
     let answer = ingest.deliver("msg_refused", &body).await?;
-    assert_eq!((answer.status, answer.header("retry-after").is_some()), (503, true));
+    assert_eq!(
+        (answer.status, answer.header("retry-after").is_some()),
+        (503, true)
+    );
     Ok(())
 }
 

@@ -65,7 +65,9 @@ async fn connect(url: &str, variables: &[(&str, &str)]) -> Outcome {
         }
     };
     let sql = "select ssl from pg_stat_ssl where pid = pg_backend_pid() and $1";
-    let encrypted = connection.query_typed_one(sql, &[(&true, Type::BOOL)]).await;
+    let encrypted = connection
+        .query_typed_one(sql, &[(&true, Type::BOOL)])
+        .await;
     if encrypted.unwrap().get(0) {
         Outcome::Encrypted
     } else {
@@ -73,7 +75,14 @@ async fn connect(url: &str, variables: &[(&str, &str)]) -> Outcome {
     }
 }
 
-const MODES: [&str; 6] = ["disable", "allow", "prefer", "require", "verify-ca", "verify-full"];
+const MODES: [&str; 6] = [
+    "disable",
+    "allow",
+    "prefer",
+    "require",
+    "verify-ca",
+    "verify-full",
+];
 const EXPIRED: &str = "the server's certificate has expired";
 const UNKNOWN: &str = "the server's certificate was signed by an unknown authority";
 const OTHER_HOST: &str = "the server's certificate is not for localhost";
@@ -86,14 +95,21 @@ async fn assert_modes(server: &str, url: &str, roots: Option<&Path>, outcomes: [
         if let Some(file) = roots {
             url.push_str(&format!("&sslrootcert={}", file.display()));
         }
-        assert_eq!(connect(&url, &[]).await, expected(outcome), "{server}, {mode}");
+        assert_eq!(
+            connect(&url, &[]).await,
+            expected(outcome),
+            "{server}, {mode}"
+        );
     }
 }
 
 /// P12: `sslmode` means what it means in libpq, and each wrong server is refused with its reason.
 #[tokio::test(flavor = "multi_thread")]
 async fn each_mode_takes_the_servers_that_libpq_takes() {
-    let (ours, theirs) = (Authority::new("ours").unwrap(), Authority::new("theirs").unwrap());
+    let (ours, theirs) = (
+        Authority::new("ours").unwrap(),
+        Authority::new("theirs").unwrap(),
+    );
     let mut server = PostgresServer::start().unwrap();
     let url = server.url("postgres").replace("127.0.0.1", "localhost");
     let roots = ours.file();
@@ -123,22 +139,40 @@ async fn each_mode_takes_the_servers_that_libpq_takes() {
     // An address is a name too, and several hosts have their own.
     let address = server.url("postgres");
     let verified = format!("sslmode=verify-full&sslrootcert={}", roots.display());
-    assert_eq!(connect(&format!("{address}?{verified}"), &[]).await, expected(e));
+    assert_eq!(
+        connect(&format!("{address}?{verified}"), &[]).await,
+        expected(e)
+    );
     let dead = free_port().unwrap();
-    let hosts = format!("postgres://postgres@nowhere.invalid:{dead},localhost:{}/postgres?{verified}", server.port());
+    let hosts = format!(
+        "postgres://postgres@nowhere.invalid:{dead},localhost:{}/postgres?{verified}",
+        server.port()
+    );
     assert_eq!(connect(&hosts, &[]).await, expected(e));
     // What the system trusts, and nobody else.
     let system = format!("{url}?sslrootcert=system");
     assert_eq!(connect(&system, &[]).await, expected(UNKNOWN));
     let weak = connect(&format!("{system}&sslmode=require"), &[]).await;
-    assert!(format!("{weak:?}").contains("sslmode=require with sslrootcert=system, expected verify-full"));
+    assert!(
+        format!("{weak:?}")
+            .contains("sslmode=require with sslrootcert=system, expected verify-full")
+    );
 
-    server.encrypt(&ours.expired_server(&["localhost"]).unwrap(), &roots).unwrap();
+    server
+        .encrypt(&ours.expired_server(&["localhost"]).unwrap(), &roots)
+        .unwrap();
     let outcomes = ["plain", "plain", "plain", EXPIRED, EXPIRED, EXPIRED];
     assert_modes("expired", Some(&roots), outcomes).await;
-    assert_modes("expired, nothing to verify it with", None, ["plain", "plain", e, e, &ca, &full]).await;
+    assert_modes(
+        "expired, nothing to verify it with",
+        None,
+        ["plain", "plain", e, e, &ca, &full],
+    )
+    .await;
 
-    server.encrypt(&ours.server(&["db.example.com"]).unwrap(), &roots).unwrap();
+    server
+        .encrypt(&ours.server(&["db.example.com"]).unwrap(), &roots)
+        .unwrap();
     let outcomes = ["plain", "plain", e, e, e, OTHER_HOST];
     assert_modes("for another host", Some(&roots), outcomes).await;
 }
@@ -146,10 +180,15 @@ async fn each_mode_takes_the_servers_that_libpq_takes() {
 /// The server may ask for TLS or for none, and for a certificate instead of a password.
 #[tokio::test(flavor = "multi_thread")]
 async fn pg_hba_conf_decides_with_and_without_tls_and_whose_certificate() {
-    let (ours, theirs) = (Authority::new("ours").unwrap(), Authority::new("theirs").unwrap());
+    let (ours, theirs) = (
+        Authority::new("ours").unwrap(),
+        Authority::new("theirs").unwrap(),
+    );
     let mut server = PostgresServer::start().unwrap();
     for role in ["encrypted", "plain", "guest"] {
-        server.psql("postgres", &format!("create role {role} login")).unwrap();
+        server
+            .psql("postgres", &format!("create role {role} login"))
+            .unwrap();
     }
     server
         .let_in_first(
@@ -158,9 +197,14 @@ async fn pg_hba_conf_decides_with_and_without_tls_and_whose_certificate() {
              hostssl all guest 127.0.0.1/32 cert\nhost all guest 127.0.0.1/32 reject",
         )
         .unwrap();
-    server.encrypt(&ours.server(&["127.0.0.1"]).unwrap(), &ours.file()).unwrap();
+    server
+        .encrypt(&ours.server(&["127.0.0.1"]).unwrap(), &ours.file())
+        .unwrap();
     let url = |role: &str, more: &str| {
-        server.url("postgres").replace("postgres@", &format!("{role}@")) + more
+        server
+            .url("postgres")
+            .replace("postgres@", &format!("{role}@"))
+            + more
     };
     let not_let_in = "PostgreSQL does not let this client in: pg_hba.conf, a client certificate or the \
                       role (SQLSTATE 28000)";
@@ -174,16 +218,29 @@ async fn pg_hba_conf_decides_with_and_without_tls_and_whose_certificate() {
         ("guest", "require", not_let_in),
     ] {
         let url = url(role, &format!("?sslmode={mode}"));
-        assert_eq!(connect(&url, &[]).await, expected(outcome), "{role}, {mode}");
+        assert_eq!(
+            connect(&url, &[]).await,
+            expected(outcome),
+            "{role}, {mode}"
+        );
     }
 
     let guest = ours.client("guest").unwrap();
-    let (certificate, key) = (guest.certificate.to_str().unwrap(), guest.key.to_str().unwrap());
+    let (certificate, key) = (
+        guest.certificate.to_str().unwrap(),
+        guest.key.to_str().unwrap(),
+    );
     let roots = ours.file();
     let with = |certificate: &str, key: &str| {
-        url("guest", &format!("?sslmode=require&sslcert={certificate}&sslkey={key}"))
+        url(
+            "guest",
+            &format!("?sslmode=require&sslcert={certificate}&sslkey={key}"),
+        )
     };
-    assert_eq!(connect(&with(certificate, key), &[]).await, expected("encrypted"));
+    assert_eq!(
+        connect(&with(certificate, key), &[]).await,
+        expected("encrypted")
+    );
     // The same by variables of the environment, and by files in libpq's folder.
     let variables = [
         ("PGSSLMODE", "verify-full"),
@@ -191,31 +248,66 @@ async fn pg_hba_conf_decides_with_and_without_tls_and_whose_certificate() {
         ("PGSSLCERT", certificate),
         ("PGSSLKEY", key),
     ];
-    assert_eq!(connect(&url("guest", ""), &variables).await, expected("encrypted"));
+    assert_eq!(
+        connect(&url("guest", ""), &variables).await,
+        expected("encrypted")
+    );
     let home = tempfile::tempdir().unwrap();
     let folder = home.path().join(".postgresql");
     std::fs::create_dir(&folder).unwrap();
-    for (file, name) in [(certificate, "postgresql.crt"), (key, "postgresql.key"), (roots.to_str().unwrap(), "root.crt")] {
+    for (file, name) in [
+        (certificate, "postgresql.crt"),
+        (key, "postgresql.key"),
+        (roots.to_str().unwrap(), "root.crt"),
+    ] {
         std::fs::copy(file, folder.join(name)).unwrap();
     }
-    let variables = [("HOME", home.path().to_str().unwrap()), ("PGSSLMODE", "verify-full")];
-    assert_eq!(connect(&url("guest", ""), &variables).await, expected("encrypted"));
+    let variables = [
+        ("HOME", home.path().to_str().unwrap()),
+        ("PGSSLMODE", "verify-full"),
+    ];
+    assert_eq!(
+        connect(&url("guest", ""), &variables).await,
+        expected("encrypted")
+    );
 
     let stranger = theirs.client("guest").unwrap();
     let stranger_key = stranger.key.to_str().unwrap();
-    let refused = connect(&with(stranger.certificate.to_str().unwrap(), stranger_key), &[]).await;
+    let refused = connect(
+        &with(stranger.certificate.to_str().unwrap(), stranger_key),
+        &[],
+    )
+    .await;
     let reason = format!("{refused:?}");
-    assert!(reason.starts_with("the server does not accept this client's certificate"), "{reason}");
+    assert!(
+        reason.starts_with("the server does not accept this client's certificate"),
+        "{reason}"
+    );
     // Files that cannot be used are seen at once.
     for (url, found) in [
-        (with(certificate, stranger_key), "sslkey=the key of another certificate"),
-        (with(certificate, certificate), "in which there is no such key"),
+        (
+            with(certificate, stranger_key),
+            "sslkey=the key of another certificate",
+        ),
+        (
+            with(certificate, certificate),
+            "in which there is no such key",
+        ),
         (with(key, key), "in which there is no certificate"),
-        (with("/no/file", key), "sslcert=\"/no/file\", which does not exist"),
-        (url("guest", &format!("?sslcert={certificate}")), "sslcert=a file without sslkey"),
+        (
+            with("/no/file", key),
+            "sslcert=\"/no/file\", which does not exist",
+        ),
+        (
+            url("guest", &format!("?sslcert={certificate}")),
+            "sslcert=a file without sslkey",
+        ),
     ] {
         let error = format!("{:?}", connect(&url, &[]).await);
-        assert!(error.starts_with("DATABASE_URL: found ") && error.contains(found), "{error}");
+        assert!(
+            error.starts_with("DATABASE_URL: found ") && error.contains(found),
+            "{error}"
+        );
     }
 }
 
@@ -234,7 +326,9 @@ async fn events_are_applied_over_tls() {
     cache.cli(&["SET", "global:users", "old"]).unwrap();
     let mut postgres = PostgresServer::start().unwrap();
     let database = postgres.create_database().unwrap();
-    postgres.encrypt(&expired, authority.file().as_path()).unwrap();
+    postgres
+        .encrypt(&expired, authority.file().as_path())
+        .unwrap();
     let database_url = database.replace("127.0.0.1", "localhost");
     let (ingest_address, admin) = (
         format!("127.0.0.1:{}", free_port().unwrap()),
@@ -265,13 +359,19 @@ async fn events_are_applied_over_tls() {
         ],
     )
     .unwrap();
-    let sender = Sender::new(&format!("http://{ingest_address}/api/webhooks/clerk"), SECRET).unwrap();
+    let sender = Sender::new(
+        &format!("http://{ingest_address}/api/webhooks/clerk"),
+        SECRET,
+    )
+    .unwrap();
     let payload = UserPayload::new("user_1", "ada@example.com").created();
     let accepted = async || {
-        let answer = sender.send("msg_1", payload.clone()).await;
+        let answer = sender.send("msg_1", &payload).await;
         answer.is_ok_and(|answer| answer.status == 200)
     };
-    wait::until("the event is accepted", DEADLINE, accepted).await.unwrap();
+    wait::until("the event is accepted", DEADLINE, accepted)
+        .await
+        .unwrap();
     let logs = |reason: &str| {
         wait::block_until(reason, DEADLINE, || worker.output().contains(reason))
             .unwrap_or_else(|error| panic!("{error}\n{}", worker.output()));
@@ -280,9 +380,13 @@ async fn events_are_applied_over_tls() {
     let ready = format!("http://{admin}/readyz");
     assert_eq!(Http::new().get(&ready).await.unwrap().status, 503);
 
-    postgres.encrypt(&right, authority.file().as_path()).unwrap();
+    postgres
+        .encrypt(&right, authority.file().as_path())
+        .unwrap();
     wait::block_until("the event is applied", DEADLINE, || {
-        postgres.psql(&database, "select count(*) from users").is_ok_and(|users| users == "1")
+        postgres
+            .psql(&database, "select count(*) from users")
+            .is_ok_and(|users| users == "1")
     })
     .unwrap_or_else(|error| panic!("{error}\n{}", worker.output()));
     assert_eq!(cache.cli(&["EXISTS", "global:users"]).unwrap(), "1");
@@ -292,7 +396,10 @@ async fn events_are_applied_over_tls() {
     })
     .unwrap_or_else(|error| panic!("{error}\n{}", worker.output()));
     wait::until("the worker is ready", DEADLINE, async || {
-        Http::new().get(&ready).await.is_ok_and(|answer| answer.status == 200)
+        Http::new()
+            .get(&ready)
+            .await
+            .is_ok_and(|answer| answer.status == 200)
     })
     .await
     .unwrap();

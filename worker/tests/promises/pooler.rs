@@ -27,9 +27,17 @@ fn events_are_applied_through_a_pooler() {
     let workers = [(); 2].map(|()| world.start_worker(&settings));
     for round in 1..=ROUNDS {
         for number in 0..USERS {
-            let user = user(&format!("user_{number:02}"), &format!("{number}@example.com"), round);
-            let user = user.first_name(&format!("Round{round}"));
-            world.add_next(&if round == ROUNDS && number == 0 { user.deleted() } else { user.updated() });
+            let user = user(
+                &format!("user_{number:02}"),
+                &format!("{number}@example.com"),
+                round,
+            );
+            let user = user.first_name(format!("Round{round}").as_str());
+            world.add_next(&if round == ROUNDS && number == 0 {
+                user.deleted()
+            } else {
+                user.updated()
+            });
         }
         if round == ROUNDS / 2 {
             world.wait_for("something is applied", |world| {
@@ -41,7 +49,10 @@ fn events_are_applied_through_a_pooler() {
     let third = world.worker_with(&settings);
     world.settle();
     let applied = usize::try_from(ROUNDS).unwrap() * USERS;
-    assert_eq!(world.sql("select count(*) from clerk_sync.events"), applied.to_string());
+    assert_eq!(
+        world.sql("select count(*) from clerk_sync.events"),
+        applied.to_string()
+    );
     let expected = format!("{}|Round{ROUNDS} ", USERS - 1);
     let users = "select count(*), min(split_part(name, ' ', 1)) || ' ' from users";
     assert_eq!(world.sql(users), expected);
@@ -49,7 +60,10 @@ fn events_are_applied_through_a_pooler() {
 
     for worker in [&workers[1], &third] {
         let output = worker.program.output();
-        assert!(output.contains("PostgreSQL is behind a connection pooler"), "{output}");
+        assert!(
+            output.contains("PostgreSQL is behind a connection pooler"),
+            "{output}"
+        );
         assert!(!output.contains("SQLSTATE"), "{output}");
         worker.program.signal(Signal::SIGTERM).unwrap();
         assert!(worker.program.wait(DEADLINE).unwrap().success());
