@@ -5,6 +5,7 @@ use std::sync::Arc;
 use nix::sys::signal::Signal;
 use xtask::pgbouncer::Pgbouncer;
 use xtask::postgres_server::PostgresServer;
+use xtask::wait;
 
 use crate::helpers::{DEADLINE, World, user};
 
@@ -40,9 +41,11 @@ fn events_are_applied_through_a_pooler() {
             });
         }
         if round == ROUNDS / 2 {
-            world.wait_for("something is applied", |world| {
-                world.sql("select count(*) > 50 from clerk_sync.events") == "t"
-            });
+            let applied = "select count(*) > 50 from clerk_sync.events";
+            wait::block_until("something is applied", DEADLINE, || {
+                postgres.psql(&direct, applied).is_ok_and(|enough| enough == "t")
+            })
+            .unwrap_or_else(|error| panic!("{error}\n{}", workers[1].program.output()));
             workers[0].program.kill();
         }
     }
