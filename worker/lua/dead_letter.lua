@@ -1,36 +1,42 @@
 #!lua flags=allow-oom
--- Puts an event with the dead letters. Its entry stays pending until discard.lua: a worker that dies in
--- between leaves it to another one.
+-- Puts events with the dead letters. Their entries stay pending until discard.lua: a worker that dies in
+-- between leaves them to another one.
 --   KEYS: events stream, dead letters' stream, hash of dead letters' ids
---   ARGV: consumer group, consumer, entry id, svix-id or nothing if it has no usable one, reason, attempts
--- Returns 1, or 0 when the consumer does not hold the entry any more: it has been taken over.
+--   ARGV: consumer group, consumer, then for each event: entry id, svix-id or nothing if it has no usable one,
+--         reason, attempts
+-- Returns the entry ids, but for those that the consumer does not hold any more: they have been taken over.
 local events, dead, letters = KEYS[1], KEYS[2], KEYS[3]
-local group, consumer, id, svix_id, reason, attempts = unpack(ARGV)
-
-if #redis.call('XPENDING', events, group, id, id, 1, consumer) == 0 then return 0 end
-local entry = redis.call('XRANGE', events, id, id)[1]
-
-if entry then
-  -- By name, because unpack takes some thousands of values at the most.
-  local value = {}
-  for i = 1, #entry[2], 2 do value[entry[2][i]] = entry[2][i + 1] end
-  local time = redis.call('TIME')
-  value['reason'] = reason
-  value['attempts'] = attempts
-  value['failed-at'] = string.format('%.0f', time[1] * 1000 + math.floor(time[2] / 1000))
-  local letter = {}
-  for _, name in ipairs({ 'svix-id', 'type', 'payload', 'received-at', 'reason', 'attempts', 'failed-at' }) do
-    if value[name] then
-      letter[#letter + 1] = name
-      letter[#letter + 1] = value[name]
+local group, consumer = ARGV[1], ARGV[2]
+local time = redis.call('TIME')
+local failed_at = string.format('%.0f', time[1] * 1000 + math.floor(time[2] / 1000))
+local held = {}
+for i = 3, #ARGV, 4 do
+  local id, svix_id, reason, attempts = unpack(ARGV, i, i + 3)
+  if #redis.call('XPENDING', events, group, id, id, 1, consumer) > 0 then
+    held[#held + 1] = id
+    local entry = redis.call('XRANGE', events, id, id)[1]
+    if entry then
+      -- By name, because unpack takes some thousands of values at the most.
+      local value = {}
+      for j = 1, #entry[2], 2 do value[entry[2][j]] = entry[2][j + 1] end
+      value['reason'] = reason
+      value['attempts'] = attempts
+      value['failed-at'] = failed_at
+      local letter = {}
+      for _, name in ipairs({ 'svix-id', 'type', 'payload', 'received-at', 'reason', 'attempts', 'failed-at' }) do
+        if value[name] then
+          letter[#letter + 1] = name
+          letter[#letter + 1] = value[name]
+        end
+      end
+      -- An event has one letter, however many copies of it fail. Somebody may have dropped it by hand.
+      if redis.call('XLEN', dead) == 0 then redis.call('DEL', letters) end
+      local known = svix_id ~= '' and redis.call('HGET', letters, svix_id)
+      if not known or #redis.call('XRANGE', dead, known, known) == 0 then
+        local letter_id = redis.call('XADD', dead, '*', unpack(letter))
+        if svix_id ~= '' then redis.call('HSET', letters, svix_id, letter_id) end
+      end
     end
   end
-  -- An event has one letter, however many copies of it fail. Somebody may have dropped it by hand.
-  if redis.call('XLEN', dead) == 0 then redis.call('DEL', letters) end
-  local known = svix_id ~= '' and redis.call('HGET', letters, svix_id)
-  if not known or #redis.call('XRANGE', dead, known, known) == 0 then
-    local letter_id = redis.call('XADD', dead, '*', unpack(letter))
-    if svix_id ~= '' then redis.call('HSET', letters, svix_id, letter_id) end
-  end
 end
-return 1
+return held

@@ -1,11 +1,17 @@
 #!lua flags=allow-oom
--- Removes an entry from the stream whose event lies with the dead letters.
+-- Removes entries from the stream whose events lie with the dead letters.
 --   KEYS: events stream
---   ARGV: consumer group, consumer, entry id
--- Returns 1, or 0 when the consumer does not hold the entry any more: it has been taken over.
+--   ARGV: consumer group, consumer, entry ids
+-- Returns them, but for those that the consumer does not hold any more: they have been taken over.
 local events = KEYS[1]
-local group, consumer, id = unpack(ARGV)
-if #redis.call('XPENDING', events, group, id, id, 1, consumer) == 0 then return 0 end
-redis.call('XDEL', events, id)
-redis.call('XACK', events, group, id)
-return 1
+local group, consumer = ARGV[1], ARGV[2]
+local discarded = {}
+for i = 3, #ARGV do
+  local id = ARGV[i]
+  if #redis.call('XPENDING', events, group, id, id, 1, consumer) > 0 then
+    redis.call('XDEL', events, id)
+    redis.call('XACK', events, group, id)
+    discarded[#discarded + 1] = id
+  end
+end
+return discarded

@@ -1,7 +1,6 @@
 //! Applies a batch: in one transaction if the database takes it, and otherwise in as few as it takes
 //! to single out what it refuses.
 
-use std::collections::BTreeMap;
 use std::time::Duration;
 
 use deadpool_postgres::Object;
@@ -11,8 +10,8 @@ use crate::event::Event;
 use crate::failure::{Failure, Refusal, Remedy};
 use crate::fence::Fence;
 use crate::ledger::Outcome;
-use crate::transaction::{Addresses, Attempt, transact};
-use crate::user::UserId;
+use crate::piece::Addresses;
+use crate::transaction::{Attempt, transact};
 
 /// How long a transaction may take before the connection is given up: longer than its usual statements
 /// may take (see `begin.sql`), so this is for a server that says nothing any more.
@@ -76,16 +75,10 @@ pub async fn apply(
         let part_events: Vec<&Event> = part.iter().map(|index| events[*index]).collect();
         match apply_part(database, fence, &part_events, addresses).await {
             Ok(Attempt::Committed(outcomes)) => {
-                committed |= outcomes.iter().any(Option::is_some);
-                let mut aside: BTreeMap<Option<&UserId>, Vec<usize>> = BTreeMap::new();
                 for (index, verdict) in part.iter().zip(outcomes) {
-                    if verdict.is_none() {
-                        let user_id = events[*index].user_id();
-                        aside.entry(user_id).or_default().push(*index);
-                    }
-                    verdicts[*index] = verdict;
+                    committed |= !matches!(verdict, Verdict::Refused(_));
+                    verdicts[*index] = Some(verdict);
                 }
-                parts.extend(aside.into_values().map(|part| (part, Addresses::Assume)));
             }
             Ok(Attempt::Waiting(waiting)) => {
                 let mut rest = Vec::new();

@@ -10,7 +10,7 @@ use crate::database_url::DatabaseUrl;
 use crate::failure::Failure;
 
 /// How many batches one worker processes at once.
-pub const BATCHES_AT_ONCE: usize = 2;
+pub const BATCHES_AT_ONCE: usize = 3;
 /// One for each batch; the others serve health checks, metrics and the ledger's clean-up.
 const CONNECTIONS: usize = BATCHES_AT_ONCE + 2;
 /// How long a health check waits.

@@ -33,18 +33,30 @@ pub struct Refusal {
 }
 
 impl Refusal {
-    /// Whether it is most likely the row of this user that the database refuses, whatever the others are.
+    /// Whether it is a row that is refused, not another transaction that is in the way.
+    #[must_use]
+    pub const fn is_of_its_own(&self) -> bool {
+        matches!(self.remedy, Remedy::GiveUp | Remedy::TryLater)
+    }
+
+    /// Whether it is most likely the row of this user that is refused.
     #[must_use]
     pub fn names(&self, user_id: &UserId) -> bool {
-        let of_its_own = matches!(self.remedy, Remedy::GiveUp | Remedy::TryLater);
         let quoted = self.quoted.0.as_ref();
-        of_its_own && quoted.is_some_and(|text| text.contains(user_id.as_str()))
+        quoted.is_some_and(|text| text.contains(user_id.as_str()))
     }
 }
 
 /// Part of a row. It is searched for user ids and never shown.
 #[derive(Clone, Default, PartialEq, Eq)]
 pub struct Quoted(Option<Box<str>>);
+
+impl Quoted {
+    /// What PostgreSQL calls the detail of an error.
+    pub(crate) fn of(detail: Option<&str>) -> Self {
+        Self(detail.map(Into::into))
+    }
+}
 
 impl std::fmt::Debug for Quoted {
     fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
@@ -99,7 +111,7 @@ fn of_database(error: &DbError) -> Failure {
         Some(remedy) => Failure::Refused(Refusal {
             reason: reason(error),
             remedy,
-            quoted: Quoted(error.detail().map(Into::into)),
+            quoted: Quoted::of(error.detail()),
         }),
         None => Failure::Unavailable(reason(error)),
     }

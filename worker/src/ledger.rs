@@ -1,31 +1,40 @@
 //! What became of an event.
 
+use std::collections::HashSet;
 use std::time::Duration;
 
-use tokio_postgres::types::Type;
+use tokio_postgres::types::{ToSql, Type};
 
 use crate::database::Database;
 use crate::failure::Failure;
 
-/// How long to wait for an answer about one event.
+/// How long to wait for an answer.
 const ANSWER_TIMEOUT: Duration = Duration::from_secs(15);
 
-/// Whether an event has been applied, or found stale or to be ignored, by whomever; waits for a
-/// transaction that is about to say so.
+/// Which of these events have been applied, or found stale or to be ignored, by whomever; waits for
+/// transactions that are about to say so.
 ///
 /// # Errors
 /// When PostgreSQL does not tell.
-pub async fn is_recorded(database: &Database, svix_id: &str) -> Result<bool, Failure> {
+pub async fn recorded<'a>(
+    database: &Database,
+    svix_ids: &[&'a str],
+) -> Result<HashSet<&'a str>, Failure> {
+    if svix_ids.is_empty() {
+        return Ok(HashSet::new());
+    }
     let answer = async {
         let mut connection = database.connection().await?;
         let transaction = connection.transaction().await?;
         // Without a name: see the module pooler.
         let sql = include_str!("../sql/probe_ledger.sql");
-        let written = transaction
-            .execute_typed(sql, &[(&svix_id, Type::TEXT)])
-            .await?;
+        let parameters: [(&(dyn ToSql + Sync), Type); 1] = [(&svix_ids, Type::TEXT_ARRAY)];
+        let mut recorded: HashSet<&str> = svix_ids.iter().copied().collect();
+        for row in transaction.query_typed(sql, &parameters).await? {
+            recorded.remove(row.try_get::<_, &str>(0)?);
+        }
         transaction.rollback().await?;
-        Ok(written == 0)
+        Ok(recorded)
     };
     tokio::time::timeout(ANSWER_TIMEOUT, answer)
         .await

@@ -17,7 +17,7 @@ use tokio::sync::Mutex;
 use tokio::sync::mpsc::Receiver;
 use tokio_util::sync::CancellationToken;
 
-use self::refusals::address_taken;
+use self::refusals::{Hopeless, address_taken};
 use crate::apply::{Verdict, apply};
 use crate::back_off::BackOff;
 use crate::cache_tags::CacheTags;
@@ -105,11 +105,16 @@ impl Processor {
             .collect();
         let mut fates: HashMap<&SvixId, Fate> = HashMap::new();
         let mut finished = Vec::with_capacity(batch.len());
+        let mut hopeless = Vec::new();
         for entry in batch {
             let event = match &entry.event {
                 Ok(event) => event,
                 Err(unreadable) => {
-                    self.dead_letter(entry, &unreadable.to_string(), 1).await?;
+                    hopeless.push(Hopeless {
+                        entry,
+                        reason: unreadable.to_string(),
+                        attempts: 1,
+                    });
                     continue;
                 }
             };
@@ -130,12 +135,15 @@ impl Processor {
                             user: user.as_str(),
                             holder,
                         });
-                    self.refused(entry, decided.failed_attempts, refusal, address)
-                        .await?;
+                    hopeless.extend(
+                        self.refused(entry, decided.failed_attempts, refusal, address)
+                            .await?,
+                    );
                 }
                 Fate::Lost => {}
             }
         }
+        self.dead_letter(&hopeless).await?;
         self.until_redis_answers(|| self.queue.finish(&finished))
             .await?;
         reach(FaultPoint::Finished).await;

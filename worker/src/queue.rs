@@ -23,6 +23,9 @@ pub struct Queue {
 /// How many events of one user are looked at that wait for an address: payloads of 1 MiB are read.
 const WAITING_AT_ONCE: usize = 32;
 
+/// How many dead letters are written in one step: payloads of 1 MiB are copied.
+const LETTERS_AT_ONCE: usize = 16;
+
 /// Where a search for entries to take over begins.
 pub const FROM_THE_START: &str = "-";
 
@@ -33,6 +36,19 @@ pub struct AddressWait<'a> {
     pub user: &'a str,
     /// The id of the user who holds it.
     pub holder: &'a str,
+}
+
+/// What goes to the dead letters.
+#[derive(Debug, Clone, Copy)]
+pub struct DeadLetter<'a> {
+    /// The entry of the event.
+    pub entry: &'a EntryId,
+    /// The event, if it has a usable svix-id.
+    pub svix_id: Option<&'a str>,
+    /// Why.
+    pub reason: &'a str,
+    /// How often it has failed.
+    pub attempts: u32,
 }
 
 /// What waits where.
@@ -290,47 +306,51 @@ impl Queue {
         invocation.invoke_async(&mut self.link.clone()).await
     }
 
-    /// Puts an event with the dead letters, where each has one letter; `false` if the entry has been
-    /// taken over and is not ours. It stays pending until [`Queue::discard`].
+    /// Puts events with the dead letters, where each has one letter. Returns the entries of those; the
+    /// others have been taken over and are not ours. They stay pending until [`Queue::discard`].
     ///
     /// # Errors
     /// When Redis cannot be used.
-    pub async fn dead_letter(
-        &self,
-        entry: &EntryId,
-        svix_id: Option<&str>,
-        reason: &str,
-        attempts: u32,
-    ) -> RedisResult<bool> {
+    pub async fn dead_letter(&self, letters: &[DeadLetter<'_>]) -> RedisResult<HashSet<EntryId>> {
         let script = Script::new(include_str!("../lua/dead_letter.lua"));
-        let mut invocation = script.prepare_invoke();
-        invocation
-            .key(&self.keys.events)
-            .key(&self.keys.dead)
-            .key(&self.keys.dead_letters)
-            .arg(CONSUMER_GROUP)
-            .arg(&self.consumer)
-            .arg(entry)
-            .arg(svix_id.unwrap_or_default())
-            .arg(reason)
-            .arg(attempts);
-        self.invoke(&invocation, false).await
+        let mut held = HashSet::new();
+        for letters in letters.chunks(LETTERS_AT_ONCE) {
+            let mut invocation = script.prepare_invoke();
+            invocation
+                .key(&self.keys.events)
+                .key(&self.keys.dead)
+                .key(&self.keys.dead_letters)
+                .arg(CONSUMER_GROUP)
+                .arg(&self.consumer);
+            for letter in letters {
+                invocation
+                    .arg(letter.entry)
+                    .arg(letter.svix_id.unwrap_or_default())
+                    .arg(letter.reason)
+                    .arg(letter.attempts);
+            }
+            held.extend(self.invoke(&invocation, Vec::new()).await?);
+        }
+        Ok(held)
     }
 
-    /// Removes an entry whose event lies with the dead letters; `false` if it has been taken over and
-    /// is not ours.
+    /// Removes entries whose events lie with the dead letters. Returns them; the others have been taken
+    /// over and are not ours.
     ///
     /// # Errors
     /// When Redis cannot be used.
-    pub async fn discard(&self, entry: &EntryId) -> RedisResult<bool> {
+    pub async fn discard(&self, entries: &[&EntryId]) -> RedisResult<HashSet<EntryId>> {
+        if entries.is_empty() {
+            return Ok(HashSet::new());
+        }
         let script = Script::new(include_str!("../lua/discard.lua"));
         let mut invocation = script.prepare_invoke();
         invocation
             .key(&self.keys.events)
             .arg(CONSUMER_GROUP)
             .arg(&self.consumer)
-            .arg(entry);
-        self.invoke(&invocation, false).await
+            .arg(entries);
+        self.invoke(&invocation, HashSet::new()).await
     }
 
     /// Puts what this consumer holds, but for the entries in `working`, back on the stream.

@@ -84,7 +84,7 @@ pub async fn forget_events(transaction: &Transaction<'_>, svix_ids: &[&str]) -> 
 }
 
 /// Locks the users of `newest`, the newest event of each, and returns those who are to be written.
-/// [`give_up_claims`] takes it back.
+/// Begins a piece of the transaction, which [`give_up_piece`] takes back.
 ///
 /// # Errors
 /// What PostgreSQL says.
@@ -115,7 +115,7 @@ pub async fn claim_versions(
         (&deleted, Type::BOOL_ARRAY),
     ];
     let ((), rows) = tokio::try_join!(
-        transaction.batch_execute("SAVEPOINT claims"),
+        transaction.batch_execute("SAVEPOINT piece"),
         pooler::query(
             transaction,
             include_str!("../sql/claim_versions.sql"),
@@ -132,14 +132,22 @@ pub async fn claim_versions(
         .collect()
 }
 
-/// Takes back the last [`claim_versions`] and all that was written since.
+/// Takes back the last [`claim_versions`] and all that was written since, also after an error.
 ///
 /// # Errors
 /// What PostgreSQL says.
-pub async fn give_up_claims(transaction: &Transaction<'_>) -> Result<(), Error> {
+pub async fn give_up_piece(transaction: &Transaction<'_>) -> Result<(), Error> {
     transaction
-        .batch_execute("ROLLBACK TO SAVEPOINT claims; RELEASE SAVEPOINT claims")
+        .batch_execute("ROLLBACK TO SAVEPOINT piece; RELEASE SAVEPOINT piece")
         .await
+}
+
+/// Lets another piece follow.
+///
+/// # Errors
+/// What PostgreSQL says.
+pub async fn keep_piece(transaction: &Transaction<'_>) -> Result<(), Error> {
+    transaction.batch_execute("RELEASE SAVEPOINT piece").await
 }
 
 /// Deletes the rows of users whose newest event is a deletion.
@@ -160,7 +168,7 @@ pub async fn delete_users(transaction: &Transaction<'_>, user_ids: &[&str]) -> R
 }
 
 /// Writes rows and returns the ids of those that were written. A row of a user in `first_seen` that
-/// is newer stays as it is. After an error [`give_up_rows`] lets the transaction go on.
+/// is newer stays as it is.
 ///
 /// # Errors
 /// What PostgreSQL says.
@@ -188,25 +196,13 @@ pub async fn upsert_users(
         (&updated_at, Type::TIMESTAMPTZ_ARRAY),
         (&first_seen, Type::TEXT_ARRAY),
     ];
-    let ((), rows) = tokio::try_join!(
-        transaction.batch_execute("SAVEPOINT rows"),
-        pooler::query(
-            transaction,
-            include_str!("../sql/upsert_users.sql"),
-            &parameters
-        )
-    )?;
+    let rows = pooler::query(
+        transaction,
+        include_str!("../sql/upsert_users.sql"),
+        &parameters,
+    )
+    .await?;
     rows.iter().map(|row| row.try_get(0)).collect()
-}
-
-/// Takes back the last [`upsert_users`].
-///
-/// # Errors
-/// What PostgreSQL says.
-pub async fn give_up_rows(transaction: &Transaction<'_>) -> Result<(), Error> {
-    transaction
-        .batch_execute("ROLLBACK TO SAVEPOINT rows; RELEASE SAVEPOINT rows")
-        .await
 }
 
 /// Remembers that the application's own rows are newer than what we know.

@@ -1,14 +1,16 @@
 //! What the database refuses waits for its next attempt, or goes to the dead letters.
 
+use std::collections::{BTreeSet, HashSet};
+
 use shared::fault_point::{FaultPoint, reach};
 use shared::svix_id::SvixId;
 
 use super::{Interrupted, Processor};
 use crate::back_off::BackOff;
-use crate::entry::Entry;
+use crate::entry::{Entry, EntryId};
 use crate::failure::{Quoted, Refusal, Remedy};
 use crate::ledger;
-use crate::queue::AddressWait;
+use crate::queue::{AddressWait, DeadLetter};
 use crate::retry::{NextStep, next_step};
 use crate::user::UserId;
 
@@ -21,88 +23,120 @@ pub(super) fn address_taken() -> Refusal {
     }
 }
 
+/// An entry that goes to the dead letters.
+pub(super) struct Hopeless<'a> {
+    pub(super) entry: &'a Entry,
+    pub(super) reason: String,
+    pub(super) attempts: u32,
+}
+
+impl Hopeless<'_> {
+    fn svix_id(&self) -> Option<&str> {
+        self.entry.svix_id().map(SvixId::as_str)
+    }
+}
+
 impl Processor {
-    /// `address` is what the event waits for, if it does.
-    pub(super) async fn refused(
+    /// Lets an entry wait for its next attempt, or returns it if it has no hope. `address` is what the
+    /// event waits for, if it does.
+    pub(super) async fn refused<'a>(
         &self,
-        entry: &Entry,
+        entry: &'a Entry,
         failed_attempts: u32,
         refusal: &Refusal,
         address: Option<AddressWait<'_>>,
-    ) -> Result<(), Interrupted> {
+    ) -> Result<Option<Hopeless<'a>>, Interrupted> {
         let failed_attempts = failed_attempts.saturating_add(1);
-        match next_step(refusal, failed_attempts, self.max_attempts) {
+        let wait = match next_step(refusal, failed_attempts, self.max_attempts) {
+            NextStep::Park { wait } => wait,
             NextStep::DeadLetter => {
-                self.dead_letter(entry, &refusal.reason, failed_attempts)
-                    .await
+                return Ok(Some(Hopeless {
+                    entry,
+                    reason: refusal.reason.clone(),
+                    attempts: failed_attempts,
+                }));
             }
-            NextStep::Park { wait } => {
-                let park = || self.queue.park(&entry.id, failed_attempts, wait, address);
-                if self.until_redis_answers(park).await? {
-                    reach(FaultPoint::Parked).await;
-                    self.count(entry, "retried");
-                    tracing::warn!(
-                        svix_id = entry.svix_id().map(SvixId::as_str),
-                        r#type = entry.event_type(),
-                        user_id = entry.user_id().map(UserId::as_str),
-                        reason = refusal.reason,
-                        failed_attempts,
-                        "an event waits for its next attempt"
-                    );
-                }
-                Ok(())
-            }
-        }
-    }
-
-    /// The letter first, then a look into the ledger: another worker may have applied a copy of the
-    /// event after this one was refused. Either the look finds it, or the other one finds the letter
-    /// when it finishes its copy, and removes it. The entry goes last (P5).
-    pub(super) async fn dead_letter(
-        &self,
-        entry: &Entry,
-        reason: &str,
-        attempts: u32,
-    ) -> Result<(), Interrupted> {
-        let svix_id = entry.svix_id().map(SvixId::as_str);
-        let dead_letter = || self.queue.dead_letter(&entry.id, svix_id, reason, attempts);
-        if !self.until_redis_answers(dead_letter).await? {
-            return Ok(());
-        }
-        reach(FaultPoint::DeadLettered).await;
-        if let Some(svix_id) = svix_id
-            && self.is_recorded(svix_id).await?
-        {
-            let changed = entry.user_id().into_iter().collect();
-            self.until_redis_answers(|| self.cache_tags.delete(&changed))
-                .await?;
-            let finished = [(&entry.id, svix_id)];
-            return self
-                .until_redis_answers(|| self.queue.finish(&finished))
-                .await;
-        }
-        if self
-            .until_redis_answers(|| self.queue.discard(&entry.id))
-            .await?
-        {
-            self.count(entry, "dead_lettered");
-            tracing::error!(
-                entry = entry.id,
-                svix_id,
+        };
+        let park = || self.queue.park(&entry.id, failed_attempts, wait, address);
+        if self.until_redis_answers(park).await? {
+            reach(FaultPoint::Parked).await;
+            self.count(entry, "retried");
+            tracing::warn!(
+                svix_id = entry.svix_id().map(SvixId::as_str),
                 r#type = entry.event_type(),
                 user_id = entry.user_id().map(UserId::as_str),
-                reason,
-                attempts,
-                "an event was dead-lettered"
+                reason = refusal.reason,
+                failed_attempts,
+                "an event waits for its next attempt"
             );
+        }
+        Ok(None)
+    }
+
+    /// The letters first, then a look into the ledger: another worker may have applied a copy of an
+    /// event after this one was refused. Either the look finds it, or the other one finds the letter
+    /// when it finishes its copy, and removes it. The entries go last (P5).
+    pub(super) async fn dead_letter(&self, hopeless: &[Hopeless<'_>]) -> Result<(), Interrupted> {
+        if hopeless.is_empty() {
+            return Ok(());
+        }
+        let letters: Vec<DeadLetter<'_>> = hopeless
+            .iter()
+            .map(|hopeless| DeadLetter {
+                entry: &hopeless.entry.id,
+                svix_id: hopeless.svix_id(),
+                reason: &hopeless.reason,
+                attempts: hopeless.attempts,
+            })
+            .collect();
+        let dead_letter = || self.queue.dead_letter(&letters);
+        let held = self.until_redis_answers(dead_letter).await?;
+        reach(FaultPoint::DeadLettered).await;
+        let is_held = |hopeless: &&Hopeless<'_>| held.contains(&hopeless.entry.id);
+        let hopeless: Vec<&Hopeless<'_>> = hopeless.iter().filter(is_held).collect();
+        let svix_ids: BTreeSet<&str> = hopeless.iter().filter_map(|one| one.svix_id()).collect();
+        let recorded = self.recorded(&Vec::from_iter(svix_ids)).await?;
+        let (finished, dead): (Vec<&Hopeless<'_>>, Vec<_>) =
+            hopeless.into_iter().partition(|one| {
+                one.svix_id()
+                    .is_some_and(|svix_id| recorded.contains(svix_id))
+            });
+        let changed = finished.iter().filter_map(|one| one.entry.user_id());
+        let changed = changed.collect();
+        self.until_redis_answers(|| self.cache_tags.delete(&changed))
+            .await?;
+        let finished: Vec<(&EntryId, &str)> = finished
+            .iter()
+            .filter_map(|one| Some((&one.entry.id, one.svix_id()?)))
+            .collect();
+        self.until_redis_answers(|| self.queue.finish(&finished))
+            .await?;
+
+        let entries: Vec<&EntryId> = dead.iter().map(|one| &one.entry.id).collect();
+        let discarded = self
+            .until_redis_answers(|| self.queue.discard(&entries))
+            .await?;
+        for one in dead {
+            if discarded.contains(&one.entry.id) {
+                self.count(one.entry, "dead_lettered");
+                tracing::error!(
+                    entry = one.entry.id,
+                    svix_id = one.svix_id(),
+                    r#type = one.entry.event_type(),
+                    user_id = one.entry.user_id().map(UserId::as_str),
+                    reason = one.reason,
+                    attempts = one.attempts,
+                    "an event was dead-lettered"
+                );
+            }
         }
         Ok(())
     }
 
-    async fn is_recorded(&self, svix_id: &str) -> Result<bool, Interrupted> {
+    async fn recorded<'a>(&self, svix_ids: &[&'a str]) -> Result<HashSet<&'a str>, Interrupted> {
         let mut back_off = BackOff::of_a_store();
         loop {
-            match ledger::is_recorded(&self.database, svix_id).await {
+            match ledger::recorded(&self.database, svix_ids).await {
                 Ok(recorded) => return Ok(recorded),
                 Err(failure) => {
                     self.wait_for("postgres", failure.reason(), &mut back_off)

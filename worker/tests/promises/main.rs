@@ -22,5 +22,6 @@ mod operation;
 mod outages;
 mod pooler;
 mod retries;
+mod second_deletion;
 mod shutdown;
 mod take_over;

@@ -8,15 +8,20 @@ use http_body_util::{BodyExt as _, Full};
 use hyper::{
     Request, Response, StatusCode,
     body::Incoming,
-    header::{CONTENT_TYPE, HeaderValue},
+    header::{CONTENT_TYPE, HeaderMap, HeaderValue},
     server::conn::http1,
     service::service_fn,
 };
 use hyper_util::rt::{TokioIo, TokioTimer};
+use redis::aio::MultiplexedConnection;
 use svix::webhooks::Webhook;
 use tokio::net::{TcpListener, TcpStream};
 
-/// Answers every request with 200 once it has read the body, and verified it if there is a secret.
+/// Over so many connections events go to Redis: as many as the ingest has.
+const REDIS_CONNECTIONS: usize = 8;
+
+/// Answers every request with 200 once it has read the body, verified it if there is a secret, and put it on
+/// a stream if there is a Redis.
 #[derive(clap::Args)]
 pub(crate) struct Arguments {
     #[arg(long)]
@@ -24,23 +29,45 @@ pub(crate) struct Arguments {
     /// Signing secret
     #[arg(long)]
     pub(crate) verify: Option<String>,
+    /// Redis URL
+    #[arg(long)]
+    pub(crate) queue: Option<String>,
+}
+
+/// What a connection needs to answer.
+#[derive(Clone)]
+struct Work {
+    webhook: Arc<Option<Webhook>>,
+    queue: Option<MultiplexedConnection>,
 }
 
 /// Serves until the process is killed.
 pub(crate) async fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
     let webhook = arguments.verify.as_deref().map(Webhook::new).transpose();
     let webhook = Arc::new(webhook.context("the signing secret")?);
+    let mut queues = Vec::new();
+    if let Some(url) = arguments.queue {
+        let client = redis::Client::open(url)?;
+        for _ in 0..REDIS_CONNECTIONS {
+            queues.push(client.get_multiplexed_async_connection().await?);
+        }
+    }
+    let mut queues = queues.iter().cycle();
     let listener = TcpListener::bind(arguments.address).await?;
     loop {
         let (stream, _) = listener.accept().await?;
-        tokio::spawn(serve(stream, Arc::clone(&webhook)));
+        let work = Work {
+            webhook: Arc::clone(&webhook),
+            queue: queues.next().cloned(),
+        };
+        tokio::spawn(serve(stream, work));
     }
 }
 
 /// With the settings of hyper that the ingest has.
-async fn serve(stream: TcpStream, webhook: Arc<Option<Webhook>>) {
+async fn serve(stream: TcpStream, work: Work) {
     let _ = stream.set_nodelay(true);
-    let service = service_fn(|request| answer(request, (*webhook).as_ref()));
+    let service = service_fn(|request| answer(request, work.clone()));
     let _ = http1::Builder::new()
         .timer(TokioTimer::new())
         .header_read_timeout(Duration::from_secs(10))
@@ -52,16 +79,14 @@ async fn serve(stream: TcpStream, webhook: Arc<Option<Webhook>>) {
 
 async fn answer(
     request: Request<Incoming>,
-    webhook: Option<&Webhook>,
+    work: Work,
 ) -> Result<Response<Full<Bytes>>, Infallible> {
     let (head, body) = request.into_parts();
-    let verified = match body.collect().await {
-        Ok(body) => {
-            webhook.is_none_or(|webhook| webhook.verify(&body.to_bytes(), &head.headers).is_ok())
-        }
+    let accepted = match body.collect().await {
+        Ok(body) => accept(&head.headers, &body.to_bytes(), work).await,
         Err(_) => false,
     };
-    let (status, text) = if verified {
+    let (status, text) = if accepted {
         (StatusCode::OK, "queued\n")
     } else {
         (StatusCode::BAD_REQUEST, "invalid webhook\n")
@@ -73,4 +98,17 @@ async fn answer(
         HeaderValue::from_static("text/plain; charset=utf-8"),
     );
     Ok(response)
+}
+
+async fn accept(headers: &HeaderMap, body: &[u8], work: Work) -> bool {
+    let webhook = work.webhook.as_ref().as_ref();
+    if webhook.is_some_and(|webhook| webhook.verify(body, headers).is_err()) {
+        return false;
+    }
+    let Some(mut queue) = work.queue else {
+        return true;
+    };
+    let mut add = redis::cmd("XADD");
+    add.arg("events").arg("*").arg("payload").arg(body);
+    add.exec_async(&mut queue).await.is_ok()
 }

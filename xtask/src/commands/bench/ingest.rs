@@ -36,18 +36,22 @@ enum Subject {
     Ingest { connections: usize },
     BareServer { connections: usize },
     VerifyingServer { connections: usize },
+    QueueingServer { connections: usize },
     RedisAlone { pipeline: usize },
     NodeInline,
     NodeBullmq,
 }
 
-const SUBJECTS: [Subject; 11] = [
+const SUBJECTS: [Subject; 12] = [
     Subject::Ingest { connections: 16 },
     Subject::BareServer { connections: 16 },
     Subject::Ingest {
         connections: CONNECTIONS,
     },
     Subject::BareServer {
+        connections: CONNECTIONS,
+    },
+    Subject::QueueingServer {
         connections: CONNECTIONS,
     },
     Subject::VerifyingServer {
@@ -67,6 +71,7 @@ impl Subject {
             Self::Ingest { connections } => rows::ingest(connections),
             Self::BareServer { connections } => rows::bare_server(connections),
             Self::VerifyingServer { connections } => rows::verifying_server(connections),
+            Self::QueueingServer { connections } => rows::queueing_server(connections),
             Self::RedisAlone { pipeline } => rows::redis_alone(pipeline),
             Self::NodeInline => rows::NODE_INLINE.into(),
             Self::NodeBullmq => rows::NODE_BULLMQ.into(),
@@ -144,6 +149,13 @@ impl Bench {
                 let program = baseline_server(&address_and_secret)?;
                 let server = Server::listening(program, address).await?;
                 let (round, _) = self.load(&server, "server", &secret, connections).await?;
+                Ok(round)
+            }
+            Subject::QueueingServer { connections } => {
+                let arguments = ["--address", &address.to_string(), "--queue", &redis.url()];
+                let server = Server::listening(baseline_server(&arguments)?, address).await?;
+                let (round, accepted) = self.load(&server, "server", &secret, connections).await?;
+                check_count(&redis.cli(&["XLEN", "events"])?, accepted)?;
                 Ok(round)
             }
             Subject::RedisAlone { pipeline } => {

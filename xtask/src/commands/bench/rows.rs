@@ -17,6 +17,11 @@ pub(crate) fn verifying_server(connections: usize) -> String {
     format!("hyper that verifies, {connections} connections")
 }
 
+/// Reads the body, puts it on a stream and answers; verifies nothing.
+pub(crate) fn queueing_server(connections: usize) -> String {
+    format!("hyper that only queues, {connections} connections")
+}
+
 /// The same XADDs from redis-benchmark.
 pub(crate) fn redis_alone(pipeline: usize) -> String {
     format!("Redis alone, pipeline {pipeline}")

@@ -9,6 +9,7 @@ async fn server(secret: &str) -> SocketAddr {
     let arguments = baseline_server::Arguments {
         address,
         verify: Some(secret.into()),
+        queue: None,
     };
     tokio::spawn(baseline_server::run(arguments));
     wait::until("the server listens", Duration::from_secs(10), async || {

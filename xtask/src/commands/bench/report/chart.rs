@@ -99,6 +99,7 @@ fn comparisons(scale: Scale) -> [(String, Vec<(String, bool)>); 3] {
             format!("Events taken in a second, {CONNECTIONS} connections"),
             vec![
                 (rows::ingest(CONNECTIONS), true),
+                (rows::queueing_server(CONNECTIONS), false),
                 (rows::verifying_server(CONNECTIONS), false),
                 (rows::bare_server(CONNECTIONS), false),
                 (rows::redis_alone(1), false),

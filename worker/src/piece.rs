@@ -1,0 +1,285 @@
+//! Part of a transaction, behind a savepoint: what the database refuses in it is taken back without the
+//! rest of the batch (P6).
+
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
+
+use deadpool_postgres::Transaction;
+use shared::fault_point::{FaultPoint, reach};
+
+use crate::address::settle;
+use crate::event::Event;
+use crate::failure::{Failure, Refusal};
+use crate::plan::plan;
+use crate::storage::{self, Claim};
+use crate::user::{User, UserId};
+
+/// How many users a piece has. Where the database refuses one, what was written of the others in the piece is
+/// lost and written again; but each piece takes two round trips.
+const USERS_AT_ONCE: usize = 128;
+/// How many once the database has refused something in the batch.
+const USERS_AFTER_A_REFUSAL: usize = 32;
+
+/// How a transaction treats addresses that are taken.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Addresses {
+    /// Hopes that none is.
+    Assume,
+    /// Finds out who has to wait and who has to make room: costs a round trip, and those who make room for
+    /// each other must be in one piece.
+    Settle,
+}
+
+/// Users with their events, in the order of user ids: the order in which rows are locked.
+pub(crate) struct Piece<'a>(Vec<Vec<&'a Event>>);
+
+/// What writing a piece comes to.
+pub(crate) enum Written<'a> {
+    /// The users whose rows were written or deleted.
+    Changed(HashSet<String>),
+    /// Nothing is good: the newest events of these users wait for an address, and who holds it.
+    Waiting(HashMap<&'a str, String>),
+}
+
+impl<'a> Piece<'a> {
+    /// All that concerns a user, in the order in which it is to be written.
+    pub(crate) fn all(events: &[&'a Event], addresses: Addresses) -> Vec<Self> {
+        let mut users: BTreeMap<&UserId, Vec<&Event>> = BTreeMap::new();
+        for event in events {
+            if let Some(user_id) = event.user_id() {
+                users.entry(user_id).or_default().push(event);
+            }
+        }
+        let users: Vec<_> = users.into_values().collect();
+        let users_at_once = match addresses {
+            Addresses::Assume => USERS_AT_ONCE,
+            Addresses::Settle => users.len().max(1),
+        };
+        Self::pieces(&users, users_at_once).collect()
+    }
+
+    fn pieces(users: &[Vec<&'a Event>], users_at_once: usize) -> impl Iterator<Item = Self> {
+        users
+            .chunks(users_at_once)
+            .map(|users| Self(users.to_vec()))
+    }
+
+    /// Locks the users, and writes those of whom nothing newer is known. After [`Failure::Refused`]
+    /// [`storage::give_up_piece`] lets the transaction go on.
+    pub(crate) async fn write(
+        &self,
+        transaction: &Transaction<'_>,
+        addresses: Addresses,
+    ) -> Result<Written<'a>, Failure> {
+        let newest: Vec<&Event> = plan(&self.0.concat()).newest.into_values().collect();
+        let claims = storage::claim_versions(transaction, &newest).await?;
+        reach(FaultPoint::VersionsClaimed).await;
+        let winners = Winners::new(&newest, &claims);
+        if addresses == Addresses::Settle {
+            let waiting = make_room(transaction, &winners).await?;
+            if !waiting.is_empty() {
+                let holder = |event: &&'a Event| {
+                    let holder = waiting.get(event.upserted()?.id.as_str())?;
+                    Some((event.svix_id.as_str(), holder.clone()))
+                };
+                return Ok(Written::Waiting(newest.iter().filter_map(holder).collect()));
+            }
+        }
+        storage::delete_users(transaction, &winners.deleted).await?;
+        reach(FaultPoint::RowsDeleted).await;
+        let mut changed =
+            storage::upsert_users(transaction, &winners.users, &winners.first_seen).await?;
+        reach(FaultPoint::RowsWritten).await;
+        let kept: Vec<&str> = winners
+            .users
+            .iter()
+            .map(|user| user.id.as_str())
+            .filter(|id| !changed.contains(*id))
+            .collect();
+        storage::adopt_newer_rows(transaction, &kept).await?;
+        changed.extend(winners.deleted.iter().map(|id| (*id).to_owned()));
+        Ok(Written::Changed(changed))
+    }
+
+    /// What to do after a refusal: the event that is refused, if that is certain, and the pieces that
+    /// remain, in their order.
+    pub(crate) fn split(
+        mut self,
+        refusal: &Refusal,
+        addresses: Addresses,
+    ) -> (Option<&'a Event>, Vec<Self>) {
+        if let [events] = self.0.as_mut_slice() {
+            let newest = events.iter().copied().max_by_key(|event| event.revision());
+            events.retain(|event| Some(&event.svix_id) != newest.map(|newest| &newest.svix_id));
+            let remaining = if events.is_empty() {
+                vec![]
+            } else {
+                vec![self]
+            };
+            return (newest, remaining);
+        }
+        let is_named = |events: &Vec<&Event>| {
+            events
+                .first()
+                .and_then(|event| event.user_id())
+                .is_some_and(|user_id| refusal.names(user_id))
+        };
+        let mut pieces: Vec<Self> = match (self.0.iter().position(is_named), addresses) {
+            (Some(place), Addresses::Assume) => {
+                let rest = self.0.split_off(place + 1);
+                let named = self.0.split_off(place);
+                let rest = Self::pieces(&rest, USERS_AFTER_A_REFUSAL);
+                [self, Self(named)].into_iter().chain(rest).collect()
+            }
+            (Some(place), Addresses::Settle) => {
+                let named = self.0.remove(place);
+                vec![self, Self(vec![named])]
+            }
+            (None, _) => {
+                let second = self.0.split_off(self.0.len() / 2);
+                vec![self, Self(second)]
+            }
+        };
+        pieces.retain(|piece| !piece.0.is_empty());
+        (None, pieces)
+    }
+}
+
+/// The users who are to be written.
+struct Winners<'a> {
+    /// Rows to write, in the order of user ids.
+    users: Vec<&'a User>,
+    /// The same in the order of their events.
+    oldest_first: Vec<&'a User>,
+    /// Rows to delete.
+    deleted: Vec<&'a str>,
+    /// Of whom nothing was known.
+    first_seen: Vec<&'a str>,
+}
+
+impl<'a> Winners<'a> {
+    fn new(newest: &[&'a Event], claims: &[Claim]) -> Self {
+        let claims: HashMap<&str, bool> = claims
+            .iter()
+            .map(|claim| (claim.user_id.as_str(), claim.first_seen))
+            .collect();
+        let mut winners = Self {
+            users: vec![],
+            oldest_first: vec![],
+            deleted: vec![],
+            first_seen: vec![],
+        };
+        let mut events = Vec::new();
+        for event in newest {
+            let Some(user_id) = event.user_id().map(UserId::as_str) else {
+                continue;
+            };
+            let Some(first_seen) = claims.get(user_id) else {
+                continue;
+            };
+            if *first_seen {
+                winners.first_seen.push(user_id);
+            }
+            match event.upserted() {
+                Some(user) => {
+                    winners.users.push(user);
+                    events.push(*event);
+                }
+                None => winners.deleted.push(user_id),
+            }
+        }
+        events.sort_by_key(|event| event.revision());
+        winners.oldest_first = events.into_iter().filter_map(Event::upserted).collect();
+        winners
+    }
+}
+
+/// Lets winners make room for each other and returns the ids of those who have to wait, and for whom;
+/// if there are any, nothing was written.
+async fn make_room(
+    transaction: &Transaction<'_>,
+    winners: &Winners<'_>,
+) -> Result<HashMap<String, String>, tokio_postgres::Error> {
+    let present = storage::addresses_held(transaction, &winners.users).await?;
+    // The application's own row, newer than what we have: it will stay as it is.
+    let stays = |user: &User| {
+        winners.first_seen.contains(&user.id.as_str())
+            && present
+                .iter()
+                .any(|row| row.user_id == user.id.as_str() && row.updated_at > user.updated_at)
+    };
+    let held: Vec<(&str, &str)> = present
+        .iter()
+        .map(|row| (row.user_id.as_str(), row.email.as_str()))
+        .collect();
+    let wanted: Vec<(&str, &str)> = winners
+        .oldest_first
+        .iter()
+        .filter(|user| !stays(user))
+        .map(|user| (user.id.as_str(), user.email.as_str()))
+        .collect();
+    let leaving: BTreeSet<&str> = winners.deleted.iter().copied().collect();
+    let settlement = settle(&wanted, &leaving, &held);
+    if settlement.waiting.is_empty() && !settlement.vacating.is_empty() {
+        let vacating: Vec<&str> = settlement.vacating.into_iter().collect();
+        storage::vacate_addresses(transaction, &vacating).await?;
+        reach(FaultPoint::AddressesVacated).await;
+    }
+    let owned = |(user, holder): (&str, &str)| (user.to_owned(), holder.to_owned());
+    Ok(settlement.waiting.into_iter().map(owned).collect())
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::SystemTime;
+
+    use proptest::prelude::*;
+    use shared::svix_id::SvixId;
+
+    use super::*;
+    use crate::event::Change;
+    use crate::failure::{Quoted, Remedy};
+
+    fn event((id, user): (usize, u8)) -> Event {
+        Event {
+            svix_id: SvixId::parse(&format!("msg_{id}")).unwrap(),
+            event_type: String::new(),
+            event_at: SystemTime::UNIX_EPOCH,
+            received_at: SystemTime::UNIX_EPOCH,
+            change: Change::Delete(UserId::parse(format!("user_{user}")).unwrap()),
+        }
+    }
+
+    proptest! {
+        /// P5, P6: whomever PostgreSQL names, and whether that is true, every event stays, and in the
+        /// end is alone.
+        #[test]
+        fn whatever_is_refused_no_event_is_forgotten(
+            users in proptest::collection::vec(0_u8..60, 1..200),
+            named in proptest::collection::vec(0_u8..70, 1..20),
+            addresses in prop_oneof![Just(Addresses::Assume), Just(Addresses::Settle)],
+        ) {
+            let events: Vec<Event> = users.into_iter().enumerate().map(event).collect();
+            let mut pieces = Piece::all(&events.iter().collect::<Vec<_>>(), addresses);
+            let mut refused: Vec<&str> = Vec::new();
+            let mut named = named.iter().cycle();
+            while let Some(piece) = pieces.pop() {
+                let size = piece.0.concat().len();
+                let refusal = Refusal {
+                    reason: String::new(),
+                    remedy: Remedy::GiveUp,
+                    quoted: Quoted::of(Some(&format!("(user_{})", named.next().unwrap()))),
+                };
+                let (event, remaining) = piece.split(&refusal, addresses);
+                for smaller in &remaining {
+                    prop_assert!((1..size).contains(&smaller.0.concat().len()));
+                }
+                refused.extend(event.map(|event| event.svix_id.as_str()));
+                pieces.extend(remaining);
+            }
+            refused.sort_unstable();
+            let mut all: Vec<&str> = events.iter().map(|event| event.svix_id.as_str()).collect();
+            all.sort_unstable();
+            prop_assert_eq!(refused, all);
+        }
+    }
+}
