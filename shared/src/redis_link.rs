@@ -6,14 +6,15 @@
 //! the first command that is not answered in time, so a hang is noticed after
 //! [`RESPONSE_TIMEOUT`] and the next command goes over a new connection.
 
+use std::io;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, PoisonError, RwLock};
 use std::time::{Duration, Instant};
 
 use redis::aio::{ConnectionLike, MultiplexedConnection};
 use redis::{
-    AsyncConnectionConfig, Client, Cmd, ConnectionInfo, ErrorKind, Pipeline, RedisError,
-    RedisFuture, RedisResult, ServerErrorKind, Value,
+    AsyncConnectionConfig, Client, Cmd, ConnectionAddr, ConnectionInfo, ErrorKind, Pipeline,
+    RedisError, RedisFuture, RedisResult, ServerErrorKind, Value,
 };
 use tokio::sync::Mutex;
 use tokio::task::JoinSet;
@@ -115,8 +116,24 @@ impl RedisLink {
                 tracing::warn!(reason = reason(&error), "Redis does not answer");
                 false
             }
-            Err(_) => false,
+            Err(_) => {
+                let reason = reason(&self.silence());
+                tracing::warn!(reason, "Redis does not answer");
+                false
+            }
         }
+    }
+
+    /// What is wrong when nothing has come in time.
+    fn silence(&self) -> RedisError {
+        let address = self.0.client.get_connection_info().addr();
+        let is_over_tls = matches!(address, ConnectionAddr::TcpTls { .. });
+        let error = if is_over_tls && self.0.connected().is_none() {
+            io::Error::new(io::ErrorKind::TimedOut, tls::Silence)
+        } else {
+            io::ErrorKind::TimedOut.into()
+        };
+        error.into()
     }
 
     async fn connection(&self) -> RedisResult<(MultiplexedConnection, u64)> {
@@ -156,6 +173,8 @@ impl RedisLink {
             match connection.unwrap_or_else(panicked) {
                 Ok(connection) => open.push(connection),
                 Err(error) => {
+                    let is_silence = error.is_timeout() && tls::reason(&error).is_none();
+                    let error = if is_silence { self.silence() } else { error };
                     attempts.failed = Some((Instant::now(), error.clone()));
                     return Err(error);
                 }

@@ -85,6 +85,12 @@ pub fn unreadable(error: &io::Error) -> String {
     }
 }
 
+/// A server said nothing in time to somebody who wants to speak TLS with it. A Redis that does not do TLS
+/// waits for the end of a command that never comes, so it cannot be told from one that hangs.
+#[derive(Debug, thiserror::Error)]
+#[error("the server does not do TLS, or does not answer")]
+pub struct Silence;
+
 /// What went wrong between the two ends of a TLS connection, in words; `None` if `error` is about
 /// something else. Tells names of hosts and of nothing else.
 #[must_use]
@@ -93,6 +99,9 @@ pub fn reason(error: &(dyn Error + 'static)) -> Option<String> {
     while let Some(error) = next {
         if let Some(error) = error.downcast_ref() {
             return Some(in_words(error));
+        }
+        if let Some(silence) = error.downcast_ref::<Silence>() {
+            return Some(silence.to_string());
         }
         next = wrapped(error).or_else(|| error.source());
     }
