@@ -6,17 +6,20 @@
 //! the first command that is not answered in time, so a hang is noticed after
 //! [`RESPONSE_TIMEOUT`] and the next command goes over a new connection.
 
+use std::io;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, PoisonError, RwLock};
 use std::time::{Duration, Instant};
 
 use redis::aio::{ConnectionLike, MultiplexedConnection};
 use redis::{
-    AsyncConnectionConfig, Client, Cmd, ConnectionInfo, ErrorKind, Pipeline, RedisError,
-    RedisFuture, RedisResult, ServerErrorKind, Value,
+    AsyncConnectionConfig, Client, Cmd, ConnectionAddr, ConnectionInfo, ErrorKind, Pipeline,
+    RedisError, RedisFuture, RedisResult, ServerErrorKind, Value,
 };
 use tokio::sync::Mutex;
 use tokio::task::JoinSet;
+
+use crate::tls;
 
 /// How long a command may take. Svix gives up on a delivery after 15 s, so an answer must be ready
 /// before that; and a Redis that syncs every write to a busy disk may well need a second.
@@ -106,7 +109,31 @@ impl RedisLink {
         let mut link = self.clone();
         let ping = redis::cmd("PING");
         let answer = tokio::time::timeout(HEALTH_TIMEOUT, ping.exec_async(&mut link));
-        answer.await.is_ok_and(|answer| answer.is_ok())
+        match answer.await {
+            Ok(Ok(())) => true,
+            // A program that nothing is asked of yet tells it nowhere else.
+            Ok(Err(error)) => {
+                tracing::warn!(reason = reason(&error), "Redis does not answer");
+                false
+            }
+            Err(_) => {
+                let reason = reason(&self.silence());
+                tracing::warn!(reason, "Redis does not answer");
+                false
+            }
+        }
+    }
+
+    /// What is wrong when nothing has come in time.
+    fn silence(&self) -> RedisError {
+        let address = self.0.client.get_connection_info().addr();
+        let is_over_tls = matches!(address, ConnectionAddr::TcpTls { .. });
+        let error = if is_over_tls && self.0.connected().is_none() {
+            io::Error::new(io::ErrorKind::TimedOut, tls::Silence)
+        } else {
+            io::ErrorKind::TimedOut.into()
+        };
+        error.into()
     }
 
     async fn connection(&self) -> RedisResult<(MultiplexedConnection, u64)> {
@@ -146,6 +173,8 @@ impl RedisLink {
             match connection.unwrap_or_else(panicked) {
                 Ok(connection) => open.push(connection),
                 Err(error) => {
+                    let is_silence = error.is_timeout() && tls::reason(&error).is_none();
+                    let error = if is_silence { self.silence() } else { error };
                     attempts.failed = Some((Instant::now(), error.clone()));
                     return Err(error);
                 }
@@ -182,9 +211,13 @@ impl Inner {
     }
 }
 
-/// What is wrong, for a log: the error's kind and code without its text, which may quote a command.
+/// What is wrong, for a log: what TLS says, or the error's kind and code without its text, which may
+/// quote a command.
 #[must_use]
 pub fn reason(error: &RedisError) -> String {
+    if let Some(reason) = tls::reason(error) {
+        return reason;
+    }
     let code = error.code().unwrap_or_default();
     format!("{:?} {code}", error.kind()).trim_end().to_owned()
 }

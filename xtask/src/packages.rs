@@ -52,10 +52,12 @@ pub fn missing_languages() -> Vec<&'static str> {
     missing
 }
 
-/// The package of the load balancer that the tests put in front of ingests.
-pub fn missing_load_balancer() -> Vec<&'static str> {
-    let missing = load_balancer().is_none().then_some("haproxy");
-    missing.into_iter().collect()
+/// The packages of what the tests put beside the programs: a connection pooler in front of PostgreSQL, a
+/// load balancer in front of ingests.
+pub fn missing_neighbours() -> Vec<&'static str> {
+    let pooler = find("pgbouncer").is_none().then_some("pgbouncer");
+    let load_balancer = load_balancer().is_none().then_some("haproxy");
+    pooler.into_iter().chain(load_balancer).collect()
 }
 
 /// Where that load balancer is.
@@ -84,13 +86,13 @@ pub fn ensure_installed(say: impl Fn(&str)) -> anyhow::Result<()> {
     })
 }
 
-/// The same for [`missing_load_balancer`].
+/// The same for [`missing_neighbours`].
 ///
 /// # Errors
 ///
 /// As [`ensure_installed`].
-pub fn ensure_load_balancer_installed(say: impl Fn(&str)) -> anyhow::Result<()> {
-    install(missing_load_balancer, |list| {
+pub fn ensure_neighbours_installed(say: impl Fn(&str)) -> anyhow::Result<()> {
+    install(missing_neighbours, |list| {
         say(&format!(
             "{list} is not installed; installing it with apt-get, without starting its service"
         ));
@@ -174,7 +176,7 @@ fn apt_get(privilege: &[&str], arguments: &[&str]) -> anyhow::Result<()> {
 }
 
 /// Looks in PATH and, because Debian leaves them out of a user's PATH, in the sbin folders.
-fn find(program: &str) -> Option<PathBuf> {
+pub(crate) fn find(program: &str) -> Option<PathBuf> {
     let path = env::var_os("PATH").unwrap_or_default();
     env::split_paths(&path)
         .chain(["/usr/sbin", "/sbin"].map(|folder| Path::new(folder).to_owned()))

@@ -344,8 +344,9 @@ fn a_worker_that_hung_cannot_apply_what_another_has_dead_lettered() {
     first.program.signal(Signal::SIGSTOP).unwrap();
     let nothing = FaultPoints::arm("").unwrap();
     let second = impatient_worker(&world, &nothing, "1000");
-    world.wait_for("it is dead-lettered", |world| {
-        world.redis(&["XLEN", DEAD]) == "1"
+    // Until its entry is gone somebody else may still take it over and apply it.
+    world.wait_for("it is dead-lettered and its entry removed", |world| {
+        world.redis(&["XLEN", DEAD]) == "1" && world.backlog() == 0
     });
     drop(second);
 
