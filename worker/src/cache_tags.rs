@@ -1,27 +1,56 @@
 //! The cache tags of changed users.
 
 use std::collections::BTreeSet;
+use std::time::Duration;
 
 use redis::{RedisResult, Script};
 use shared::redis_link::RedisLink;
 
 use crate::user::UserId;
 
+/// What a tag is to the cache of the application.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum CacheMode {
+    /// A key. Where it is a SET, its members name the entries that bear the tag.
+    Keys,
+    /// A field of the hash in which the handlers `redis-strings` of Next.js look up when a tag was
+    /// revalidated.
+    Next {
+        /// The handler's `keyPrefix`.
+        key_prefix: String,
+    },
+}
+
 /// Cache tags in Redis.
 #[derive(Clone)]
 pub struct CacheTags {
     link: RedisLink,
+    mode: CacheMode,
+    /// What stands before every tag.
     prefix: String,
+    /// How long after their deletion tags are deleted again, if at all.
+    second_deletion: Option<Duration>,
 }
 
 impl CacheTags {
     /// Tags behind `prefix`.
     #[must_use]
-    pub const fn new(link: RedisLink, prefix: String) -> Self {
-        Self { link, prefix }
+    pub const fn new(
+        link: RedisLink,
+        mode: CacheMode,
+        prefix: String,
+        second_deletion: Option<Duration>,
+    ) -> Self {
+        Self {
+            link,
+            mode,
+            prefix,
+            second_deletion,
+        }
     }
 
-    /// Deletes the tags of `users`, each once, with the entries that bear them.
+    /// Deletes the tags of `users`, each once, with the entries that bear them. If there is a second
+    /// deletion, it is written down in the same step.
     ///
     /// # Errors
     /// When Redis cannot be used.
@@ -29,13 +58,66 @@ impl CacheTags {
         if users.is_empty() {
             return Ok(());
         }
-        let script = Script::new(include_str!("../lua/delete_tags.lua"));
-        let mut invocation = script.prepare_invoke();
-        invocation.key(format!("{}global:users", self.prefix));
-        for user in users {
-            invocation.key(format!("{}id:{}:users", self.prefix, user.as_str()));
+        let mut tags = vec![format!("{}global:users", self.prefix)];
+        tags.extend(
+            users
+                .iter()
+                .map(|user| format!("{}id:{}:users", self.prefix, user.as_str())),
+        );
+        self.invoke(&tags, 0).await.map(drop)
+    }
+
+    /// Deletes again the tags whose time has come, `count` at the most, whoever has deleted them before.
+    /// Returns how many they were, and how long it is until the next one's time.
+    ///
+    /// # Errors
+    /// When Redis cannot be used.
+    pub async fn delete_due(&self, count: usize) -> RedisResult<(usize, Option<Duration>)> {
+        let (deleted, next) = self.invoke(&[], count).await?;
+        Ok((deleted, u64::try_from(next).ok().map(Duration::from_millis)))
+    }
+
+    async fn invoke(&self, tags: &[String], due: usize) -> RedisResult<(usize, i64)> {
+        let wait = self.second_deletion.map(|wait| wait.as_millis() as u64);
+        let link = &mut self.link.clone();
+        match &self.mode {
+            CacheMode::Keys => {
+                let script = Script::new(include_str!("../lua/delete_tags.lua"));
+                let mut invocation = script.prepare_invoke();
+                for tag in tags {
+                    invocation.key(tag);
+                }
+                if let Some(wait) = wait {
+                    invocation.key(self.awaiting()).arg(wait).arg(due);
+                }
+                invocation.invoke_async(link).await
+            }
+            CacheMode::Next { key_prefix } => {
+                let script = Script::new(include_str!("../lua/revalidate_tags.lua"));
+                let mut invocation = script.prepare_invoke();
+                invocation.key(format!("{key_prefix}__revalidated_tags__"));
+                if wait.is_some() {
+                    invocation.key(self.awaiting());
+                }
+                invocation.arg(wait.unwrap_or_default()).arg(due).arg(tags);
+                invocation.invoke_async(link).await
+            }
         }
-        invocation.invoke_async(&mut self.link.clone()).await
+    }
+
+    /// The sorted set of the tags that await their second deletion, by its time.
+    fn awaiting(&self) -> String {
+        let prefix = match &self.mode {
+            CacheMode::Keys => &self.prefix,
+            CacheMode::Next { key_prefix } => key_prefix,
+        };
+        format!("{prefix}clerk:second-deletions")
+    }
+
+    /// How long after their deletion tags are deleted again, if at all.
+    #[must_use]
+    pub const fn second_deletion(&self) -> Option<Duration> {
+        self.second_deletion
     }
 
     /// Whether the cache's Redis answers.

@@ -20,6 +20,7 @@ pub mod queue;
 pub mod retention;
 pub mod retry;
 pub mod ring;
+pub mod second_deletion;
 pub mod settings;
 pub mod storage;
 mod transaction;

@@ -21,7 +21,7 @@ use worker::processor::Processor;
 use worker::queue::Queue;
 use worker::settings::{Arguments, Settings, Task};
 use worker::visibility::{self, InFlight};
-use worker::{migration, retention, retry};
+use worker::{migration, retention, retry, second_deletion};
 
 /// How long a read waits for the first entry.
 const LONGEST_WAIT: Duration = Duration::from_secs(1);
@@ -92,7 +92,12 @@ async fn run(settings: Settings) -> Result<(), String> {
         link(settings.common.redis)?,
         consumer_name.clone(),
     );
-    let cache_tags = CacheTags::new(cache_link, settings.cache_tag_prefix);
+    let cache_tags = CacheTags::new(
+        cache_link,
+        settings.cache_mode,
+        settings.cache_tag_prefix,
+        settings.cache_second_deletion,
+    );
     let migrated = CancellationToken::new();
     let admin_listener = startup::listen("ADMIN_ADDR", settings.common.admin_address).await?;
     let health = Arc::new(StoresHealth {
@@ -121,6 +126,10 @@ async fn run(settings: Settings) -> Result<(), String> {
     ));
     tokio::spawn(retry::return_due_entries(
         queue.clone(),
+        background_stop.clone(),
+    ));
+    tokio::spawn(second_deletion::delete_due_tags(
+        cache_tags.clone(),
         background_stop.clone(),
     ));
     tokio::spawn(retention::keep(

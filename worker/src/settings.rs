@@ -7,6 +7,7 @@ use clap::{Parser, Subcommand};
 use redis::ConnectionInfo;
 use shared::settings::{CommonArguments, CommonSettings, Setting, SettingError};
 
+use crate::cache_tags::CacheMode;
 use crate::database::DatabaseUrl;
 
 /// Applies Clerk events from a Redis stream to PostgreSQL and deletes cache tags.
@@ -32,6 +33,15 @@ pub struct Arguments {
     /// The Redis that holds the cache [default: REDIS_URL]
     #[arg(long, env = "CACHE_REDIS_URL", hide_env_values = true)]
     cache_redis_url: Option<String>,
+    /// What a cache tag is: keys (a key, or a SET of keys) or next (as the handlers redis-strings of Next.js have it) [default: keys]
+    #[arg(long, env = "CACHE_MODE", hide_env_values = true)]
+    cache_mode: Option<String>,
+    /// With CACHE_MODE next: the handler's keyPrefix [default: nothing]
+    #[arg(long, env = "CACHE_KEY_PREFIX", hide_env_values = true)]
+    cache_key_prefix: Option<String>,
+    /// After how many milliseconds cache tags are deleted a second time; 0: never [default: 0]
+    #[arg(long, env = "CACHE_SECOND_DELETION_MS", hide_env_values = true)]
+    cache_second_deletion_ms: Option<String>,
     /// What stands before every cache tag [default: nothing]
     #[arg(long, env = "CACHE_TAG_PREFIX", hide_env_values = true)]
     cache_tag_prefix: Option<String>,
@@ -75,6 +85,10 @@ pub struct Settings {
     pub reclaim_after: Duration,
     /// The cache's Redis, if it is not the queue's.
     pub cache_redis: Option<ConnectionInfo>,
+    /// What a cache tag is.
+    pub cache_mode: CacheMode,
+    /// How long after their deletion cache tags are deleted again, if at all.
+    pub cache_second_deletion: Option<Duration>,
     /// What stands before every cache tag.
     pub cache_tag_prefix: String,
     /// For how many days the ledger is kept.
@@ -117,6 +131,15 @@ impl Arguments {
                 .milliseconds(30_000, 100..=86_400_000)?,
             cache_redis: Setting::secret("CACHE_REDIS_URL", self.cache_redis_url.as_deref())
                 .redis_url()?,
+            cache_mode: self.cache_mode()?,
+            cache_second_deletion: Some(
+                Setting::new(
+                    "CACHE_SECOND_DELETION_MS",
+                    self.cache_second_deletion_ms.as_deref(),
+                )
+                .milliseconds(0, 0..=3_600_000)?,
+            )
+            .filter(|wait| !wait.is_zero()),
             cache_tag_prefix: self.cache_tag_prefix.clone().unwrap_or_default(),
             ledger_retention_days: Setting::new(
                 "LEDGER_RETENTION_DAYS",
@@ -126,5 +149,26 @@ impl Arguments {
             .try_into()
             .unwrap_or(i32::MAX),
         })))
+    }
+
+    fn cache_mode(&self) -> Result<CacheMode, SettingError> {
+        let key_prefix = self.cache_key_prefix.clone().unwrap_or_default();
+        let mode = Setting::new("CACHE_MODE", self.cache_mode.as_deref())
+            .optional("keys or next", |text| match text {
+                "keys" => Some(CacheMode::Keys),
+                "next" => Some(CacheMode::Next {
+                    key_prefix: key_prefix.clone(),
+                }),
+                _ => None,
+            })?
+            .unwrap_or(CacheMode::Keys);
+        if mode == CacheMode::Keys && !key_prefix.is_empty() {
+            return Err(SettingError::new(
+                "CACHE_KEY_PREFIX",
+                format!("{key_prefix:?}"),
+                "nothing, unless CACHE_MODE is next",
+            ));
+        }
+        Ok(mode)
     }
 }

@@ -1,6 +1,6 @@
 //! Ingest and worker among the programs that real applications have around them: the official
-//! packages sign what is sent, Drizzle and Prisma read the rows, a Redis client of Node.js fills the
-//! cache.
+//! packages sign what is sent, Drizzle and Prisma read the rows, a Redis client of Node.js or the
+//! cache handlers of Next.js fill the cache.
 //!
 //! The packages come from npm and PyPI, in the versions of the lock files, into the target folder.
 //! Where that is impossible a test prints NOT RUN and why; where the variable `CI` is set it fails.
@@ -12,6 +12,7 @@
 )]
 
 mod cache;
+mod next_cache;
 mod node;
 mod own_table;
 mod peer;

@@ -14,13 +14,14 @@ macro_rules! files {
     };
 }
 
-const FILES: [(&str, &str); 13] = files![
+const FILES: [(&str, &str); 14] = files![
     ".npmrc",
     "cache_writer.mjs",
     "clerk_verifier.mjs",
     "drizzle_own_schema.mjs",
     "drizzle_reader.mjs",
     "drizzle_schema.mjs",
+    "next_cache.mjs",
     "own_schema.prisma",
     "package-lock.json",
     "package.json",

@@ -15,7 +15,7 @@ use xtask::wait;
 use crate::node::Node;
 
 pub(crate) const SECRET: &str = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw";
-const DEADLINE: Duration = Duration::from_secs(60);
+pub(crate) const DEADLINE: Duration = Duration::from_secs(60);
 
 /// An ingest in front of a Redis and a database that nobody else uses.
 pub(crate) struct World {
@@ -60,15 +60,18 @@ impl World {
 
     /// A worker that has migrated the database.
     pub(crate) fn worker(&self) -> Program {
-        let worker = Program::start(
-            "worker",
-            &[
-                ("REDIS_URL", &self.redis.url()),
-                ("DATABASE_URL", &self.database_url),
-                ("ADMIN_ADDR", &admin_address()),
-            ],
-        )
-        .unwrap();
+        self.worker_with(&[])
+    }
+
+    /// The same with more settings.
+    pub(crate) fn worker_with(&self, settings: &[(&str, &str)]) -> Program {
+        let (redis_url, admin_address) = (self.redis.url(), admin_address());
+        let own = [
+            ("REDIS_URL", redis_url.as_str()),
+            ("DATABASE_URL", &self.database_url),
+            ("ADMIN_ADDR", &admin_address),
+        ];
+        let worker = Program::start("worker", &[&own, settings].concat()).unwrap();
         wait_for_start(&worker, "the worker has migrated the database", |worker| {
             worker.output().contains("worker has started")
         });

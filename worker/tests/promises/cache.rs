@@ -1,5 +1,11 @@
 //! The cache tags of changed users.
 
+use std::collections::BTreeSet;
+
+use redis::IntoConnectionInfo as _;
+use shared::redis_link::RedisLink;
+use worker::cache_tags::{CacheMode, CacheTags};
+use worker::user::UserId;
 use xtask::redis_server::RedisServer;
 
 use crate::helpers::{World, user};
@@ -116,4 +122,75 @@ fn tags_go_also_when_the_worker_dies_between_commit_and_deletion() {
     world.settle();
     assert_eq!(cache.cli(&["EXISTS", "id:user_1:users"]).unwrap(), "0");
     assert_eq!(world.sql("select count(*) from clerk_sync.events"), "1");
+}
+
+/// P7: as the handlers of Next.js have it, a tag is a field with the time from which on entries are
+/// fresh. What they themselves return is tested with them, among the peers.
+#[test]
+fn the_hash_of_revalidation_times_tells_when_a_user_changed() {
+    let world = World::new();
+    let cache = RedisServer::start().unwrap();
+    let _worker = world.worker_with(&[
+        ("CACHE_REDIS_URL", &cache.url()),
+        ("CACHE_MODE", "next"),
+        ("CACHE_KEY_PREFIX", "app:"),
+        ("CACHE_TAG_PREFIX", "shop:"),
+    ]);
+    let now = || -> u64 {
+        let time = cache.cli(&["TIME"]).unwrap();
+        let (seconds, microseconds) = time.split_once('\n').unwrap();
+        seconds.parse::<u64>().unwrap() * 1000 + microseconds.parse::<u64>().unwrap() / 1000
+    };
+    let revalidated_at = |tag: &str| -> u64 {
+        let time = cache.cli(&["HGET", "app:__revalidated_tags__", tag]);
+        time.unwrap().parse().unwrap()
+    };
+    let key = ["shop:global:users", "shop:id:user_1:users"];
+    cache.cli(&["MSET", key[0], "x", key[1], "y"]).unwrap();
+    let mut before = 0;
+    for second in 1..3 {
+        let started = now();
+        assert!(before <= started);
+        world.add_next(&user("user_1", "ada@example.com", second).updated());
+        world.settle();
+        // Handlers keep an entry of the very millisecond, so it is the next one.
+        let possible = started + 1..=now() + 1;
+        for tag in key {
+            assert!(possible.contains(&revalidated_at(tag)), "{tag}");
+        }
+        before = revalidated_at(key[1]);
+    }
+    assert_eq!(
+        cache.cli(&["HLEN", "app:__revalidated_tags__"]).unwrap(),
+        "2"
+    );
+    assert_eq!(
+        cache.cli(&["DBSIZE"]).unwrap(),
+        "3",
+        "keys of the same names stay, and nothing else is left"
+    );
+}
+
+/// P7: the handlers keep an entry of the same millisecond.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_revalidation_is_later_than_the_millisecond_before_it() {
+    let cache = RedisServer::start().unwrap();
+    let mut link = RedisLink::new(cache.url().into_connection_info().unwrap()).unwrap();
+    let mode = CacheMode::Next {
+        key_prefix: String::new(),
+    };
+    let cache_tags = CacheTags::new(link.clone(), mode, String::new(), None);
+    let ada = UserId::parse("user_1".to_owned()).unwrap();
+    // Often enough that both are in one millisecond.
+    for _ in 0..100 {
+        let (seconds, microseconds): (u64, u64) =
+            redis::cmd("TIME").query_async(&mut link).await.unwrap();
+        cache_tags.delete(&BTreeSet::from([&ada])).await.unwrap();
+        let revalidated_at: u64 = redis::cmd("HGET")
+            .arg(&["__revalidated_tags__", "id:user_1:users"])
+            .query_async(&mut link)
+            .await
+            .unwrap();
+        assert!(revalidated_at > seconds * 1000 + microseconds / 1000);
+    }
 }

@@ -20,5 +20,6 @@ mod isolation;
 mod operation;
 mod outages;
 mod retries;
+mod second_deletion;
 mod shutdown;
 mod take_over;
