@@ -10,3 +10,4 @@ pub mod settings;
 pub mod shutdown;
 pub mod startup;
 pub mod svix_id;
+pub mod tls;

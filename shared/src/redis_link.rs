@@ -18,6 +18,8 @@ use redis::{
 use tokio::sync::Mutex;
 use tokio::task::JoinSet;
 
+use crate::tls;
+
 /// How long a command may take. Svix gives up on a delivery after 15 s, so an answer must be ready
 /// before that; and a Redis that syncs every write to a busy disk may well need a second.
 pub const RESPONSE_TIMEOUT: Duration = Duration::from_secs(5);
@@ -106,7 +108,15 @@ impl RedisLink {
         let mut link = self.clone();
         let ping = redis::cmd("PING");
         let answer = tokio::time::timeout(HEALTH_TIMEOUT, ping.exec_async(&mut link));
-        answer.await.is_ok_and(|answer| answer.is_ok())
+        match answer.await {
+            Ok(Ok(())) => true,
+            // A program that nothing is asked of yet tells it nowhere else.
+            Ok(Err(error)) => {
+                tracing::warn!(reason = reason(&error), "Redis does not answer");
+                false
+            }
+            Err(_) => false,
+        }
     }
 
     async fn connection(&self) -> RedisResult<(MultiplexedConnection, u64)> {
@@ -182,9 +192,13 @@ impl Inner {
     }
 }
 
-/// What is wrong, for a log: the error's kind and code without its text, which may quote a command.
+/// What is wrong, for a log: what TLS says, or the error's kind and code without its text, which may
+/// quote a command.
 #[must_use]
 pub fn reason(error: &RedisError) -> String {
+    if let Some(reason) = tls::reason(error) {
+        return reason;
+    }
     let code = error.code().unwrap_or_default();
     format!("{:?} {code}", error.kind()).trim_end().to_owned()
 }

@@ -12,6 +12,7 @@ use redis::{ConnectionInfo, IntoConnectionInfo};
 use url::Url;
 
 use crate::logging::LogFormat;
+use crate::tls::{Authorities, CERTIFICATES_EXPECTED};
 
 /// A setting that cannot be used. Its text is one line and shows no secret.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -142,26 +143,44 @@ impl<'a> Setting<'a> {
         Ok(address.unwrap_or(default))
     }
 
-    /// Where a Redis is.
+    /// A file of the certificates of authorities.
     ///
     /// # Errors
-    /// When the value is not a `redis://` URL of one server.
-    pub fn redis_url(self) -> Result<Option<ConnectionInfo>, SettingError> {
+    /// When it cannot be read or holds none.
+    pub fn authorities(self) -> Result<Option<Authorities>, SettingError> {
+        let refused = |found| SettingError::new(self.variable, found, CERTIFICATES_EXPECTED);
+        let authorities = self.value.map(Authorities::read).transpose();
+        authorities.map_err(refused)
+    }
+
+    /// Where a Redis is. With `rediss://` its certificate is verified, by `authorities` or, where there
+    /// are none, by the system's.
+    ///
+    /// # Errors
+    /// When the value is not a `redis://` or `rediss://` URL of one server.
+    pub fn redis_url(
+        self,
+        authorities: Option<&Authorities>,
+    ) -> Result<Option<ConnectionInfo>, SettingError> {
         let Some(value) = self.value else {
             return Ok(None);
         };
         let refused =
             |expected: &str| SettingError::new(self.variable, redacted_url(value), expected);
-        let expected = "a URL such as redis://user:password@host:6379/0";
+        let expected = "a URL such as redis://user:password@host:6379/0, or rediss:// for TLS";
         let url = Url::parse(value).map_err(|_| refused(expected))?;
-        match url.scheme() {
-            "redis" if url.host().is_some() => value
-                .into_connection_info()
-                .map(Some)
-                .map_err(|_| refused(expected)),
-            "rediss" => Err(refused("a redis:// URL: TLS to Redis is not supported yet")),
-            _ => Err(refused(expected)),
+        if !matches!(url.scheme(), "redis" | "rediss") || url.host().is_none() {
+            return Err(refused(expected));
         }
+        if url.fragment().is_some() {
+            return Err(refused(
+                "a URL without # (the server's certificate is always verified; %23 in a password)",
+            ));
+        }
+        let info = value.into_connection_info().and_then(|info| {
+            authorities.map_or(Ok(info.clone()), |authorities| authorities.trusted_at(info))
+        });
+        info.map(Some).map_err(|_| refused(expected))
     }
 }
 
@@ -197,9 +216,12 @@ pub fn redacted_url(value: &str) -> String {
 /// The flags that both programs have, as text.
 #[derive(Args, Debug, Default)]
 pub struct CommonArguments {
-    /// The Redis that holds the queue: redis://user:password@host:port/database [default: redis://127.0.0.1:6379]
+    /// The Redis that holds the queue: redis://user:password@host:port/database, or rediss:// for TLS [default: redis://127.0.0.1:6379]
     #[arg(long, env = "REDIS_URL", hide_env_values = true, global = true)]
     redis_url: Option<String>,
+    /// File of the authorities (PEM) that sign the certificates of rediss:// servers [default: the system's]
+    #[arg(long, env = "REDIS_CA_FILE", hide_env_values = true, global = true)]
+    redis_ca_file: Option<String>,
     /// Number of streams that the events are spread over [default: 1]
     #[arg(long, env = "REDIS_PARTITIONS", hide_env_values = true, global = true)]
     redis_partitions: Option<String>,
@@ -222,6 +244,8 @@ pub struct CommonArguments {
 pub struct CommonSettings {
     /// The Redis that holds the queue.
     pub redis: ConnectionInfo,
+    /// Who signs the certificates of Redis servers, if it is not the system's authorities.
+    pub redis_authorities: Option<Authorities>,
     /// Address of the admin endpoints.
     pub admin_address: SocketAddr,
     /// How long to finish what is in flight after a signal.
@@ -245,7 +269,10 @@ impl CommonArguments {
         partitions.optional("1: several partitions are not supported yet", |text| {
             (text == "1").then_some(())
         })?;
-        let redis = match Setting::secret("REDIS_URL", self.redis_url.as_deref()).redis_url()? {
+        let redis_authorities =
+            Setting::new("REDIS_CA_FILE", self.redis_ca_file.as_deref()).authorities()?;
+        let redis = Setting::secret("REDIS_URL", self.redis_url.as_deref());
+        let redis = match redis.redis_url(redis_authorities.as_ref())? {
             Some(redis) => redis,
             None => "redis://127.0.0.1:6379"
                 .into_connection_info()
@@ -259,6 +286,7 @@ impl CommonArguments {
             .unwrap_or_else(|| "info".to_owned());
         Ok(CommonSettings {
             redis,
+            redis_authorities,
             admin_address: self.admin_address(default_admin_address)?,
             shutdown_grace: Setting::new("SHUTDOWN_GRACE_MS", self.shutdown_grace_ms.as_deref())
                 .milliseconds(10_000, 100..=3_600_000)?,
@@ -314,12 +342,13 @@ mod tests {
             "{error}"
         );
         for url in [
-            "rediss://me:hunter2@host:1/0?password=hunter2",
+            "rediss://me:hunter2@host:1/0#insecure",
+            "redis://me:hunter2#x@host:1/0",
             "hunter2",
             "http://x:hunter2@h/",
         ] {
             let error = Setting::secret("REDIS_URL", Some(url))
-                .redis_url()
+                .redis_url(None)
                 .unwrap_err()
                 .to_string();
             assert!(!error.contains("hunter2"), "{error}");
@@ -343,14 +372,16 @@ mod tests {
                 .contains("REDIS_PARTITIONS")
         );
         for url in [
-            "rediss://h",
+            "rediss://",
             "redis+sentinel://h/x",
             "redis://a:1,b:2",
             "unix:///x",
             "redis://",
         ] {
             assert!(
-                Setting::secret("REDIS_URL", Some(url)).redis_url().is_err(),
+                Setting::secret("REDIS_URL", Some(url))
+                    .redis_url(None)
+                    .is_err(),
                 "{url}"
             );
         }

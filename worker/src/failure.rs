@@ -7,6 +7,7 @@
 use tokio_postgres::Error;
 use tokio_postgres::error::{DbError, SqlState};
 
+use crate::database_tls;
 use crate::user::UserId;
 
 /// A failure, by what its caller does about it.
@@ -98,7 +99,8 @@ impl From<Error> for Failure {
             None => Self::Unavailable(if error.is_closed() {
                 "the connection to PostgreSQL was closed".to_owned()
             } else {
-                format!("PostgreSQL cannot be used: {error}")
+                let reason = database_tls::reason(&error).unwrap_or_else(|| error.to_string());
+                format!("PostgreSQL cannot be used: {reason}")
             }),
         }
     }
@@ -152,6 +154,10 @@ fn reason(error: &DbError) -> String {
         SqlState::T_R_DEADLOCK_DETECTED => "deadlock",
         SqlState::QUERY_CANCELED => "the statement took too long or was cancelled",
         SqlState::RAISE_EXCEPTION => "a trigger of the application refuses the row",
+        SqlState::INVALID_AUTHORIZATION_SPECIFICATION => {
+            "PostgreSQL does not let this client in: pg_hba.conf, a client certificate or the role"
+        }
+        SqlState::INVALID_PASSWORD => "PostgreSQL refuses the password",
         _ => "PostgreSQL refuses it",
     };
     let mut reason = format!("{what} (SQLSTATE {}", error.code().code());

@@ -3,6 +3,8 @@
 use std::collections::HashSet;
 use std::time::Duration;
 
+use tokio_postgres::types::{ToSql, Type};
+
 use crate::database::Database;
 use crate::failure::Failure;
 
@@ -24,11 +26,11 @@ pub async fn recorded<'a>(
     let answer = async {
         let mut connection = database.connection().await?;
         let transaction = connection.transaction().await?;
-        let statement = transaction
-            .prepare_cached(include_str!("../sql/probe_ledger.sql"))
-            .await?;
+        // Without a name: see the module pooler.
+        let sql = include_str!("../sql/probe_ledger.sql");
+        let parameters: [(&(dyn ToSql + Sync), Type); 1] = [(&svix_ids, Type::TEXT_ARRAY)];
         let mut recorded: HashSet<&str> = svix_ids.iter().copied().collect();
-        for row in transaction.query(&statement, &[&svix_ids]).await? {
+        for row in transaction.query_typed(sql, &parameters).await? {
             recorded.remove(row.try_get::<_, &str>(0)?);
         }
         transaction.rollback().await?;

@@ -1,9 +1,9 @@
 //! Brings the database to what this version needs.
 
-use deadpool_postgres::Object;
+use deadpool_postgres::{Object, Transaction};
 use refinery::Runner;
 use shared::fault_point::{FaultPoint, reach};
-use tokio_postgres::Client;
+use tokio_postgres::{Client, SimpleQueryMessage};
 
 use crate::database::Database;
 use crate::failure::Failure;
@@ -22,45 +22,50 @@ const LOCK: i64 = 0x63_6c_65_72_6b;
 /// # Errors
 /// Says why it is not possible now.
 pub async fn migrate(database: &Database) -> Result<usize, String> {
-    let mut connection = database
-        .connection()
-        .await
-        .map_err(|failure| failure.reason().to_owned())?;
+    let reason = |failure: Failure| failure.reason().to_owned();
+    let mut connection = database.connection().await.map_err(reason)?;
     let mut runner = embedded::migrations::runner();
     runner.set_migration_table_name("clerk_sync.schema_history");
     // Most starts find nothing to do, and may not have the right to do it.
-    if is_current(&runner, &mut connection).await {
+    if is_current(&runner, &connection).await {
         return Ok(0);
     }
-    connection
-        .execute("SELECT pg_advisory_lock($1)", &[&LOCK])
-        .await
-        .map_err(Failure::from)
-        .map_err(|failure| failure.reason().to_owned())?;
+    // A connection for the lock alone. It goes with its transaction, not with its session: behind a
+    // connection pooler a session outlives us, and the next one that we get is another.
+    let mut locking = database.connection().await.map_err(reason)?;
+    let lock = lock(&mut locking).await.map_err(reason)?;
     reach(FaultPoint::MigrationLocked).await;
     let outcome = run(&runner, &mut connection).await;
     reach(FaultPoint::Migrated).await;
-    // A lock that cannot be given back goes with its session.
-    if connection
-        .execute("SELECT pg_advisory_unlock($1)", &[&LOCK])
-        .await
-        .is_err()
-    {
-        drop(Object::take(connection));
-    }
+    // If that fails the connection is gone, and the lock with it.
+    let _ = lock.rollback().await;
     outcome
 }
 
-async fn is_current(runner: &Runner, client: &mut Client) -> bool {
+async fn lock(connection: &mut Object) -> Result<Transaction<'_>, Failure> {
+    let transaction = connection.transaction().await?;
+    transaction
+        .batch_execute(&format!(
+            "SET LOCAL idle_in_transaction_session_timeout = 0; SELECT pg_advisory_xact_lock({LOCK})"
+        ))
+        .await?;
+    Ok(transaction)
+}
+
+async fn is_current(runner: &Runner, client: &Client) -> bool {
     let newest = runner
         .get_migrations()
         .iter()
         .map(refinery::Migration::version)
         .max();
-    match runner.get_last_applied_migration_async(client).await {
-        Ok(applied) => applied.map(|migration| migration.version()) >= newest,
-        Err(_) => false,
-    }
+    let applied = client
+        .simple_query("SELECT max(version) FROM clerk_sync.schema_history")
+        .await;
+    let version = |message: &SimpleQueryMessage| match message {
+        SimpleQueryMessage::Row(row) => row.get(0)?.parse().ok(),
+        _ => None,
+    };
+    applied.is_ok_and(|messages| messages.iter().find_map(version) >= newest)
 }
 
 async fn run(runner: &Runner, client: &mut Client) -> Result<usize, String> {

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use tokio_postgres::types::{ToSql, Type};
 use tokio_util::sync::CancellationToken;
 
 use crate::database::Database;
@@ -34,15 +35,13 @@ pub async fn keep(database: Database, days: i32, stop: CancellationToken) {
 
 async fn delete_expired(database: &Database, days: i32) -> Result<u64, Failure> {
     let connection = database.connection().await?;
-    let statement = connection
-        .prepare_cached(include_str!("../sql/delete_expired_events.sql"))
-        .await?;
+    let sql = include_str!("../sql/delete_expired_events.sql");
+    // Without a name: see the module pooler.
+    let parameters: [(&(dyn ToSql + Sync), Type); 2] =
+        [(&days, Type::INT4), (&ROWS_AT_ONCE, Type::INT8)];
     let mut deleted = 0;
     loop {
-        match connection
-            .execute(&statement, &[&days, &ROWS_AT_ONCE])
-            .await?
-        {
+        match connection.execute_typed(sql, &parameters).await? {
             0 => return Ok(deleted),
             rows => deleted += rows,
         }

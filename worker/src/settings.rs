@@ -8,7 +8,7 @@ use redis::ConnectionInfo;
 use shared::settings::{CommonArguments, CommonSettings, Setting, SettingError};
 
 use crate::cache_tags::CacheMode;
-use crate::database::DatabaseUrl;
+use crate::database_url::DatabaseUrl;
 
 /// Applies Clerk events from a Redis stream to PostgreSQL and deletes cache tags.
 ///
@@ -18,7 +18,7 @@ use crate::database::DatabaseUrl;
 pub struct Arguments {
     #[command(subcommand)]
     command: Option<Command>,
-    /// The PostgreSQL that holds the users: postgres://user:password@host:port/database [required]
+    /// The PostgreSQL that holds the users: postgres://user:password@host:port/database?sslmode=... What it leaves out is read from libpq's variables: PGHOST, PGSSLMODE, ... [required, or PGHOST]
     #[arg(long, env = "DATABASE_URL", hide_env_values = true, global = true)]
     database_url: Option<String>,
     /// How many entries are applied in one transaction at the most [default: 256]
@@ -102,7 +102,8 @@ impl Arguments {
     /// Names the first setting that cannot be used.
     pub fn task(&self) -> Result<Task, SettingError> {
         let default_admin_address = SocketAddr::from(([127, 0, 0, 1], 9101));
-        let database = || DatabaseUrl::parse(self.database_url.as_deref());
+        let database =
+            || DatabaseUrl::parse(self.database_url.as_deref(), &|name| std::env::var_os(name));
         match self.command {
             Some(Command::Healthcheck) => {
                 return self
@@ -116,9 +117,9 @@ impl Arguments {
             }
             None => {}
         }
+        let database = database()?;
+        let common = self.common.settings(default_admin_address)?;
         Ok(Task::Run(Box::new(Settings {
-            database: database()?,
-            common: self.common.settings(default_admin_address)?,
             batch_size: Setting::new("BATCH_SIZE", self.batch_size.as_deref())
                 .number(256, 1..=10_000)?
                 .try_into()
@@ -130,7 +131,7 @@ impl Arguments {
             reclaim_after: Setting::new("RECLAIM_AFTER_MS", self.reclaim_after_ms.as_deref())
                 .milliseconds(30_000, 100..=86_400_000)?,
             cache_redis: Setting::secret("CACHE_REDIS_URL", self.cache_redis_url.as_deref())
-                .redis_url()?,
+                .redis_url(common.redis_authorities.as_ref())?,
             cache_mode: self.cache_mode()?,
             cache_second_deletion: Some(
                 Setting::new(
@@ -140,6 +141,8 @@ impl Arguments {
                 .milliseconds(0, 0..=3_600_000)?,
             )
             .filter(|wait| !wait.is_zero()),
+            common,
+            database,
             cache_tag_prefix: self.cache_tag_prefix.clone().unwrap_or_default(),
             ledger_retention_days: Setting::new(
                 "LEDGER_RETENTION_DAYS",

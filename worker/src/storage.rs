@@ -5,10 +5,11 @@ use std::time::SystemTime;
 
 use deadpool_postgres::Transaction;
 use tokio_postgres::Error;
-use tokio_postgres::types::ToSql;
+use tokio_postgres::types::{ToSql, Type};
 
 use crate::event::Event;
 use crate::ledger::Outcome;
+use crate::pooler;
 use crate::user::User;
 
 /// A user whose newest event is newer than all that was known.
@@ -50,15 +51,18 @@ pub async fn record_events(
         .collect();
     let outcomes: Vec<&str> = outcomes.iter().map(|outcome| outcome.name()).collect();
     let received_at: Vec<SystemTime> = events.iter().map(|event| event.received_at).collect();
-    let statement = transaction
-        .prepare_cached(include_str!("../sql/record_events.sql"))
-        .await?;
-    let rows = transaction
-        .query(
-            &statement,
-            &[&svix_ids, &types, &user_ids, &outcomes, &received_at],
-        )
-        .await?;
+    let rows = pooler::query(
+        transaction,
+        include_str!("../sql/record_events.sql"),
+        &[
+            (&svix_ids, Type::TEXT_ARRAY),
+            (&types, Type::TEXT_ARRAY),
+            (&user_ids, Type::TEXT_ARRAY),
+            (&outcomes, Type::TEXT_ARRAY),
+            (&received_at, Type::TIMESTAMPTZ_ARRAY),
+        ],
+    )
+    .await?;
     rows.iter().map(|row| row.try_get(0)).collect()
 }
 
@@ -70,13 +74,13 @@ pub async fn forget_events(transaction: &Transaction<'_>, svix_ids: &[&str]) -> 
     if svix_ids.is_empty() {
         return Ok(());
     }
-    let statement = transaction
-        .prepare_cached(include_str!("../sql/forget_events.sql"))
-        .await?;
-    transaction
-        .execute(&statement, &[&svix_ids])
-        .await
-        .map(drop)
+    pooler::query(
+        transaction,
+        include_str!("../sql/forget_events.sql"),
+        &[(&svix_ids, Type::TEXT_ARRAY)],
+    )
+    .await
+    .map(drop)
 }
 
 /// Locks the users of `newest`, the newest event of each, and returns those who are to be written.
@@ -103,14 +107,20 @@ pub async fn claim_versions(
     }
     let event_at: Vec<SystemTime> = newest.iter().map(|event| event.event_at).collect();
     let svix_ids: Vec<&str> = newest.iter().map(|event| event.svix_id.as_str()).collect();
-    let statement = transaction
-        .prepare_cached(include_str!("../sql/claim_versions.sql"))
-        .await?;
-    let parameters: [&(dyn ToSql + Sync); 5] =
-        [&user_ids, &updated_at, &event_at, &svix_ids, &deleted];
+    let parameters: [(&(dyn ToSql + Sync), Type); 5] = [
+        (&user_ids, Type::TEXT_ARRAY),
+        (&updated_at, Type::TIMESTAMPTZ_ARRAY),
+        (&event_at, Type::TIMESTAMPTZ_ARRAY),
+        (&svix_ids, Type::TEXT_ARRAY),
+        (&deleted, Type::BOOL_ARRAY),
+    ];
     let ((), rows) = tokio::try_join!(
         transaction.batch_execute("SAVEPOINT piece"),
-        transaction.query(&statement, &parameters)
+        pooler::query(
+            transaction,
+            include_str!("../sql/claim_versions.sql"),
+            &parameters
+        )
     )?;
     rows.iter()
         .map(|row| {
@@ -148,13 +158,13 @@ pub async fn delete_users(transaction: &Transaction<'_>, user_ids: &[&str]) -> R
     if user_ids.is_empty() {
         return Ok(());
     }
-    let statement = transaction
-        .prepare_cached(include_str!("../sql/delete_users.sql"))
-        .await?;
-    transaction
-        .execute(&statement, &[&user_ids])
-        .await
-        .map(drop)
+    pooler::query(
+        transaction,
+        include_str!("../sql/delete_users.sql"),
+        &[(&user_ids, Type::TEXT_ARRAY)],
+    )
+    .await
+    .map(drop)
 }
 
 /// Writes rows and returns the ids of those that were written. A row of a user in `first_seen` that
@@ -177,19 +187,21 @@ pub async fn upsert_users(
         users.iter().map(|user| user.image_url.as_deref()).collect();
     let created_at: Vec<SystemTime> = users.iter().map(|user| user.created_at).collect();
     let updated_at: Vec<SystemTime> = users.iter().map(|user| user.updated_at).collect();
-    let parameters: [&(dyn ToSql + Sync); 7] = [
-        &ids,
-        &names,
-        &emails,
-        &image_urls,
-        &created_at,
-        &updated_at,
-        &first_seen,
+    let parameters: [(&(dyn ToSql + Sync), Type); 7] = [
+        (&ids, Type::TEXT_ARRAY),
+        (&names, Type::TEXT_ARRAY),
+        (&emails, Type::TEXT_ARRAY),
+        (&image_urls, Type::TEXT_ARRAY),
+        (&created_at, Type::TIMESTAMPTZ_ARRAY),
+        (&updated_at, Type::TIMESTAMPTZ_ARRAY),
+        (&first_seen, Type::TEXT_ARRAY),
     ];
-    let statement = transaction
-        .prepare_cached(include_str!("../sql/upsert_users.sql"))
-        .await?;
-    let rows = transaction.query(&statement, &parameters).await?;
+    let rows = pooler::query(
+        transaction,
+        include_str!("../sql/upsert_users.sql"),
+        &parameters,
+    )
+    .await?;
     rows.iter().map(|row| row.try_get(0)).collect()
 }
 
@@ -204,13 +216,13 @@ pub async fn adopt_newer_rows(
     if user_ids.is_empty() {
         return Ok(());
     }
-    let statement = transaction
-        .prepare_cached(include_str!("../sql/adopt_newer_rows.sql"))
-        .await?;
-    transaction
-        .execute(&statement, &[&user_ids])
-        .await
-        .map(drop)
+    pooler::query(
+        transaction,
+        include_str!("../sql/adopt_newer_rows.sql"),
+        &[(&user_ids, Type::TEXT_ARRAY)],
+    )
+    .await
+    .map(drop)
 }
 
 /// Corrects outcomes in the ledger.
@@ -229,13 +241,13 @@ pub async fn correct_outcomes(
         .iter()
         .map(|(_, outcome)| outcome.name())
         .collect();
-    let statement = transaction
-        .prepare_cached(include_str!("../sql/correct_outcomes.sql"))
-        .await?;
-    transaction
-        .execute(&statement, &[&svix_ids, &outcomes])
-        .await
-        .map(drop)
+    pooler::query(
+        transaction,
+        include_str!("../sql/correct_outcomes.sql"),
+        &[(&svix_ids, Type::TEXT_ARRAY), (&outcomes, Type::TEXT_ARRAY)],
+    )
+    .await
+    .map(drop)
 }
 
 /// A row as it is now.
@@ -259,10 +271,12 @@ pub async fn addresses_held(
 ) -> Result<Vec<PresentRow>, Error> {
     let emails: Vec<&str> = users.iter().map(|user| user.email.as_str()).collect();
     let ids: Vec<&str> = users.iter().map(|user| user.id.as_str()).collect();
-    let statement = transaction
-        .prepare_cached(include_str!("../sql/addresses_held.sql"))
-        .await?;
-    let rows = transaction.query(&statement, &[&emails, &ids]).await?;
+    let rows = pooler::query(
+        transaction,
+        include_str!("../sql/addresses_held.sql"),
+        &[(&emails, Type::TEXT_ARRAY), (&ids, Type::TEXT_ARRAY)],
+    )
+    .await?;
     rows.iter()
         .map(|row| {
             Ok(PresentRow {
@@ -282,11 +296,11 @@ pub async fn vacate_addresses(
     transaction: &Transaction<'_>,
     user_ids: &[&str],
 ) -> Result<(), Error> {
-    let statement = transaction
-        .prepare_cached(include_str!("../sql/vacate_addresses.sql"))
-        .await?;
-    transaction
-        .execute(&statement, &[&user_ids])
-        .await
-        .map(drop)
+    pooler::query(
+        transaction,
+        include_str!("../sql/vacate_addresses.sql"),
+        &[(&user_ids, Type::TEXT_ARRAY)],
+    )
+    .await
+    .map(drop)
 }

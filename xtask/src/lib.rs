@@ -1,4 +1,4 @@
-//! Private Redis and PostgreSQL servers, the programs under test, histories of events and a sender
+//! Private Redis and PostgreSQL servers, certificates for them, a connection pooler, the programs under test, histories of events and a sender
 //! of signed ones: what the development tasks (`cargo xtask`) and the integration tests of the other
 //! crates share.
 //!
@@ -6,6 +6,7 @@
 //! when it is dropped, and dies with the process that started it, even if that one is killed. Calls
 //! that are not `async` block their thread.
 
+pub mod certificates;
 mod child_process;
 pub mod clerk_payload;
 pub mod fault_points;
@@ -13,6 +14,7 @@ pub mod free_port;
 pub mod history;
 pub mod http;
 pub mod packages;
+pub mod pgbouncer;
 pub mod postgres_server;
 pub mod program;
 pub mod proxy;

@@ -52,6 +52,12 @@ pub fn missing_languages() -> Vec<&'static str> {
     missing
 }
 
+/// The package of the connection pooler that the tests put in front of PostgreSQL.
+pub fn missing_pooler() -> Vec<&'static str> {
+    let missing = find("pgbouncer").is_none().then_some("pgbouncer");
+    missing.into_iter().collect()
+}
+
 /// The package of the tool that counts instructions.
 pub fn missing_valgrind() -> Vec<&'static str> {
     let missing = find("valgrind").is_none().then_some("valgrind");
@@ -69,6 +75,19 @@ pub fn ensure_installed(say: impl Fn(&str)) -> anyhow::Result<()> {
         say(&format!(
             "{list} is not installed; installing it with apt-get, without starting its services \
              (the next boot does, unless you run: sudo systemctl disable {list})"
+        ));
+    })
+}
+
+/// The same for [`missing_pooler`].
+///
+/// # Errors
+///
+/// As [`ensure_installed`].
+pub fn ensure_pooler_installed(say: impl Fn(&str)) -> anyhow::Result<()> {
+    install(missing_pooler, |list| {
+        say(&format!(
+            "{list} is not installed; installing it with apt-get, without starting its service"
         ));
     })
 }
@@ -150,7 +169,7 @@ fn apt_get(privilege: &[&str], arguments: &[&str]) -> anyhow::Result<()> {
 }
 
 /// Looks in PATH and, because Debian leaves them out of a user's PATH, in the sbin folders.
-fn find(program: &str) -> Option<PathBuf> {
+pub(crate) fn find(program: &str) -> Option<PathBuf> {
     let path = env::var_os("PATH").unwrap_or_default();
     env::split_paths(&path)
         .chain(["/usr/sbin", "/sbin"].map(|folder| Path::new(folder).to_owned()))

@@ -3,7 +3,7 @@
 use std::{
     env,
     fs::{self, File},
-    os::unix::fs::chown,
+    os::unix::fs::{PermissionsExt as _, chown},
     path::{Path, PathBuf},
     process::Command,
     sync::{Arc, Mutex, PoisonError, Weak},
@@ -20,6 +20,7 @@ use tempfile::TempDir;
 use uuid::Uuid;
 
 use crate::{
+    certificates::Certificate,
     child_process::{self, ChildProcess},
     free_port::free_port,
     wait::block_until,
@@ -171,6 +172,45 @@ impl PostgresServer {
             .stdout(log.try_clone()?)
             .stderr(log);
         ChildProcess::spawn(command)
+    }
+
+    /// Restarts it with TLS and this certificate. Certificates of clients must be signed by the
+    /// authority in `authorities`, a file.
+    ///
+    /// # Errors
+    ///
+    /// As [`PostgresServer::start`].
+    pub fn encrypt(&mut self, certificate: &Certificate, authorities: &Path) -> anyhow::Result<()> {
+        self.write("server.crt", &fs::read(&certificate.certificate)?)?;
+        self.write("server.key", &fs::read(&certificate.key)?)?;
+        self.write("root.crt", &fs::read(authorities)?)?;
+        self.write(
+            "postgresql.auto.conf",
+            b"ssl = on\nssl_ca_file = 'root.crt'\n",
+        )?;
+        self.restart()
+    }
+
+    /// Who may connect, before everybody whom it takes anyway: lines of pg_hba.conf. Takes effect at the
+    /// next start.
+    ///
+    /// # Errors
+    ///
+    /// When the file cannot be written.
+    pub fn let_in_first(&self, lines: &str) -> anyhow::Result<()> {
+        let everybody = "host all all 127.0.0.1/32 trust\nlocal all all trust\n";
+        self.write("pg_hba.conf", format!("{lines}\n{everybody}").as_bytes())
+    }
+
+    /// Writes a file of the data folder that nobody else may read.
+    fn write(&self, file: &str, content: &[u8]) -> anyhow::Result<()> {
+        let file = self.data().join(file);
+        fs::write(&file, content)?;
+        fs::set_permissions(&file, fs::Permissions::from_mode(0o600))?;
+        if let Some(user) = &self.user {
+            chown(&file, Some(user.uid.as_raw()), Some(user.gid.as_raw()))?;
+        }
+        Ok(())
     }
 
     /// The port, on 127.0.0.1; the same after [`PostgresServer::restart`].
@@ -328,7 +368,7 @@ pub fn can_work_in(parent: &Path) -> bool {
 }
 
 /// `None` when we are not root: PostgreSQL can run as ourselves.
-fn unprivileged_user() -> anyhow::Result<Option<User>> {
+pub(crate) fn unprivileged_user() -> anyhow::Result<Option<User>> {
     if !Uid::effective().is_root() {
         return Ok(None);
     }

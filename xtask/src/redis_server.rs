@@ -12,6 +12,7 @@ use nix::sys::signal::Signal;
 use tempfile::TempDir;
 
 use crate::{
+    certificates::Certificate,
     child_process::{self, ChildProcess},
     free_port::free_port,
     wait::block_until,
@@ -35,6 +36,8 @@ pub struct RedisServer {
     // Declared before the folder: dropped, and so killed, before it.
     process: Option<ChildProcess>,
     port: u16,
+    /// The port where TLS is spoken, if it is.
+    tls_port: Option<u16>,
     extra_arguments: Vec<String>,
     folder: TempDir,
 }
@@ -67,6 +70,7 @@ impl RedisServer {
         let mut server = Self {
             process: None,
             port: free_port()?,
+            tls_port: None,
             extra_arguments: arguments.iter().map(|&argument| argument.into()).collect(),
             folder: tempfile::Builder::new()
                 .prefix("redis-")
@@ -106,6 +110,39 @@ impl RedisServer {
     /// `redis://127.0.0.1:PORT`; the same after [`RedisServer::restart`].
     pub fn url(&self) -> String {
         format!("redis://127.0.0.1:{}", self.port)
+    }
+
+    /// From now on speaks TLS on another port, with this certificate.
+    ///
+    /// # Errors
+    ///
+    /// When it cannot be used.
+    pub fn encrypt(&mut self, certificate: &Certificate) -> anyhow::Result<()> {
+        let port = self.tls_port.map_or_else(free_port, Ok)?;
+        self.cli(&[
+            "CONFIG",
+            "SET",
+            "tls-auth-clients",
+            "no",
+            "tls-cert-file",
+            &certificate.certificate.to_string_lossy(),
+            "tls-key-file",
+            &certificate.key.to_string_lossy(),
+            "tls-port",
+            &port.to_string(),
+        ])?;
+        self.tls_port = Some(port);
+        Ok(())
+    }
+
+    /// `rediss://localhost:PORT`, after [`RedisServer::encrypt`].
+    ///
+    /// # Errors
+    ///
+    /// Before it.
+    pub fn tls_url(&self) -> anyhow::Result<String> {
+        let port = self.tls_port.context("it does not speak TLS")?;
+        Ok(format!("rediss://localhost:{port}"))
     }
 
     /// The port, on 127.0.0.1.

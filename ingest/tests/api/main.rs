@@ -3,6 +3,7 @@
 
 mod answers;
 mod bounds;
+mod encryption;
 mod fault_points;
 mod flood;
 mod helpers;

@@ -6,7 +6,8 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::{Duration, SystemTime};
 
 use shared::svix_id::SvixId;
-use worker::database::{Database, DatabaseUrl};
+use worker::database::Database;
+use worker::database_url::DatabaseUrl;
 use worker::event::Event;
 use worker::failure::Failure;
 use worker::fence::Fence;
@@ -218,5 +219,6 @@ impl Fence for Unfenced {
 
 /// The worker's connections to a world.
 pub(crate) fn database(world: &World) -> Database {
-    Database::new(&DatabaseUrl::parse(Some(&world.database_url)).unwrap()).unwrap()
+    let url = DatabaseUrl::parse(Some(&world.database_url), &|_| None);
+    Database::new(&url.unwrap()).unwrap()
 }

@@ -7,8 +7,8 @@ use xtask::packages;
 
 use super::cargo::cargo;
 
-/// Runs all tests, and brings what they need: the programs, Redis and PostgreSQL, Node.js
-/// and Python.
+/// Runs all tests, and brings what they need: the programs, Redis, PostgreSQL and pgbouncer,
+/// Node.js and Python.
 #[derive(clap::Args)]
 pub(crate) struct Arguments {
     /// Passed on to `cargo test --workspace`.
@@ -19,6 +19,7 @@ pub(crate) struct Arguments {
 pub(crate) fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
     let say = |what: &str| println!("{what}");
     packages::ensure_installed(say)?;
+    packages::ensure_pooler_installed(say)?;
     if let Err(error) = packages::ensure_languages_installed(say) {
         println!("The tests that need them will not run: {error:#}");
     }
