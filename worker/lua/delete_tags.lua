@@ -35,9 +35,8 @@ local awaiting = table.remove(KEYS)
 local time = redis.call('TIME')
 local now = time[1] * 1000 + math.floor(time[2] / 1000)
 -- Lua does not roll back: what adds comes before what deletes, and that before what removes.
-for _, tag in ipairs(KEYS) do
-  redis.call('ZADD', awaiting, 'GT', string.format('%.0f', now + wait), tag)
-end
+local due_at = string.format('%.0f', now + wait)
+for _, tag in ipairs(KEYS) do redis.call('ZADD', awaiting, 'GT', due_at, tag) end
 local due = redis.call('ZRANGE', awaiting, '-inf', string.format('%.0f', now), 'BYSCORE', 'LIMIT', 0, count)
 delete(KEYS)
 delete(due)

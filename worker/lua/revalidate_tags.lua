@@ -13,10 +13,9 @@ local now = time[1] * 1000 + math.floor(time[2] / 1000)
 -- They keep an entry that was written in the millisecond of the revalidation, and it may have been
 -- written before it.
 local revalidated_at = string.format('%.0f', now + 1)
+local due_at = string.format('%.0f', now + wait)
 for i = 3, #ARGV do
-  if awaiting then
-    redis.call('ZADD', awaiting, 'GT', string.format('%.0f', now + wait), ARGV[i])
-  end
+  if awaiting then redis.call('ZADD', awaiting, 'GT', due_at, ARGV[i]) end
   redis.call('HSET', times, ARGV[i], revalidated_at)
 end
 if not awaiting then return { 0, -1 } end
