@@ -1,5 +1,7 @@
 //! Brings the database to what this version needs.
 
+use std::time::Duration;
+
 use deadpool_postgres::{Object, Transaction};
 use refinery::Runner;
 use shared::fault_point::{FaultPoint, reach};
@@ -16,6 +18,9 @@ mod embedded {
 /// unlikely to be the application's.
 const LOCK: i64 = 0x63_6c_65_72_6b;
 
+/// How long to wait while another worker migrates.
+const LOOK_AGAIN: Duration = Duration::from_millis(200);
+
 /// Applies the migrations that are pending; when many workers start at once, one does it and the
 /// others wait. Returns how many were applied.
 ///
@@ -26,30 +31,40 @@ pub async fn migrate(database: &Database) -> Result<usize, String> {
     let mut connection = database.connection().await.map_err(reason)?;
     let mut runner = embedded::migrations::runner();
     runner.set_migration_table_name("clerk_sync.schema_history");
-    // Most starts find nothing to do, and may not have the right to do it.
-    if is_current(&runner, &connection).await {
-        return Ok(0);
+    loop {
+        // Most starts find nothing to do, and may not have the right to do it.
+        if is_current(&runner, &connection).await {
+            return Ok(0);
+        }
+        // A connection for the lock alone. It goes with its transaction, not with its session: behind a
+        // connection pooler a session outlives us, and the next one that we get is another.
+        let mut locking = database.connection().await.map_err(reason)?;
+        let Some(lock) = lock(&mut locking).await.map_err(reason)? else {
+            // Waiting inside the transaction would take a session from the one who has the lock.
+            tokio::time::sleep(LOOK_AGAIN).await;
+            continue;
+        };
+        reach(FaultPoint::MigrationLocked).await;
+        let outcome = run(&runner, &mut connection).await;
+        reach(FaultPoint::Migrated).await;
+        // If that fails the connection is gone, and the lock with it.
+        let _ = lock.rollback().await;
+        return outcome;
     }
-    // A connection for the lock alone. It goes with its transaction, not with its session: behind a
-    // connection pooler a session outlives us, and the next one that we get is another.
-    let mut locking = database.connection().await.map_err(reason)?;
-    let lock = lock(&mut locking).await.map_err(reason)?;
-    reach(FaultPoint::MigrationLocked).await;
-    let outcome = run(&runner, &mut connection).await;
-    reach(FaultPoint::Migrated).await;
-    // If that fails the connection is gone, and the lock with it.
-    let _ = lock.rollback().await;
-    outcome
 }
 
-async fn lock(connection: &mut Object) -> Result<Transaction<'_>, Failure> {
+/// The lock, if nobody else has it.
+async fn lock(connection: &mut Object) -> Result<Option<Transaction<'_>>, Failure> {
     let transaction = connection.transaction().await?;
-    transaction
-        .batch_execute(&format!(
-            "SET LOCAL idle_in_transaction_session_timeout = 0; SELECT pg_advisory_xact_lock({LOCK})"
-        ))
-        .await?;
-    Ok(transaction)
+    let sql = format!(
+        "SET LOCAL idle_in_transaction_session_timeout = 0; SELECT pg_try_advisory_xact_lock({LOCK})"
+    );
+    let answer = transaction.simple_query(&sql).await?;
+    let is_locked = answer.iter().any(|message| match message {
+        SimpleQueryMessage::Row(row) => row.get(0) == Some("t"),
+        _ => false,
+    });
+    Ok(is_locked.then_some(transaction))
 }
 
 async fn is_current(runner: &Runner, client: &Client) -> bool {

@@ -38,10 +38,13 @@ impl Mark {
         Some(Self(mark))
     }
 
-    /// Whether `error` says that the mark cannot be asked for. Poolers call that a violation of the
-    /// protocol.
+    /// Whether `error` says that the mark cannot be asked for. pgbouncer calls that a violation of the
+    /// protocol; others say that they do not support it.
     pub(crate) fn is_refused(error: &Error) -> bool {
-        let refused = error.code() == Some(&SqlState::PROTOCOL_VIOLATION);
+        let refused = matches!(
+            error.code(),
+            Some(&(SqlState::PROTOCOL_VIOLATION | SqlState::FEATURE_NOT_SUPPORTED))
+        );
         if refused {
             meet();
         }

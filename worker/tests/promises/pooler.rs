@@ -5,6 +5,7 @@ use std::sync::Arc;
 use nix::sys::signal::Signal;
 use xtask::pgbouncer::Pgbouncer;
 use xtask::postgres_server::PostgresServer;
+use xtask::wait;
 
 use crate::helpers::{DEADLINE, World, user};
 
@@ -40,9 +41,13 @@ fn events_are_applied_through_a_pooler() {
             });
         }
         if round == ROUNDS / 2 {
-            world.wait_for("something is applied", |world| {
-                world.sql("select count(*) > 50 from clerk_sync.events") == "t"
-            });
+            let applied = "select count(*) > 50 from clerk_sync.events";
+            wait::block_until("something is applied", DEADLINE, || {
+                postgres
+                    .psql(&direct, applied)
+                    .is_ok_and(|enough| enough == "t")
+            })
+            .unwrap_or_else(|error| panic!("{error}\n{}", workers[1].program.output()));
             workers[0].program.kill();
         }
     }
@@ -53,8 +58,8 @@ fn events_are_applied_through_a_pooler() {
         world.sql("select count(*) from clerk_sync.events"),
         applied.to_string()
     );
-    let expected = format!("{}|Round{ROUNDS} ", USERS - 1);
-    let users = "select count(*), min(split_part(name, ' ', 1)) || ' ' from users";
+    let expected = format!("{}|Round{ROUNDS}", USERS - 1);
+    let users = "select count(*), min(split_part(name, ' ', 1)) from users";
     assert_eq!(world.sql(users), expected);
     assert_eq!(world.redis(&["XLEN", crate::helpers::DEAD]), "0");
 
