@@ -53,10 +53,10 @@ impl Fence for Holding<'_> {
         for event in events {
             let svix_id = event.svix_id.as_str();
             match self.places.get(&event.svix_id) {
-                Some((queue, entry)) => {
+                Some(&(queue, entry)) => {
                     let partition = partitions.entry(queue.partition());
                     let (_, of_partition) = partition.or_insert_with(|| (queue, Vec::new()));
-                    of_partition.push((svix_id, *entry));
+                    of_partition.push((svix_id, entry));
                 }
                 None => {
                     lost.insert(svix_id.to_owned());

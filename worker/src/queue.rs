@@ -469,11 +469,6 @@ impl Queue {
         })
     }
 
-    /// Whether Redis answers.
-    pub async fn answers(&self) -> bool {
-        self.link.answers().await
-    }
-
     /// Where the group is gone, so is what the script was to act on: there is nothing to do but to
     /// go on with a new group.
     async fn invoke<T: FromRedisValue>(

@@ -118,7 +118,7 @@ fn by_partition<'a>(
 ) -> Vec<(&'a Queue, Vec<&'a str>)> {
     let mut partitions: BTreeMap<u32, (&Queue, Vec<&str>)> = BTreeMap::new();
     for event in events {
-        if let Some(queue) = places.get(&event.svix_id) {
+        if let Some(&queue) = places.get(&event.svix_id) {
             let partition = partitions.entry(queue.partition());
             let (_, svix_ids) = partition.or_insert_with(|| (queue, Vec::new()));
             svix_ids.push(event.svix_id.as_str());
