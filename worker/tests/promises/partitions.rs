@@ -23,9 +23,7 @@ const SLOW: &str = "create function slow() returns trigger language plpgsql as $
 
 fn add(world: &World, partition: u32, svix_id: &str, payload: &str) {
     let events = Keys::of(partition).events;
-    world.redis(&[
-        "XADD", &events, "*", "svix-id", svix_id, "payload", payload,
-    ]);
+    world.redis(&["XADD", &events, "*", "svix-id", svix_id, "payload", payload]);
 }
 
 fn backlog(world: &World, partition: u32) -> u64 {
@@ -170,20 +168,12 @@ fn what_waits_in_any_partition_comes_back() {
     let world = World::migrated();
     let _worker = world.worker_with(&[("REDIS_PARTITIONS", "3")]);
     for n in 0..3 {
-        let old = user(
-            &format!("user_old_{n}"),
-            &format!("{n}@example.com"),
-            1,
-        );
+        let old = user(&format!("user_old_{n}"), &format!("{n}@example.com"), 1);
         add(&world, n, &format!("msg_old_{n}"), &old.created());
     }
     settle(&world, 3);
     for n in 0..3 {
-        let new = user(
-            &format!("user_new_{n}"),
-            &format!("{n}@example.com"),
-            2,
-        );
+        let new = user(&format!("user_new_{n}"), &format!("{n}@example.com"), 2);
         add(&world, n, &format!("msg_new_{n}"), &new.created());
         world.wait_for("the new owner waits", |world| waiting(world, n) == 1);
     }
@@ -316,8 +306,7 @@ async fn more_partitions_and_then_fewer_lose_nothing() {
         program.signal(Signal::SIGTERM).unwrap();
         assert!(program.wait(DEADLINE).unwrap().success());
     };
-    let worker =
-        |partitions: &str| world.worker_with(&[("REDIS_PARTITIONS", partitions)]);
+    let worker = |partitions: &str| world.worker_with(&[("REDIS_PARTITIONS", partitions)]);
     let accepted_of = |partition: u32| {
         let events = Keys::of(partition).events;
         let info = world.redis.cli(&["XINFO", "STREAM", &events]);
