@@ -40,8 +40,9 @@ async fn a_user_is_always_in_the_same_partition_and_users_are_in_all() -> anyhow
         } else {
             payload.deleted()
         };
-        let answer = ingests[n % 2].deliver(&format!("msg_{n:03}"), &payload);
-        assert_eq!(answer.await?.status, 200);
+        let svix_id = format!("msg_{n:03}");
+        let answer = ingests[n % 2].deliver(&svix_id, &payload).await?;
+        assert_eq!(answer.status, 200);
     }
     let mut users: BTreeMap<String, Vec<String>> = BTreeMap::new();
     for partition in 0..4 {
