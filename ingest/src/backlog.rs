@@ -1,4 +1,4 @@
-//! How many entries may wait in the stream.
+//! How many entries may wait in the streams.
 
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Instant;
@@ -51,7 +51,7 @@ impl<E: Clone> Backlog<E> {
         }
     }
 
-    /// Admits one entry; `measure` tells the length of the stream.
+    /// Admits one entry; `measure` tells the length of all streams together.
     ///
     /// # Errors
     /// When the limit is reached, or cannot be told because `measure` fails.

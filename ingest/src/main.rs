@@ -62,7 +62,13 @@ async fn run(settings: Settings) -> Result<(), String> {
         body_reader: BodyReader::new(settings.max_body_bytes),
         forgery_limiter: ForgeryLimiter::default(),
         trusted_proxy_hops: settings.trusted_proxy_hops,
-        queue: Queue::new(link, replication, settings.max_backlog, metrics.clone()),
+        queue: Queue::new(
+            link,
+            replication,
+            settings.common.partitions,
+            settings.max_backlog,
+            metrics.clone(),
+        ),
         metrics,
         stop: stop.clone(),
     });

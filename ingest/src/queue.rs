@@ -2,11 +2,14 @@
 
 use std::time::{Instant, SystemTime};
 
-use redis::RedisError;
+use redis::{ErrorKind, RedisError};
+use shared::envelope::Envelope;
 use shared::fault_point::{FaultPoint, reach};
+use shared::partition::partition_of;
 use shared::queue::{Keys, field};
 use shared::redis_link::RedisLink;
 use shared::svix_id::SvixId;
+use tokio::task::JoinSet;
 
 use crate::backlog::{Backlog, NotAdmitted};
 use crate::metrics::Metrics;
@@ -18,12 +21,13 @@ use crate::replication::Replication;
 /// at once shares one write, and one wait for the disk.
 pub const CONNECTIONS: usize = 8;
 
-/// The stream that events are put on.
+/// The streams that events are put on.
 pub struct Queue {
     link: RedisLink,
     /// Where replicas must have an entry too.
     replication: Option<Replication>,
-    events: String,
+    /// The key of the stream of each partition.
+    streams: Vec<String>,
     backlog: Backlog<RedisError>,
     metrics: Metrics,
 }
@@ -41,52 +45,54 @@ pub enum NotQueued {
 }
 
 impl Queue {
-    /// The stream of the only partition.
+    /// The streams of `partitions` partitions, at least one, which together may hold `max_backlog`.
     #[must_use]
     pub fn new(
         link: RedisLink,
         replication: Option<Replication>,
+        partitions: u32,
         max_backlog: u64,
         metrics: Metrics,
     ) -> Self {
+        let partitions = 0..partitions.max(1);
         Self {
             link,
             replication,
-            events: Keys::of(0).events,
+            streams: partitions.map(|number| Keys::of(number).events).collect(),
             backlog: Backlog::new(max_backlog),
             metrics,
         }
     }
 
-    /// Puts an event on the stream. When this returns `Ok`, Redis has acknowledged the entry (P1), and
-    /// so have as many replicas as it was told to wait for.
+    /// Puts an event on the stream of its user. When this returns `Ok`, Redis has acknowledged the entry
+    /// (P1), and so have as many replicas as it was told to wait for.
     ///
     /// # Errors
     /// When they have not.
     pub async fn push(
         &self,
         svix_id: &SvixId,
-        event_type: &str,
+        event: &Envelope<'_>,
         payload: &[u8],
     ) -> Result<(), NotQueued> {
-        let admission =
-            self.backlog
-                .admit(|| self.length())
-                .await
-                .map_err(|error| match error {
-                    NotAdmitted::Full => NotQueued::BacklogFull,
-                    NotAdmitted::Unknown(error) => NotQueued::Unavailable(error),
-                })?;
+        let admission = self
+            .backlog
+            .admit(|| self.backlog_length())
+            .await
+            .map_err(|error| match error {
+                NotAdmitted::Full => NotQueued::BacklogFull,
+                NotAdmitted::Unknown(error) => NotQueued::Unavailable(error),
+            })?;
         reach(FaultPoint::Verified).await;
         let begun = Instant::now();
         let mut command = redis::cmd("XADD");
         command
-            .arg(&self.events)
+            .arg(self.stream_of(svix_id, event))
             .arg("*")
             .arg(field::SVIX_ID)
             .arg(svix_id.as_str())
             .arg(field::TYPE)
-            .arg(event_type)
+            .arg(event.event_type.as_ref())
             .arg(field::PAYLOAD)
             .arg(payload)
             .arg(field::RECEIVED_AT)
@@ -106,11 +112,31 @@ impl Queue {
         added
     }
 
-    async fn length(&self) -> Result<u64, RedisError> {
-        redis::cmd("XLEN")
-            .arg(&self.events)
-            .query_async(&mut self.link.clone())
-            .await
+    /// What is about no user goes anywhere, but always to the same stream.
+    fn stream_of(&self, svix_id: &SvixId, event: &Envelope<'_>) -> &str {
+        let [only] = self.streams.as_slice() else {
+            let id = event.data_id();
+            let id = id.as_deref().unwrap_or(svix_id.as_str());
+            let partitions = u32::try_from(self.streams.len()).unwrap_or(u32::MAX);
+            return &self.streams[partition_of(id, partitions) as usize];
+        };
+        only
+    }
+
+    /// Asks for all lengths at once. Not in one pipeline, which could not go to several servers.
+    async fn backlog_length(&self) -> Result<u64, RedisError> {
+        let mut lengths = JoinSet::new();
+        for stream in &self.streams {
+            let (mut length, mut link) = (redis::cmd("XLEN"), self.link.clone());
+            length.arg(stream);
+            lengths.spawn(async move { length.query_async::<u64>(&mut link).await });
+        }
+        let mut sum = 0;
+        while let Some(length) = lengths.join_next().await {
+            let panicked = |_| Err((ErrorKind::Client, "measuring has panicked").into());
+            sum += length.unwrap_or_else(panicked)?;
+        }
+        Ok(sum)
     }
 }
 

@@ -147,11 +147,7 @@ impl Endpoint {
                 return Answer::Refused;
             }
         };
-        match self
-            .queue
-            .push(&svix_id, &envelope.event_type, &body.bytes)
-            .await
-        {
+        match self.queue.push(&svix_id, &envelope, &body.bytes).await {
             Ok(()) => {
                 let milliseconds = received.elapsed().as_millis();
                 tracing::debug!(svix_id = svix_id.as_str(), milliseconds, "queued");

@@ -53,6 +53,18 @@ impl<'a> Envelope<'a> {
         }
         Ok(envelope)
     }
+
+    /// The `id` of `data`, if it is there and is text: of an event about a user, the user's.
+    #[must_use]
+    pub fn data_id(&self) -> Option<Cow<'a, str>> {
+        #[derive(Deserialize)]
+        struct Data<'a> {
+            #[serde(borrow)]
+            id: Cow<'a, str>,
+        }
+        let data: Data<'a> = serde_json::from_str(self.data.get()).ok()?;
+        Some(data.id)
+    }
 }
 
 #[cfg(test)]
@@ -118,6 +130,21 @@ mod tests {
                 "{}",
                 String::from_utf8_lossy(body)
             );
+        }
+    }
+
+    #[test]
+    fn the_id_of_the_data_is_read_where_it_is_text() {
+        for (data, id) in [
+            (r#"{"x":{"id":"no"},"id":"user_1"}"#, Some("user_1")),
+            (r#"{"id":"user_\u0031"}"#, Some("user_1")),
+            (r#"{"id":1}"#, None),
+            (r#"{"id":"user_1","id":"user_2"}"#, None),
+            ("{}", None),
+        ] {
+            let body = format!(r#"{{"type":"user.created","data":{data}}}"#);
+            let envelope = Envelope::parse(body.as_bytes()).unwrap();
+            assert_eq!(envelope.data_id().as_deref(), id, "{data}");
         }
     }
 

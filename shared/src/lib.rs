@@ -4,6 +4,7 @@ pub mod admin;
 pub mod envelope;
 pub mod fault_point;
 pub mod logging;
+pub mod partition;
 pub mod queue;
 pub mod redis_link;
 pub mod settings;

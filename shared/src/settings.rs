@@ -12,6 +12,7 @@ use redis::{ConnectionInfo, IntoConnectionInfo};
 use url::Url;
 
 use crate::logging::LogFormat;
+use crate::partition::MOST_PARTITIONS;
 use crate::tls::{Authorities, CERTIFICATES_EXPECTED};
 
 /// A setting that cannot be used. Its text is one line and shows no secret.
@@ -222,7 +223,7 @@ pub struct CommonArguments {
     /// File of the authorities (PEM) that sign the certificates of rediss:// servers [default: the system's]
     #[arg(long, env = "REDIS_CA_FILE", hide_env_values = true, global = true)]
     redis_ca_file: Option<String>,
-    /// Number of streams that the events are spread over [default: 1]
+    /// Number of streams that the events are spread over, up to 64 [default: 1]
     #[arg(long, env = "REDIS_PARTITIONS", hide_env_values = true, global = true)]
     redis_partitions: Option<String>,
     /// Address of /healthz, /readyz and /metrics [default: 127.0.0.1:9100 ingest, 127.0.0.1:9101 worker]
@@ -246,6 +247,8 @@ pub struct CommonSettings {
     pub redis: ConnectionInfo,
     /// Who signs the certificates of Redis servers, if it is not the system's authorities.
     pub redis_authorities: Option<Authorities>,
+    /// How many streams the events are spread over.
+    pub partitions: u32,
     /// Address of the admin endpoints.
     pub admin_address: SocketAddr,
     /// How long to finish what is in flight after a signal.
@@ -265,10 +268,10 @@ impl CommonArguments {
         &self,
         default_admin_address: SocketAddr,
     ) -> Result<CommonSettings, SettingError> {
-        let partitions = Setting::new("REDIS_PARTITIONS", self.redis_partitions.as_deref());
-        partitions.optional("1: several partitions are not supported yet", |text| {
-            (text == "1").then_some(())
-        })?;
+        let partitions = Setting::new("REDIS_PARTITIONS", self.redis_partitions.as_deref())
+            .number(1, 1..=MOST_PARTITIONS.into())?
+            .try_into()
+            .unwrap_or(MOST_PARTITIONS);
         let redis_authorities =
             Setting::new("REDIS_CA_FILE", self.redis_ca_file.as_deref()).authorities()?;
         let redis = Setting::secret("REDIS_URL", self.redis_url.as_deref());
@@ -287,6 +290,7 @@ impl CommonArguments {
         Ok(CommonSettings {
             redis,
             redis_authorities,
+            partitions,
             admin_address: self.admin_address(default_admin_address)?,
             shutdown_grace: Setting::new("SHUTDOWN_GRACE_MS", self.shutdown_grace_ms.as_deref())
                 .milliseconds(10_000, 100..=3_600_000)?,
@@ -363,14 +367,13 @@ mod tests {
             ..Default::default()
         };
         let default = "127.0.0.1:9100".parse().unwrap();
-        assert!(arguments("1").settings(default).is_ok());
-        assert!(
-            arguments("2")
-                .settings(default)
-                .unwrap_err()
-                .to_string()
-                .contains("REDIS_PARTITIONS")
-        );
+        for partitions in ["1", "64"] {
+            assert!(arguments(partitions).settings(default).is_ok());
+        }
+        for partitions in ["0", "65", "two"] {
+            let error = arguments(partitions).settings(default).unwrap_err();
+            assert!(error.to_string().contains("REDIS_PARTITIONS"), "{error}");
+        }
         for url in [
             "rediss://",
             "redis+sentinel://h/x",

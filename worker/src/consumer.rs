@@ -1,10 +1,12 @@
 //! Reads batches: new entries, and those of workers that are gone.
 
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use redis::RedisResult;
 use shared::fault_point::{FaultPoint, reach};
 use shared::redis_link;
+use tokio::sync::Mutex;
 use tokio::sync::mpsc::Sender;
 use tokio_util::sync::CancellationToken;
 
@@ -14,11 +16,11 @@ use crate::metrics::Metrics;
 use crate::queue::{FROM_THE_START, Queue, is_group_gone};
 use crate::visibility::InFlight;
 
-/// How many entries the first read of a batch brings. Of each entry all but the payload is kept, so that
+/// How many entries a read brings. Of each entry all but the payload is kept, so that
 /// with payloads of 1 MiB, the limit of the ingest, a read takes 32 MiB and a batch, which is read in
 /// several, hardly more.
 const READ_AT_ONCE: usize = 32;
-/// How many the next one brings where those of the read before were small. Should large ones follow, this
+/// How many the next one of a batch brings where those of the read before were small. Should large ones follow, this
 /// one read takes four times as much.
 const SMALL_READ_AT_ONCE: usize = 4 * READ_AT_ONCE;
 /// The size of an entry up to which it is small, in bytes.
@@ -26,7 +28,17 @@ const SMALL: usize = 16 << 10;
 /// A consumer that holds nothing is removed after this many times the time of a take-over.
 const GONE_AFTER: u32 = 4;
 
-/// Reads for one worker process.
+/// What was read together.
+pub struct Batch {
+    /// Where it was read.
+    pub queue: Queue,
+    /// What has been read there and not finished.
+    pub in_flight: InFlight,
+    /// What was read.
+    pub entries: Vec<Entry>,
+}
+
+/// Reads one partition for one worker process.
 pub struct Consumer {
     /// What it reads from.
     pub queue: Queue,
@@ -34,6 +46,11 @@ pub struct Consumer {
     pub in_flight: InFlight,
     /// How many entries a batch has at the most.
     pub batch_size: usize,
+    /// How many partitions this process reads.
+    pub partitions: u32,
+    /// Held by the one of them that reads entries which are there, so that it is one read's payloads that
+    /// are in memory.
+    pub reading: Arc<Mutex<()>>,
     /// How long a read waits for the first entry: how long a stop may have to wait for it.
     pub wait: Duration,
     /// How long an entry's worker must be silent before it is taken over.
@@ -52,8 +69,10 @@ struct Position {
 
 impl Consumer {
     /// Sends batches to `batches` until `stop` is cancelled or nobody receives any more. Reads the
-    /// next batch only when there is a place for it, so the memory that waits is one batch.
-    pub async fn run(self, batches: Sender<Vec<Entry>>, stop: CancellationToken) {
+    /// next batch only when there is a place for it. There are as many places as partitions, and who has
+    /// waited longest for one is next: one batch of each waits, and none is passed over for another that
+    /// always has entries.
+    pub async fn run(self, batches: Sender<Batch>, stop: CancellationToken) {
         let mut back_off = BackOff::of_a_store();
         let mut position = Position {
             must_recover: true,
@@ -66,16 +85,21 @@ impl Consumer {
             };
             // A read that has begun is not cancelled: Redis might give us entries that nobody sees.
             match self.next_batch(&mut position).await {
-                Ok(batch) => {
+                Ok(entries) => {
                     back_off = BackOff::of_a_store();
-                    if !batch.is_empty() {
-                        place.send(batch);
+                    if !entries.is_empty() {
+                        place.send(Batch {
+                            queue: self.queue.clone(),
+                            in_flight: self.in_flight.clone(),
+                            entries,
+                        });
                     }
                 }
                 Err(error) => {
                     position.must_recover = true;
                     if is_group_gone(&error) {
                         tracing::warn!(
+                            partition = self.queue.partition(),
                             "the stream or its consumer group is gone: creating it again"
                         );
                     } else {
@@ -106,10 +130,16 @@ impl Consumer {
         }
         let mut batch = Vec::new();
         let mut wait = Some(self.wait);
-        let mut read_at_once = READ_AT_ONCE;
+        // All partitions may get their first entries at once.
+        let mut read_at_once = (READ_AT_ONCE / self.partitions as usize).max(1);
         loop {
             let count = read_at_once.min(self.batch_size - batch.len());
-            match self.queue.read(count, wait.take()).await {
+            let alone = match wait {
+                Some(_) => None,
+                None => Some(self.reading.lock().await),
+            };
+            let read = self.queue.read(count, wait.take()).await;
+            match read {
                 Ok(entries) => {
                     let read = entries.len();
                     if read > 0 {
@@ -117,6 +147,7 @@ impl Consumer {
                     }
                     batch.extend(self.begin(&entries));
                     read_at_once = after(&entries);
+                    drop((entries, alone));
                     if read < count || batch.len() >= self.batch_size {
                         return Ok(batch);
                     }
@@ -136,6 +167,7 @@ impl Consumer {
         let count = READ_AT_ONCE.min(self.batch_size);
         // After an outage longer than the time of a take-over our own entries look abandoned too.
         let working = self.in_flight.all();
+        let alone = self.reading.lock().await;
         let (taken, next) = self
             .queue
             .take_over(
@@ -156,11 +188,14 @@ impl Consumer {
             reach(FaultPoint::TakenOver).await;
             self.metrics.reclaimed.inc_by(taken.len() as u64);
             tracing::info!(
+                partition = self.queue.partition(),
                 entries = taken.len(),
                 "took over entries of a worker that is gone"
             );
         }
-        Ok(self.begin(&taken))
+        let batch = self.begin(&taken);
+        drop((taken, alone));
+        Ok(batch)
     }
 
     /// From here on the entries are in flight.

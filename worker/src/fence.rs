@@ -28,28 +28,45 @@ pub trait Fence {
 }
 
 /// What a worker holds, as the queue's Redis knows it.
+#[derive(Default)]
 pub struct Holding<'a> {
-    /// Who knows.
-    pub queue: &'a Queue,
-    /// The entry of each event; those that have none here wait in the retry set.
-    pub entries: BTreeMap<&'a SvixId, &'a EntryId>,
+    /// Where each event is, and its entry; those that have none wait in the retry set there.
+    places: BTreeMap<&'a SvixId, (&'a Queue, Option<&'a EntryId>)>,
+}
+
+impl<'a> Holding<'a> {
+    /// Holds the event of an entry.
+    pub fn add(&mut self, svix_id: &'a SvixId, queue: &'a Queue, entry: &'a EntryId) {
+        self.places.insert(svix_id, (queue, Some(entry)));
+    }
+
+    /// Holds an event that waits in the retry set of `queue`.
+    pub fn add_waiting(&mut self, svix_id: &'a SvixId, queue: &'a Queue) {
+        self.places.insert(svix_id, (queue, None));
+    }
 }
 
 impl Fence for Holding<'_> {
     async fn lost(&self, events: &[&Event]) -> Result<HashSet<String>, Failure> {
-        if events.is_empty() {
-            return Ok(HashSet::new());
+        let mut lost = HashSet::new();
+        let mut partitions: BTreeMap<u32, (&Queue, Vec<_>)> = BTreeMap::new();
+        for event in events {
+            let svix_id = event.svix_id.as_str();
+            match self.places.get(&event.svix_id) {
+                Some(&(queue, entry)) => {
+                    let partition = partitions.entry(queue.partition());
+                    let (_, of_partition) = partition.or_insert_with(|| (queue, Vec::new()));
+                    of_partition.push((svix_id, entry));
+                }
+                None => {
+                    lost.insert(svix_id.to_owned());
+                }
+            }
         }
-        let events: Vec<(&str, Option<&EntryId>)> = events
-            .iter()
-            .map(|event| {
-                let entry = self.entries.get(&event.svix_id).copied();
-                (event.svix_id.as_str(), entry)
-            })
-            .collect();
-        self.queue
-            .lost(&events)
-            .await
-            .map_err(|error| Failure::QueueUnavailable(redis_link::reason(&error)))
+        for (queue, events) in partitions.into_values() {
+            let unavailable = |error| Failure::QueueUnavailable(redis_link::reason(&error));
+            lost.extend(queue.lost(&events).await.map_err(unavailable)?);
+        }
+        Ok(lost)
     }
 }

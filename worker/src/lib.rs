@@ -16,6 +16,7 @@ pub mod fence;
 pub mod ledger;
 pub mod metrics;
 pub mod migration;
+pub mod partitions;
 mod piece;
 pub mod plan;
 mod pooler;

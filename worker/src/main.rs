@@ -18,8 +18,8 @@ use worker::consumer::Consumer;
 use worker::database::{BATCHES_AT_ONCE, Database};
 use worker::database_url::DatabaseUrl;
 use worker::metrics::Metrics;
+use worker::partitions::{self, Partitions};
 use worker::processor::Processor;
-use worker::queue::Queue;
 use worker::settings::{Arguments, Settings, Task};
 use worker::visibility::{self, InFlight};
 use worker::{migration, retention, retry, second_deletion};
@@ -47,7 +47,8 @@ async fn migrate(database: &DatabaseUrl) -> Result<(), String> {
 
 /// The worker is ready while its stores answer.
 struct StoresHealth {
-    queue: Queue,
+    queue_link: RedisLink,
+    partitions: Partitions,
     cache_tags: CacheTags,
     database: Database,
     metrics: Metrics,
@@ -56,7 +57,7 @@ struct StoresHealth {
 
 impl admin::Health for StoresHealth {
     async fn ready(&self) -> Result<(), &'static str> {
-        if !self.queue.answers().await {
+        if !self.queue_link.answers().await {
             Err("Redis does not answer")
         } else if !self.cache_tags.answers().await {
             Err("the cache's Redis does not answer")
@@ -70,7 +71,7 @@ impl admin::Health for StoresHealth {
     }
 
     async fn refresh(&self) {
-        if let Ok(depth) = self.queue.depth().await {
+        if let Ok(depth) = self.partitions.depth().await {
             self.metrics.depth(depth);
         }
     }
@@ -88,11 +89,13 @@ async fn run(settings: Settings) -> Result<(), String> {
         .cache_redis
         .map_or_else(|| Ok(queue_link.clone()), link)?;
     let consumer_name = consumer_name();
-    let queue = Queue::new(
-        queue_link,
-        link(settings.common.redis)?,
-        consumer_name.clone(),
-    );
+    let partitions = Partitions::new(
+        &queue_link,
+        &settings.common.redis,
+        settings.common.partitions,
+        &consumer_name,
+    )
+    .map_err(|error| error.to_string())?;
     let cache_tags = CacheTags::new(
         cache_link,
         settings.cache_mode,
@@ -102,7 +105,8 @@ async fn run(settings: Settings) -> Result<(), String> {
     let migrated = CancellationToken::new();
     let admin_listener = startup::listen("ADMIN_ADDR", settings.common.admin_address).await?;
     let health = Arc::new(StoresHealth {
-        queue: queue.clone(),
+        queue_link: queue_link.clone(),
+        partitions: partitions.clone(),
         cache_tags: cache_tags.clone(),
         database: database.clone(),
         metrics: metrics.clone(),
@@ -116,17 +120,11 @@ async fn run(settings: Settings) -> Result<(), String> {
     migrated.cancel();
     tracing::info!(consumer = consumer_name, "worker has started");
 
-    let in_flight = InFlight::default();
     // Whatever may go on until the last batch is done with.
     let background_stop = CancellationToken::new();
-    tokio::spawn(visibility::keep_visible(
-        queue.clone(),
-        in_flight.clone(),
-        settings.reclaim_after,
-        background_stop.clone(),
-    ));
-    tokio::spawn(retry::return_due_entries(
-        queue.clone(),
+    tokio::spawn(partitions::warn_of_unread(
+        queue_link,
+        settings.common.partitions,
         background_stop.clone(),
     ));
     tokio::spawn(second_deletion::delete_due_tags(
@@ -138,45 +136,61 @@ async fn run(settings: Settings) -> Result<(), String> {
         settings.ledger_retention_days,
         background_stop.clone(),
     ));
-    // One batch waits while others are being processed.
-    let (batches, received) = mpsc::channel(1);
+    // One batch of each partition waits while others are being processed.
+    let (batches, received) = mpsc::channel(settings.common.partitions as usize);
     let received = Arc::new(Mutex::new(received));
     let tasks = TaskTracker::new();
-    let consumer = Consumer {
-        queue: queue.clone(),
-        in_flight: in_flight.clone(),
-        batch_size: settings.batch_size,
-        // Short enough that a stop need not wait for it, nor a take-over.
-        wait: LONGEST_WAIT
-            .min(settings.reclaim_after / 2)
-            .min(settings.common.shutdown_grace / 4),
-        reclaim_after: settings.reclaim_after,
-        metrics: metrics.clone(),
-    };
+    let reading = Arc::default();
+    for queue in partitions.iter() {
+        let in_flight = InFlight::default();
+        tokio::spawn(visibility::keep_visible(
+            queue.clone(),
+            in_flight.clone(),
+            settings.reclaim_after,
+            background_stop.clone(),
+        ));
+        tokio::spawn(retry::return_due_entries(
+            queue.clone(),
+            background_stop.clone(),
+        ));
+        let consumer = Consumer {
+            queue: queue.clone(),
+            in_flight,
+            batch_size: settings.batch_size,
+            partitions: settings.common.partitions,
+            reading: Arc::clone(&reading),
+            // Short enough that a stop need not wait for it, nor a take-over.
+            wait: LONGEST_WAIT
+                .min(settings.reclaim_after / 2)
+                .min(settings.common.shutdown_grace / 4),
+            reclaim_after: settings.reclaim_after,
+            metrics: metrics.clone(),
+        };
+        tasks.spawn(consumer.run(batches.clone(), stop.clone()));
+    }
+    drop(batches);
     let processor = Arc::new(Processor {
-        queue: queue.clone(),
+        partitions: partitions.clone(),
         database,
         cache_tags,
-        in_flight,
         max_attempts: settings.max_attempts,
         metrics,
         stop: stop.clone(),
     });
-    tasks.spawn(consumer.run(batches, stop.clone()));
     for _ in 0..BATCHES_AT_ONCE {
         tasks.spawn(Arc::clone(&processor).run(Arc::clone(&received)));
     }
     tasks.close();
 
     stop.cancelled().await;
-    finish(&tasks, &queue, settings.common.shutdown_grace).await;
+    finish(&tasks, &partitions, settings.common.shutdown_grace).await;
     background_stop.cancel();
     tracing::info!("worker has stopped");
     Ok(())
 }
 
 /// Lets the batch in flight finish, then hands back whatever this consumer still holds.
-async fn finish(tasks: &TaskTracker, queue: &Queue, grace: Duration) {
+async fn finish(tasks: &TaskTracker, partitions: &Partitions, grace: Duration) {
     // Handing back must fit into the grace period too.
     let for_batches = grace * 4 / 5;
     if tokio::time::timeout(for_batches, tasks.wait())
@@ -185,8 +199,8 @@ async fn finish(tasks: &TaskTracker, queue: &Queue, grace: Duration) {
     {
         tracing::warn!("a batch did not finish in time: handing it back");
     }
-    match tokio::time::timeout(grace - for_batches, queue.leave()).await {
-        Ok(Ok(entries)) => {
+    match tokio::time::timeout(grace - for_batches, partitions.leave()).await {
+        Ok((entries, 0)) => {
             reach(FaultPoint::Left).await;
             tracing::info!(entries, "handed back");
         }

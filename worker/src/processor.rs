@@ -21,6 +21,7 @@ use self::refusals::{Hopeless, address_taken};
 use crate::apply::{Verdict, apply};
 use crate::back_off::BackOff;
 use crate::cache_tags::CacheTags;
+use crate::consumer::Batch;
 use crate::database::Database;
 use crate::entry::{Entry, EntryId};
 use crate::event::Event;
@@ -28,20 +29,18 @@ use crate::failure::Refusal;
 use crate::fence::Holding;
 use crate::ledger::Outcome;
 use crate::metrics::Metrics;
+use crate::partitions::Partitions;
 use crate::queue::{AddressWait, Queue};
 use crate::user::UserId;
-use crate::visibility::InFlight;
 
 /// Processes batches.
 pub struct Processor {
-    /// Where entries go when they are done with.
-    pub queue: Queue,
+    /// Where events wait.
+    pub partitions: Partitions,
     /// Where users go.
     pub database: Database,
     /// What is deleted after a commit.
     pub cache_tags: CacheTags,
-    /// What has been read and not finished.
-    pub in_flight: InFlight,
     /// How many attempts an event has.
     pub max_attempts: u32,
     /// What is counted.
@@ -67,32 +66,30 @@ impl Processor {
     /// Processes batches until there are no more, or until `stop` is cancelled and the batch that
     /// was begun is done with. Several may run at once and share `batches`: while one waits for Redis,
     /// another keeps PostgreSQL busy. To each other they are what other workers are.
-    pub async fn run(self: Arc<Self>, batches: Arc<Mutex<Receiver<Vec<Entry>>>>) {
+    pub async fn run(self: Arc<Self>, batches: Arc<Mutex<Receiver<Batch>>>) {
         let next = async || batches.lock().await.recv().await;
         while let Some(Some(batch)) = self.stop.run_until_cancelled(next()).await {
-            let entries: Vec<EntryId> = batch.iter().map(|entry| entry.id.clone()).collect();
-            self.metrics.batch_size.observe(batch.len() as f64);
-            let processed = self.process(&batch).await;
-            self.in_flight.remove(&entries);
+            let ids = batch.entries.iter().map(|entry| entry.id.clone());
+            let ids: Vec<EntryId> = ids.collect();
+            self.metrics.batch_size.observe(ids.len() as f64);
+            let processed = self.process(&batch.queue, &batch.entries).await;
+            batch.in_flight.remove(&ids);
             if processed.is_err() {
                 return;
             }
         }
     }
 
-    async fn process(&self, batch: &[Entry]) -> Result<(), Interrupted> {
+    async fn process(&self, queue: &Queue, batch: &[Entry]) -> Result<(), Interrupted> {
         let entries = one_of_each(batch);
         let events: Vec<&Event> = entries
             .values()
             .filter_map(|entry| entry.event.as_ref().ok())
             .collect();
-        let holding = Holding {
-            queue: &self.queue,
-            entries: entries
-                .iter()
-                .map(|(svix_id, entry)| (*svix_id, &entry.id))
-                .collect(),
-        };
+        let mut holding = Holding::default();
+        for (svix_id, entry) in &entries {
+            holding.add(svix_id, queue, &entry.id);
+        }
         let verdicts = self.until_applied(&holding, &events, false).await?;
         let committed_at = SystemTime::now();
         self.delete_tags(&events, verdicts.iter().map(Some)).await?;
@@ -122,7 +119,7 @@ impl Processor {
             let decided = entries[&event.svix_id];
             if !fates.contains_key(&event.svix_id) {
                 let verdict = verdicts.get(&event.svix_id).copied();
-                let fate = self.fate(decided, verdict, committed_at).await?;
+                let fate = self.fate(queue, decided, verdict, committed_at).await?;
                 fates.insert(&event.svix_id, fate);
             }
             match &fates[&event.svix_id] {
@@ -136,22 +133,22 @@ impl Processor {
                             holder,
                         });
                     hopeless.extend(
-                        self.refused(entry, decided.failed_attempts, refusal, address)
+                        self.refused(queue, entry, decided.failed_attempts, refusal, address)
                             .await?,
                     );
                 }
                 Fate::Lost => {}
             }
         }
-        self.dead_letter(&hopeless).await?;
-        self.until_redis_answers(|| self.queue.finish(&finished))
-            .await?;
+        self.dead_letter(queue, &hopeless).await?;
+        self.until_redis_answers(|| queue.finish(&finished)).await?;
         reach(FaultPoint::Finished).await;
         Ok(())
     }
 
     async fn fate(
         &self,
+        queue: &Queue,
         entry: &Entry,
         verdict: Option<&Verdict>,
         committed_at: SystemTime,
@@ -165,14 +162,16 @@ impl Processor {
                 Fate::Finished
             }
             Verdict::Refused(refusal) => Fate::Refused(refusal.clone(), None),
-            Verdict::Waiting { holder } => match self.close_ring(entry, event, holder).await? {
-                Some(Verdict::Recorded(_) | Verdict::Duplicate) => Fate::Finished,
-                Some(Verdict::Refused(refusal)) => Fate::Refused(refusal, None),
-                Some(Verdict::Lost) => Fate::Lost,
-                Some(Verdict::Waiting { .. }) | None => {
-                    Fate::Refused(address_taken(), Some(holder.clone()))
+            Verdict::Waiting { holder } => {
+                match self.close_ring(queue, entry, event, holder).await? {
+                    Some(Verdict::Recorded(_) | Verdict::Duplicate) => Fate::Finished,
+                    Some(Verdict::Refused(refusal)) => Fate::Refused(refusal, None),
+                    Some(Verdict::Lost) => Fate::Lost,
+                    Some(Verdict::Waiting { .. }) | None => {
+                        Fate::Refused(address_taken(), Some(holder.clone()))
+                    }
                 }
-            },
+            }
             Verdict::Lost => {
                 tracing::warn!(
                     svix_id = event.svix_id.as_str(),

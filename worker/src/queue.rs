@@ -10,18 +10,16 @@ use shared::redis_link::RedisLink;
 
 use crate::entry::{EntryId, RawEntry};
 
-/// The queue as one consumer sees it.
+/// The queue of one partition as one consumer sees it.
 #[derive(Clone)]
 pub struct Queue {
+    partition: u32,
     link: RedisLink,
     /// A link that a blocking read may hold up.
     reading: RedisLink,
     keys: Keys,
     consumer: String,
 }
-
-/// How many events of one user are looked at that wait for an address: payloads of 1 MiB are read.
-const WAITING_AT_ONCE: usize = 32;
 
 /// How many dead letters are written in one step: payloads of 1 MiB are copied.
 const LETTERS_AT_ONCE: usize = 16;
@@ -52,7 +50,7 @@ pub struct DeadLetter<'a> {
 }
 
 /// What waits where.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Depth {
     /// Entries of the stream.
     pub backlog: i64,
@@ -65,15 +63,22 @@ pub struct Depth {
 }
 
 impl Queue {
-    /// The only partition's queue, for the consumer called `consumer`.
+    /// The queue of `partition` for the consumer called `consumer`; blocking reads hold up `reading`.
     #[must_use]
-    pub fn new(link: RedisLink, reading: RedisLink, consumer: String) -> Self {
+    pub fn new(partition: u32, link: RedisLink, reading: RedisLink, consumer: String) -> Self {
         Self {
+            partition,
             link,
             reading,
-            keys: Keys::of(0),
+            keys: Keys::of(partition),
             consumer,
         }
+    }
+
+    /// Its number, counted from 0.
+    #[must_use]
+    pub const fn partition(&self) -> u32 {
+        self.partition
     }
 
     /// Makes sure that the stream and the group are there.
@@ -259,18 +264,18 @@ impl Queue {
         Ok((moved, u64::try_from(next).ok().map(Duration::from_millis)))
     }
 
-    /// What waits of one user until an address is free, no more than 32, as entries whose ids are the svix-ids; the
+    /// What waits of one user until an address is free, no more than `count`, as entries whose ids are the svix-ids; the
     /// field `holder` says for whom.
     ///
     /// # Errors
     /// When Redis cannot be used.
-    pub async fn waiting_of(&self, user_id: &str) -> RedisResult<Vec<RawEntry>> {
+    pub async fn waiting_of(&self, user_id: &str, count: usize) -> RedisResult<Vec<RawEntry>> {
         let script = Script::new(include_str!("../lua/waiting_of.lua"));
         script
             .key(&self.keys.retry_entries)
             .key(&self.keys.retry_users)
             .arg(user_id)
-            .arg(WAITING_AT_ONCE)
+            .arg(count)
             .invoke_async(&mut self.link.clone())
             .await
     }
@@ -410,6 +415,28 @@ impl Queue {
         self.invoke(&invocation, 0).await
     }
 
+    /// What waits where in a partition that nobody may have read, so that it has no group.
+    ///
+    /// # Errors
+    /// When Redis cannot be used.
+    pub async fn depth_without_group(&self) -> RedisResult<Depth> {
+        let (backlog, waiting_retries, dead_letters) = redis::pipe()
+            .cmd("XLEN")
+            .arg(&self.keys.events)
+            .cmd("ZCARD")
+            .arg(&self.keys.retry)
+            .cmd("XLEN")
+            .arg(&self.keys.dead)
+            .query_async(&mut self.link.clone())
+            .await?;
+        Ok(Depth {
+            backlog,
+            pending: 0,
+            waiting_retries,
+            dead_letters,
+        })
+    }
+
     /// What waits where.
     ///
     /// # Errors
@@ -440,11 +467,6 @@ impl Queue {
             waiting_retries,
             dead_letters,
         })
-    }
-
-    /// Whether Redis answers.
-    pub async fn answers(&self) -> bool {
-        self.link.answers().await
     }
 
     /// Where the group is gone, so is what the script was to act on: there is nothing to do but to

@@ -19,13 +19,16 @@ pub struct Waiting {
     pub event: Event,
     /// The id of the user who had the address when the event was last tried.
     pub holder: String,
+    /// The partition in which it waits.
+    pub partition: u32,
 }
 
 impl Waiting {
-    /// Reads an entry that waits; `None` if it waits for no address.
+    /// Reads an entry that waits in `partition`; `None` if it waits for no address.
     #[must_use]
-    pub fn parse(entry: &RawEntry) -> Option<Self> {
+    pub fn parse(entry: &RawEntry, partition: u32) -> Option<Self> {
         Some(Self {
+            partition,
             holder: text(entry, field::HOLDER)?.to_owned(),
             event: Entry::parse(entry).event.ok()?,
         })
@@ -64,7 +67,7 @@ impl<'a> Search<'a> {
 
     /// Takes what waits of the user that [`Search::whom_to_ask`] named. Returns all events of the ring that
     /// wait, once it is closed.
-    pub fn found(&mut self, waiting: Vec<Waiting>) -> Option<Vec<Event>> {
+    pub fn found(&mut self, waiting: Vec<Waiting>) -> Option<Vec<Waiting>> {
         let (current, waits_for_it) = self.next.pop_front()?;
         let closes = waiting.iter().any(|waiting| waiting.holder == self.user);
         for waiting in &waiting {
@@ -77,7 +80,7 @@ impl<'a> Search<'a> {
             let mut step = Some(current);
             while let Some((waits_for_it, waiting)) = step.and_then(|user| self.seen.remove(&user))
             {
-                ring.extend(waiting.into_iter().map(|waiting| waiting.event));
+                ring.extend(waiting);
                 step = waits_for_it;
             }
             ring
@@ -101,11 +104,12 @@ mod tests {
             let found = of_user.map(|(svix_id, user, holder)| Waiting {
                 event: deletion(svix_id, user),
                 holder: (*holder).to_owned(),
+                partition: 0,
             });
-            if let Some(events) = search.found(found.collect()) {
-                let mut ring: Vec<String> = events
+            if let Some(ring) = search.found(found.collect()) {
+                let mut ring: Vec<String> = ring
                     .iter()
-                    .map(|event| event.svix_id.to_string())
+                    .map(|waiting| waiting.event.svix_id.to_string())
                     .collect();
                 ring.sort();
                 return ring;

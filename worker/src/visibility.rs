@@ -9,7 +9,7 @@ use tokio_util::sync::CancellationToken;
 use crate::entry::EntryId;
 use crate::queue::Queue;
 
-/// The entries that this process has read and not finished yet.
+/// The entries of one partition that this process has read and not finished yet.
 #[derive(Clone, Default)]
 pub struct InFlight(Arc<Mutex<HashSet<EntryId>>>);
 

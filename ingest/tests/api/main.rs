@@ -11,6 +11,7 @@ mod hostile;
 mod limiter;
 mod operations;
 mod outages;
+mod partitions;
 mod replicas;
 mod secrets;
 mod settings;

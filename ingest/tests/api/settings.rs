@@ -71,8 +71,8 @@ fn a_bad_setting_stops_the_process_with_one_line_that_names_it() -> anyhow::Resu
         ("SHUTDOWN_GRACE_MS", "10s", "\"10s\"", "whole number"),
         ("LOG_FORMAT", "xml", "\"xml\"", "text or json"),
         ("RUST_LOG", "info,a=b=c", "\"info,a=b=c\"", "a level"),
-        ("REDIS_PARTITIONS", "2", "\"2\"", "not supported yet"),
-        ("REDIS_PARTITIONS", "0", "\"0\"", "expected 1"),
+        ("REDIS_PARTITIONS", "65", "\"65\"", "from 1 to 64"),
+        ("REDIS_PARTITIONS", "0", "\"0\"", "from 1 to 64"),
         (
             "REDIS_URL",
             "rediss://127.0.0.1:6379#insecure",

@@ -10,7 +10,7 @@ use crate::back_off::BackOff;
 use crate::entry::{Entry, EntryId};
 use crate::failure::{Quoted, Refusal, Remedy};
 use crate::ledger;
-use crate::queue::{AddressWait, DeadLetter};
+use crate::queue::{AddressWait, DeadLetter, Queue};
 use crate::retry::{NextStep, next_step};
 use crate::user::UserId;
 
@@ -41,6 +41,7 @@ impl Processor {
     /// event waits for, if it does.
     pub(super) async fn refused<'a>(
         &self,
+        queue: &Queue,
         entry: &'a Entry,
         failed_attempts: u32,
         refusal: &Refusal,
@@ -57,7 +58,7 @@ impl Processor {
                 }));
             }
         };
-        let park = || self.queue.park(&entry.id, failed_attempts, wait, address);
+        let park = || queue.park(&entry.id, failed_attempts, wait, address);
         if self.until_redis_answers(park).await? {
             reach(FaultPoint::Parked).await;
             self.count(entry, "retried");
@@ -76,7 +77,11 @@ impl Processor {
     /// The letters first, then a look into the ledger: another worker may have applied a copy of an
     /// event after this one was refused. Either the look finds it, or the other one finds the letter
     /// when it finishes its copy, and removes it. The entries go last (P5).
-    pub(super) async fn dead_letter(&self, hopeless: &[Hopeless<'_>]) -> Result<(), Interrupted> {
+    pub(super) async fn dead_letter(
+        &self,
+        queue: &Queue,
+        hopeless: &[Hopeless<'_>],
+    ) -> Result<(), Interrupted> {
         if hopeless.is_empty() {
             return Ok(());
         }
@@ -89,7 +94,7 @@ impl Processor {
                 attempts: hopeless.attempts,
             })
             .collect();
-        let dead_letter = || self.queue.dead_letter(&letters);
+        let dead_letter = || queue.dead_letter(&letters);
         let held = self.until_redis_answers(dead_letter).await?;
         reach(FaultPoint::DeadLettered).await;
         let is_held = |hopeless: &&Hopeless<'_>| held.contains(&hopeless.entry.id);
@@ -109,13 +114,10 @@ impl Processor {
             .iter()
             .filter_map(|one| Some((&one.entry.id, one.svix_id()?)))
             .collect();
-        self.until_redis_answers(|| self.queue.finish(&finished))
-            .await?;
+        self.until_redis_answers(|| queue.finish(&finished)).await?;
 
         let entries: Vec<&EntryId> = dead.iter().map(|one| &one.entry.id).collect();
-        let discarded = self
-            .until_redis_answers(|| self.queue.discard(&entries))
-            .await?;
+        let discarded = self.until_redis_answers(|| queue.discard(&entries)).await?;
         for one in dead {
             if discarded.contains(&one.entry.id) {
                 self.count(one.entry, "dead_lettered");

@@ -1,20 +1,24 @@
 //! Users who swap addresses: the event that closes the ring, and those that wait, are applied together.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::{Duration, SystemTime};
 
 use shared::fault_point::{FaultPoint, reach};
+use shared::svix_id::SvixId;
 
 use super::{Interrupted, Processor};
 use crate::apply::Verdict;
 use crate::entry::Entry;
 use crate::event::Event;
 use crate::fence::Holding;
+use crate::queue::Queue;
 use crate::ring::{Search, Waiting};
 use crate::user::UserId;
 
 /// When the waiting events of a ring come back whose worker died after it had applied them.
 const RING_RECOVERY: Duration = Duration::from_secs(30);
+/// How many events of one user are looked at that wait for an address: payloads of 1 MiB are read.
+const WAITING_AT_ONCE: usize = 32;
 
 impl Processor {
     /// Applies an event that waits for the address of `holder` together with those that wait, if
@@ -22,6 +26,7 @@ impl Processor {
     /// they were applied.
     pub(super) async fn close_ring(
         &self,
+        queue: &Queue,
         entry: &Entry,
         event: &Event,
         holder: &str,
@@ -32,16 +37,26 @@ impl Processor {
         let Some(mut ring) = self.waiting_ring(user_id, holder).await? else {
             return Ok(None);
         };
-        ring.retain(|waiting| waiting.svix_id != event.svix_id);
-        let waiting: Vec<&str> = ring.iter().map(|event| event.svix_id.as_str()).collect();
+        // One that waits in two partitions comes back from the other and is found in the ledger.
+        let mut known = BTreeSet::from([event.svix_id.clone()]);
+        ring.retain(|waiting| known.insert(waiting.event.svix_id.clone()));
+        let mut places = BTreeMap::from([(&event.svix_id, queue)]);
+        let mut holding = Holding::default();
+        holding.add(&event.svix_id, queue, &entry.id);
+        for waiting in &ring {
+            let Some(queue) = self.partitions.get(waiting.partition) else {
+                return Ok(None);
+            };
+            places.insert(&waiting.event.svix_id, queue);
+            holding.add_waiting(&waiting.event.svix_id, queue);
+        }
         // Should this worker die after the commit, their tags are not to wait for their next attempt (P7).
-        self.until_redis_answers(|| self.queue.hasten(&waiting, RING_RECOVERY))
-            .await?;
-        let events: Vec<&Event> = std::iter::once(event).chain(&ring).collect();
-        let holding = Holding {
-            queue: &self.queue,
-            entries: BTreeMap::from([(&event.svix_id, &entry.id)]),
-        };
+        for (queue, waiting) in by_partition(ring.iter().map(|waiting| &waiting.event), &places) {
+            self.until_redis_answers(|| queue.hasten(&waiting, RING_RECOVERY))
+                .await?;
+        }
+        let waiting = ring.iter().map(|waiting| &waiting.event);
+        let events: Vec<&Event> = std::iter::once(event).chain(waiting).collect();
         let verdicts = self.until_applied(&holding, &events, true).await?;
         let committed_at = SystemTime::now();
         reach(FaultPoint::RingCommitted).await;
@@ -50,12 +65,14 @@ impl Processor {
         let mut finished = Vec::new();
         for (event, verdict) in events.iter().zip(&verdicts) {
             if matches!(verdict, Verdict::Recorded(_) | Verdict::Duplicate) {
-                finished.push(event.svix_id.as_str());
+                finished.push(*event);
                 self.report(event, verdict, committed_at);
             }
         }
-        self.until_redis_answers(|| self.queue.finish_waiting(&finished))
-            .await?;
+        for (queue, finished) in by_partition(finished, &places) {
+            self.until_redis_answers(|| queue.finish_waiting(&finished))
+                .await?;
+        }
         reach(FaultPoint::RingClosed).await;
         Ok(verdicts.into_iter().next())
     }
@@ -64,17 +81,48 @@ impl Processor {
         &self,
         user_id: &UserId,
         holder: &str,
-    ) -> Result<Option<Vec<Event>>, Interrupted> {
+    ) -> Result<Option<Vec<Waiting>>, Interrupted> {
         let mut search = Search::new(user_id.as_str(), holder);
         while let Some(user) = search.whom_to_ask() {
-            let waiting = self
-                .until_redis_answers(|| self.queue.waiting_of(&user))
-                .await?;
-            let ring = search.found(waiting.iter().filter_map(Waiting::parse).collect());
+            let waiting = self.waiting_of(&user).await?;
+            let ring = search.found(waiting);
             if ring.is_some() {
                 return Ok(ring);
             }
         }
         Ok(None)
     }
+
+    /// What waits of a user in any partition: an entry may have been added by hand, or when there were
+    /// more or fewer partitions. One after the other, because payloads are read.
+    async fn waiting_of(&self, user: &str) -> Result<Vec<Waiting>, Interrupted> {
+        let mut found = Vec::new();
+        for queue in self.partitions.iter() {
+            let entries = self
+                .until_redis_answers(|| queue.waiting_of(user, WAITING_AT_ONCE - found.len()))
+                .await?;
+            let waiting = |entry| Waiting::parse(entry, queue.partition());
+            found.extend(entries.iter().filter_map(waiting));
+            if found.len() >= WAITING_AT_ONCE {
+                break;
+            }
+        }
+        Ok(found)
+    }
+}
+
+/// The svix-ids of events, by the queue of their partition.
+fn by_partition<'a>(
+    events: impl IntoIterator<Item = &'a Event>,
+    places: &BTreeMap<&SvixId, &'a Queue>,
+) -> Vec<(&'a Queue, Vec<&'a str>)> {
+    let mut partitions: BTreeMap<u32, (&Queue, Vec<&str>)> = BTreeMap::new();
+    for event in events {
+        if let Some(&queue) = places.get(&event.svix_id) {
+            let partition = partitions.entry(queue.partition());
+            let (_, svix_ids) = partition.or_insert_with(|| (queue, Vec::new()));
+            svix_ids.push(event.svix_id.as_str());
+        }
+    }
+    partitions.into_values().collect()
 }

@@ -121,6 +121,7 @@ impl Waiting {
                 Some(ring::Waiting {
                     event: event.clone(),
                     holder: holder.clone(),
+                    partition: 0,
                 }),
             ),
         };
@@ -150,7 +151,9 @@ impl Waiting {
                 let id = waits.event.user_id().map(|id| id.as_str());
                 id == Some(user.as_str())
             };
-            if let Some(mut ring) = search.found(waiting.filter(of_user).collect()) {
+            if let Some(ring) = search.found(waiting.filter(of_user).collect()) {
+                let events = ring.into_iter().map(|waiting| waiting.event);
+                let mut ring: Vec<Event> = events.collect();
                 ring.retain(|other| other.svix_id != event.svix_id);
                 ring.push(event.clone());
                 return Some(ring);

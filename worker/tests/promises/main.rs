@@ -21,6 +21,7 @@ mod hostile_payloads;
 mod isolation;
 mod operation;
 mod outages;
+mod partitions;
 mod pooler;
 mod retries;
 mod second_deletion;

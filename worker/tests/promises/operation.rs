@@ -26,7 +26,7 @@ fn a_bad_setting_stops_the_worker_with_one_line_that_names_it() {
         ("CACHE_MODE", "lru"),
         ("CACHE_KEY_PREFIX", "app:"),
         ("CACHE_SECOND_DELETION_MS", "soon"),
-        ("REDIS_PARTITIONS", "2"),
+        ("REDIS_PARTITIONS", "65"),
         ("BATCH_SIZE", "0"),
         ("MAX_ATTEMPTS", "-1"),
         ("RECLAIM_AFTER_MS", "soon"),

@@ -1,0 +1,117 @@
+//! All queues of this worker, one for each partition.
+//!
+//! Nothing here depends on which events are in which partition: only the ingest decides that.
+
+use redis::{ConnectionInfo, RedisResult};
+use shared::partition::MOST_PARTITIONS;
+use shared::redis_link::RedisLink;
+use tokio::task::JoinSet;
+use tokio_util::sync::CancellationToken;
+
+use crate::back_off::BackOff;
+use crate::queue::{Depth, Queue};
+
+/// The queues, in the order of their numbers.
+#[derive(Clone)]
+pub struct Partitions(Vec<Queue>);
+
+impl Partitions {
+    /// `count` partitions, at least one, for the consumer called `consumer`. They share `link`, but a
+    /// blocking read has a connection of its own.
+    ///
+    /// # Errors
+    /// When `info` is not a server that the `redis` crate can talk to.
+    pub fn new(
+        link: &RedisLink,
+        info: &ConnectionInfo,
+        count: u32,
+        consumer: &str,
+    ) -> RedisResult<Self> {
+        let queue = |partition| {
+            let reading = RedisLink::new(info.clone())?;
+            Ok(Queue::new(
+                partition,
+                link.clone(),
+                reading,
+                consumer.to_owned(),
+            ))
+        };
+        (0..count.max(1))
+            .map(queue)
+            .collect::<RedisResult<_>>()
+            .map(Self)
+    }
+
+    /// All queues.
+    pub fn iter(&self) -> impl Iterator<Item = &Queue> {
+        self.0.iter()
+    }
+
+    /// The queue of a partition, if it is one of these.
+    #[must_use]
+    pub fn get(&self, partition: u32) -> Option<&Queue> {
+        self.0.get(partition as usize)
+    }
+
+    /// What waits where, in all of them together.
+    ///
+    /// # Errors
+    /// When Redis cannot be used, or a group is gone.
+    pub async fn depth(&self) -> RedisResult<Depth> {
+        let mut sum = Depth::default();
+        for queue in &self.0 {
+            let depth = queue.depth().await?;
+            sum.backlog += depth.backlog;
+            sum.pending += depth.pending;
+            sum.waiting_retries += depth.waiting_retries;
+            sum.dead_letters += depth.dead_letters;
+        }
+        Ok(sum)
+    }
+
+    /// Leaves all of them at once: puts all that this consumer holds back and removes it. Returns how many
+    /// entries were put back, and in how many partitions that failed.
+    pub async fn leave(&self) -> (u64, usize) {
+        let mut leaving = JoinSet::new();
+        for queue in self.0.iter().cloned() {
+            leaving.spawn(async move { queue.leave().await });
+        }
+        let (mut entries, mut failed) = (0, 0);
+        while let Some(left) = leaving.join_next().await {
+            match left {
+                Ok(Ok(count)) => entries += count,
+                _ => failed += 1,
+            }
+        }
+        (entries, failed)
+    }
+}
+
+/// Says once which partitions hold something that this worker, which reads `count`, does not read: there
+/// were more of them once, or there are for the ingests.
+pub async fn warn_of_unread(link: RedisLink, count: u32, stop: CancellationToken) {
+    let mut back_off = BackOff::of_a_store();
+    let mut partition = count;
+    while partition < MOST_PARTITIONS && !stop.is_cancelled() {
+        let queue = Queue::new(partition, link.clone(), link.clone(), String::new());
+        match queue.depth_without_group().await {
+            Ok(depth) if depth == Depth::default() => partition += 1,
+            Ok(depth) => {
+                tracing::warn!(
+                    partition,
+                    entries = depth.backlog,
+                    waiting_retries = depth.waiting_retries,
+                    dead_letters = depth.dead_letters,
+                    "this worker does not read a partition that is not empty: \
+                     its REDIS_PARTITIONS is less than another program's is, or was"
+                );
+                partition += 1;
+            }
+            // Whoever uses the store next says so.
+            Err(_) => {
+                let wait = tokio::time::sleep(back_off.after_failure());
+                stop.run_until_cancelled(wait).await;
+            }
+        }
+    }
+}
