@@ -1,6 +1,7 @@
 #!lua flags=allow-oom
 -- Puts events with the dead letters. Their entries stay pending until discard.lua: a worker that dies in
--- between leaves them to another one.
+-- between leaves them to another one. Where there is no svix-id nothing tells a second letter from the first, so
+-- such an entry goes in the same step.
 --   KEYS: events stream, dead letters' stream, hash of dead letters' ids
 --   ARGV: consumer group, consumer, then for each event: entry id, svix-id or nothing if it has no usable one,
 --         reason, attempts
@@ -34,7 +35,12 @@ for i = 3, #ARGV, 4 do
       local known = svix_id ~= '' and redis.call('HGET', letters, svix_id)
       if not known or #redis.call('XRANGE', dead, known, known) == 0 then
         local letter_id = redis.call('XADD', dead, '*', unpack(letter))
-        if svix_id ~= '' then redis.call('HSET', letters, svix_id, letter_id) end
+        if svix_id ~= '' then
+          redis.call('HSET', letters, svix_id, letter_id)
+        else
+          redis.call('XDEL', events, id)
+          redis.call('XACK', events, group, id)
+        end
       end
     end
   end

@@ -75,8 +75,8 @@ pub async fn apply(
         let part_events: Vec<&Event> = part.iter().map(|index| events[*index]).collect();
         match apply_part(database, fence, &part_events, addresses).await {
             Ok(Attempt::Committed(outcomes)) => {
+                committed = true;
                 for (index, verdict) in part.iter().zip(outcomes) {
-                    committed |= !matches!(verdict, Verdict::Refused(_));
                     verdicts[*index] = Some(verdict);
                 }
             }

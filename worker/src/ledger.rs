@@ -3,6 +3,7 @@
 use std::collections::HashSet;
 use std::time::Duration;
 
+use deadpool_postgres::Object;
 use tokio_postgres::types::{ToSql, Type};
 
 use crate::database::Database;
@@ -23,8 +24,8 @@ pub async fn recorded<'a>(
     if svix_ids.is_empty() {
         return Ok(HashSet::new());
     }
+    let mut connection = database.connection().await?;
     let answer = async {
-        let mut connection = database.connection().await?;
         let transaction = connection.transaction().await?;
         // Without a name: see the module pooler.
         let sql = include_str!("../sql/probe_ledger.sql");
@@ -36,13 +37,14 @@ pub async fn recorded<'a>(
         transaction.rollback().await?;
         Ok(recorded)
     };
-    tokio::time::timeout(ANSWER_TIMEOUT, answer)
-        .await
-        .unwrap_or_else(|_| {
-            Err(Failure::Unavailable(
-                "PostgreSQL does not answer".to_owned(),
-            ))
-        })
+    let Ok(answer) = tokio::time::timeout(ANSWER_TIMEOUT, answer).await else {
+        // It may be busy with that statement for long: the pool makes a new one.
+        drop(Object::take(connection));
+        return Err(Failure::Unavailable(
+            "PostgreSQL does not answer".to_owned(),
+        ));
+    };
+    answer
 }
 
 /// The outcomes that the ledger records.

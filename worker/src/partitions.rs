@@ -73,7 +73,8 @@ impl Partitions {
     /// entries were put back, and in how many partitions that failed.
     pub async fn leave(&self) -> (u64, usize) {
         let mut leaving = JoinSet::new();
-        for queue in self.0.iter().cloned() {
+        for queue in &self.0 {
+            let queue = queue.clone();
             leaving.spawn(async move { queue.leave().await });
         }
         let (mut entries, mut failed) = (0, 0);

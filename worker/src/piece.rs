@@ -73,9 +73,9 @@ impl<'a> Piece<'a> {
         let newest: Vec<&Event> = plan(&self.0.concat()).newest.into_values().collect();
         let claims = storage::claim_versions(transaction, &newest).await?;
         reach(FaultPoint::VersionsClaimed).await;
-        let winners = Winners::new(&newest, &claims);
+        let mut winners = Winners::new(&newest, &claims);
         if addresses == Addresses::Settle {
-            let waiting = make_room(transaction, &winners).await?;
+            let waiting = make_room(transaction, &mut winners).await?;
             if !waiting.is_empty() {
                 let holder = |event: &&'a Event| {
                     let holder = waiting.get(event.upserted()?.id.as_str())?;
@@ -197,7 +197,7 @@ impl<'a> Winners<'a> {
 /// if there are any, nothing was written.
 async fn make_room(
     transaction: &Transaction<'_>,
-    winners: &Winners<'_>,
+    winners: &mut Winners<'_>,
 ) -> Result<HashMap<String, String>, tokio_postgres::Error> {
     let present = storage::addresses_held(transaction, &winners.users).await?;
     // The application's own row, newer than what we have: it will stay as it is.
@@ -222,6 +222,9 @@ async fn make_room(
     if settlement.waiting.is_empty() && !settlement.vacating.is_empty() {
         let vacating: Vec<&str> = settlement.vacating.into_iter().collect();
         storage::vacate_addresses(transaction, &vacating).await?;
+        // Their rows are known to be older, though a trigger of the application may just have said
+        // otherwise: they must get their addresses.
+        winners.first_seen.retain(|user| !vacating.contains(user));
         reach(FaultPoint::AddressesVacated).await;
     }
     let owned = |(user, holder): (&str, &str)| (user.to_owned(), holder.to_owned());

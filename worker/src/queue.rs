@@ -312,7 +312,8 @@ impl Queue {
     }
 
     /// Puts events with the dead letters, where each has one letter. Returns the entries of those; the
-    /// others have been taken over and are not ours. They stay pending until [`Queue::discard`].
+    /// others have been taken over and are not ours. Those with a svix-id stay pending until
+    /// [`Queue::discard`].
     ///
     /// # Errors
     /// When Redis cannot be used.
@@ -339,14 +340,14 @@ impl Queue {
         Ok(held)
     }
 
-    /// Removes entries whose events lie with the dead letters. Returns them; the others have been taken
-    /// over and are not ours.
+    /// Removes entries whose events lie with the dead letters, but for those that have been taken over and
+    /// are not ours.
     ///
     /// # Errors
     /// When Redis cannot be used.
-    pub async fn discard(&self, entries: &[&EntryId]) -> RedisResult<HashSet<EntryId>> {
+    pub async fn discard(&self, entries: &[&EntryId]) -> RedisResult<()> {
         if entries.is_empty() {
-            return Ok(HashSet::new());
+            return Ok(());
         }
         let script = Script::new(include_str!("../lua/discard.lua"));
         let mut invocation = script.prepare_invoke();
@@ -355,7 +356,7 @@ impl Queue {
             .arg(CONSUMER_GROUP)
             .arg(&self.consumer)
             .arg(entries);
-        self.invoke(&invocation, HashSet::new()).await
+        self.invoke(&invocation, ()).await
     }
 
     /// Puts what this consumer holds, but for the entries in `working`, back on the stream.

@@ -1,6 +1,7 @@
 //! One transaction that applies events: the ledger, the versions, the rows.
 
 use std::collections::{HashMap, HashSet};
+use std::time::{Duration, Instant};
 
 use deadpool_postgres::Object;
 use shared::fault_point::{FaultPoint, reach};
@@ -14,6 +15,10 @@ use crate::ledger::Outcome;
 use crate::piece::{Addresses, Piece, Written};
 use crate::plan::plan;
 use crate::storage;
+
+/// How long a transaction may look for what is refused in it. After that it begins again in halves, which
+/// are committed one by one: nobody is to wait for it for long, and a slow database must come to an end.
+const LONGEST_SEARCH: Duration = Duration::from_secs(5);
 
 /// What a transaction comes to.
 pub(crate) enum Attempt {
@@ -39,6 +44,7 @@ pub(crate) async fn transact(
         .read_only(false)
         .start()
         .await?;
+    let begun = Instant::now();
     reach(FaultPoint::Begun).await;
     let assumed = plan(events).outcomes;
     let ((), recorded) = tokio::try_join!(
@@ -82,7 +88,10 @@ pub(crate) async fn transact(
                 let waiting = waiting.filter_map(|(place, holder)| Some((place, holder?)));
                 return Ok(Attempt::Waiting(waiting.collect()));
             }
-            Err(Failure::Refused(refusal)) if refusal.is_of_its_own() => {
+            Err(Failure::Refused(refusal))
+                if refusal.is_of_its_own()
+                    && (events.len() == 1 || begun.elapsed() < LONGEST_SEARCH) =>
+            {
                 storage::give_up_piece(&transaction).await?;
                 let (event, remaining) = piece.split(&refusal, addresses);
                 refused.extend(event.map(|event| (event.svix_id.as_str(), refusal)));

@@ -117,20 +117,18 @@ impl Processor {
         self.until_redis_answers(|| queue.finish(&finished)).await?;
 
         let entries: Vec<&EntryId> = dead.iter().map(|one| &one.entry.id).collect();
-        let discarded = self.until_redis_answers(|| queue.discard(&entries)).await?;
+        self.until_redis_answers(|| queue.discard(&entries)).await?;
         for one in dead {
-            if discarded.contains(&one.entry.id) {
-                self.count(one.entry, "dead_lettered");
-                tracing::error!(
-                    entry = one.entry.id,
-                    svix_id = one.svix_id(),
-                    r#type = one.entry.event_type(),
-                    user_id = one.entry.user_id().map(UserId::as_str),
-                    reason = one.reason,
-                    attempts = one.attempts,
-                    "an event was dead-lettered"
-                );
-            }
+            self.count(one.entry, "dead_lettered");
+            tracing::error!(
+                entry = one.entry.id,
+                svix_id = one.svix_id(),
+                r#type = one.entry.event_type(),
+                user_id = one.entry.user_id().map(UserId::as_str),
+                reason = one.reason,
+                attempts = one.attempts,
+                "an event was dead-lettered"
+            );
         }
         Ok(())
     }

@@ -152,3 +152,25 @@ fn a_role_that_may_only_read_and_write_works_once_the_database_is_migrated() {
     world.settle();
     assert_eq!(world.users(), "user_1 Ada Lovelace ada@example.com");
 }
+
+/// P4: making room for each other changes a row, and the trigger stamps it; they get their addresses all the
+/// same.
+#[test]
+fn users_swap_their_addresses_where_a_trigger_stamps_every_change() {
+    let world = with_table(
+        r#"insert into users values
+             ('user_a', 'A', 'a@example.com', null, '2020-01-01', '2020-01-01'),
+             ('user_b', 'B', 'b@example.com', null, '2020-01-01', '2020-01-01');
+           create function stamp() returns trigger language plpgsql as $$
+             begin new."updatedAt" := now(); return new; end $$;
+           create trigger stamp before update on users for each row execute function stamp()"#,
+    );
+    world.add_next(&user("user_a", "b@example.com", 2).updated());
+    world.add_next(&user("user_b", "a@example.com", 2).updated());
+    let _worker = world.worker();
+    world.settle();
+    assert_eq!(
+        world.users(),
+        "user_a Ada Lovelace b@example.com\nuser_b Ada Lovelace a@example.com"
+    );
+}
