@@ -6,8 +6,8 @@ use std::time::{Duration, Instant};
 use redis::RedisResult;
 use shared::fault_point::{FaultPoint, reach};
 use shared::redis_link;
-use tokio::sync::Mutex;
 use tokio::sync::mpsc::Sender;
+use tokio::sync::{Mutex, OwnedSemaphorePermit, Semaphore};
 use tokio_util::sync::CancellationToken;
 
 use crate::back_off::BackOff;
@@ -36,6 +36,8 @@ pub struct Batch {
     pub in_flight: InFlight,
     /// What was read.
     pub entries: Vec<Entry>,
+    /// Dropped when the batch waits no more: then its partition may have the next one read.
+    pub place: OwnedSemaphorePermit,
 }
 
 /// Reads one partition for one worker process.
@@ -69,9 +71,8 @@ struct Position {
 
 impl Consumer {
     /// Sends batches to `batches` until `stop` is cancelled or nobody receives any more. Reads the
-    /// next batch only when there is a place for it. There are as many places as partitions, and who has
-    /// waited longest for one is next: one batch of each waits, and none is passed over for another that
-    /// always has entries.
+    /// next batch only when the last one does not wait any more. `batches` must hold one of each
+    /// partition: so none stands in front of another that always has entries.
     pub async fn run(self, batches: Sender<Batch>, stop: CancellationToken) {
         let mut back_off = BackOff::of_a_store();
         let mut position = Position {
@@ -79,20 +80,27 @@ impl Consumer {
             take_over_due: Instant::now(),
             take_over_from: FROM_THE_START.to_owned(),
         };
+        let place = Arc::new(Semaphore::new(1));
         loop {
-            let Some(Ok(place)) = stop.run_until_cancelled(batches.reserve()).await else {
+            let free = Arc::clone(&place).acquire_owned();
+            let Some(Ok(place)) = stop.run_until_cancelled(free).await else {
                 return;
             };
             // A read that has begun is not cancelled: Redis might give us entries that nobody sees.
             match self.next_batch(&mut position).await {
                 Ok(entries) => {
                     back_off = BackOff::of_a_store();
-                    if !entries.is_empty() {
-                        place.send(Batch {
-                            queue: self.queue.clone(),
-                            in_flight: self.in_flight.clone(),
-                            entries,
-                        });
+                    if entries.is_empty() {
+                        continue;
+                    }
+                    let batch = Batch {
+                        queue: self.queue.clone(),
+                        in_flight: self.in_flight.clone(),
+                        entries,
+                        place,
+                    };
+                    if batches.send(batch).await.is_err() {
+                        return;
                     }
                 }
                 Err(error) => {

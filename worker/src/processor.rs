@@ -69,11 +69,18 @@ impl Processor {
     pub async fn run(self: Arc<Self>, batches: Arc<Mutex<Receiver<Batch>>>) {
         let next = async || batches.lock().await.recv().await;
         while let Some(Some(batch)) = self.stop.run_until_cancelled(next()).await {
-            let ids = batch.entries.iter().map(|entry| entry.id.clone());
+            let Batch {
+                queue,
+                in_flight,
+                entries,
+                place,
+            } = batch;
+            drop(place);
+            let ids = entries.iter().map(|entry| entry.id.clone());
             let ids: Vec<EntryId> = ids.collect();
             self.metrics.batch_size.observe(ids.len() as f64);
-            let processed = self.process(&batch.queue, &batch.entries).await;
-            batch.in_flight.remove(&ids);
+            let processed = self.process(&queue, &entries).await;
+            in_flight.remove(&ids);
             if processed.is_err() {
                 return;
             }
