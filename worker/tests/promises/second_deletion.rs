@@ -40,7 +40,7 @@ fn a_reader_held_between_its_read_and_its_write_does_not_keep_the_old_row() {
     );
     let _worker = world.worker_with(&[
         ("FAULT_POINTS_ADDR", &points.address()),
-        ("CACHE_SECOND_DELETION_MS", "3000"),
+        ("CACHE_SECOND_DELETION_MS", "10000"),
     ]);
     world.add_next(&first.updated());
     let held = points.held(DEADLINE).unwrap();
