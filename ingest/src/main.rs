@@ -47,11 +47,12 @@ async fn run(settings: Settings) -> Result<(), String> {
     let replication = match settings.redis_min_replicas {
         0 => None,
         replicas => {
-            let replication = Replication::new(&settings.common.redis, replicas);
+            let replication =
+                Replication::new(&settings.common.redis, settings.common.partitions, replicas);
             Some(replication.map_err(|error| error.to_string())?)
         }
     };
-    let link = RedisLink::with_connections(settings.common.redis, queue::CONNECTIONS)
+    let link = RedisLink::with_connections(&settings.common.redis, queue::CONNECTIONS)
         .map_err(|error| error.to_string())?;
     let listener = startup::listen("INGEST_ADDR", settings.address).await?;
     let admin_listener = startup::listen("ADMIN_ADDR", settings.common.admin_address).await?;

@@ -85,9 +85,10 @@ impl Queue {
             })?;
         reach(FaultPoint::Verified).await;
         let begun = Instant::now();
+        let partition = self.partition_of(svix_id, event);
         let mut command = redis::cmd("XADD");
         command
-            .arg(self.stream_of(svix_id, event))
+            .arg(&self.streams[partition])
             .arg("*")
             .arg(field::SVIX_ID)
             .arg(svix_id.as_str())
@@ -98,7 +99,7 @@ impl Queue {
             .arg(field::RECEIVED_AT)
             .arg(milliseconds_since_epoch());
         let added = match &self.replication {
-            Some(replication) => replication.add(command).await,
+            Some(replication) => replication.add(partition, command).await,
             None => command
                 .exec_async(&mut self.link.clone())
                 .await
@@ -113,14 +114,14 @@ impl Queue {
     }
 
     /// What is about no user goes anywhere, but always to the same stream.
-    fn stream_of(&self, svix_id: &SvixId, event: &Envelope<'_>) -> &str {
-        let [only] = self.streams.as_slice() else {
-            let id = event.data_id();
-            let id = id.as_deref().unwrap_or(svix_id.as_str());
-            let partitions = u32::try_from(self.streams.len()).unwrap_or(u32::MAX);
-            return &self.streams[partition_of(id, partitions) as usize];
-        };
-        only
+    fn partition_of(&self, svix_id: &SvixId, event: &Envelope<'_>) -> usize {
+        if self.streams.len() == 1 {
+            return 0;
+        }
+        let id = event.data_id();
+        let id = id.as_deref().unwrap_or(svix_id.as_str());
+        let partitions = u32::try_from(self.streams.len()).unwrap_or(u32::MAX);
+        partition_of(id, partitions) as usize
     }
 
     /// Asks for all lengths at once. Not in one pipeline, which could not go to several servers.

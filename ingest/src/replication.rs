@@ -3,14 +3,17 @@
 //! WAIT and WAITAOF speak for what was written over their own connection, and block whatever is sent
 //! over it behind them. So no event waits alone: those that come while one wait lasts go out
 //! together, with one wait behind them. When replicas are missing, an event is answered after two of
-//! these waits at the most, however many others there are.
+//! these waits at the most, however many others there are. What goes out together is for one
+//! partition: others may lie on other servers.
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use redis::aio::ConnectionLike;
-use redis::{Cmd, ConnectionInfo, ErrorKind, FromRedisValue, RedisError, RedisResult, Value};
+use redis::{Cmd, ErrorKind, FromRedisValue, RedisError, RedisResult, Value};
+use shared::queue::Keys;
 use shared::redis_link::RedisLink;
+use shared::redis_servers::RedisServers;
 use tokio::sync::{mpsc, oneshot};
 
 use crate::queue::{CONNECTIONS, NotQueued};
@@ -24,7 +27,8 @@ const EVENTS_AT_ONCE: usize = 128;
 
 /// Writes events to Redis and waits for replicas.
 pub struct Replication {
-    writers: Vec<mpsc::Sender<Addition>>,
+    /// Of each partition.
+    writers: Vec<Vec<mpsc::Sender<Addition>>>,
     /// How many events there have been.
     events: AtomicUsize,
 }
@@ -37,45 +41,54 @@ struct Addition {
 /// Owns one connection: the writes and their wait must go over the same.
 struct Writer {
     link: RedisLink,
+    /// The stream of its partition.
+    stream: String,
     replicas: u64,
     /// Whether this server has WAITAOF (Redis 7.2). `None` until it has been asked.
     has_waitaof: Option<bool>,
 }
 
 impl Replication {
-    /// Waits for `replicas` of the Redis of `info`. Call it inside the runtime.
+    /// Waits for `replicas` of each server of `servers`. Call it inside the runtime.
     ///
     /// # Errors
     /// As [`RedisLink::new`].
-    pub fn new(info: &ConnectionInfo, replicas: u64) -> RedisResult<Self> {
-        let mut writers = Vec::with_capacity(CONNECTIONS);
-        for _ in 0..CONNECTIONS {
+    pub fn new(servers: &RedisServers, partitions: u32, replicas: u64) -> RedisResult<Self> {
+        let partitions = partitions.max(1);
+        let writers_of_each = CONNECTIONS.div_ceil(partitions as usize);
+        let writer_of = |partition| {
             let writer = Writer {
-                link: RedisLink::new(info.clone())?,
+                link: RedisLink::new(servers)?,
+                stream: Keys::of(partition).events,
                 replicas,
                 has_waitaof: None,
             };
             let (sender, additions) = mpsc::channel(EVENTS_AT_ONCE);
             tokio::spawn(writer.run(additions));
-            writers.push(sender);
-        }
+            Ok(sender)
+        };
+        let writers_of = |partition| (0..writers_of_each).map(|_| writer_of(partition)).collect();
         Ok(Self {
-            writers,
+            writers: (0..partitions)
+                .map(writers_of)
+                .collect::<RedisResult<_>>()?,
             events: AtomicUsize::new(0),
         })
     }
 
-    /// Runs an XADD. When this returns `Ok`, Redis and enough replicas have acknowledged the entry.
+    /// Runs an XADD to the stream of a partition. When this returns `Ok`, Redis and enough replicas have
+    /// acknowledged the entry.
     ///
     /// # Errors
     /// When they have not.
-    pub async fn add(&self, command: Cmd) -> Result<(), NotQueued> {
-        let turn = self.events.fetch_add(1, Ordering::Relaxed) % self.writers.len();
+    pub async fn add(&self, partition: usize, command: Cmd) -> Result<(), NotQueued> {
+        let writers = &self.writers[partition];
+        let turn = self.events.fetch_add(1, Ordering::Relaxed) % writers.len();
         let (answer, answered) = oneshot::channel();
         // Either fails only when a writer has panicked.
         let ended = |_| NotQueued::Unavailable((ErrorKind::Client, "a writer has ended").into());
         let addition = Addition { command, answer };
-        let sent = self.writers[turn].send(addition).await;
+        let sent = writers[turn].send(addition).await;
         sent.map_err(|_| ()).map_err(ended)?;
         answered.await.map_err(|_| ()).map_err(ended)?
     }
@@ -148,13 +161,14 @@ impl Writer {
         if let Some(known) = self.has_waitaof {
             return Ok(known);
         }
-        // Waits for nobody.
-        let mut question = redis::cmd("WAITAOF");
-        question.arg(0).arg(0).arg(0);
-        let has_waitaof = match question.exec_async(&mut self.link).await {
-            Err(error) if is_unknown_command(&error) => false,
-            // Whatever else the server objects to, it does to XADD as well.
-            Err(error) if !matches!(error.kind(), ErrorKind::Server(_)) => return Err(error),
+        // Waits for nobody. The stream leads to the server that is meant.
+        let mut question = redis::pipe();
+        question.cmd("EXISTS").arg(&self.stream);
+        question.cmd("WAITAOF").arg(0).arg(0).arg(0);
+        let answer = self.link.req_packed_commands(&question, 0, 2).await?.pop();
+        // Whatever else the server objects to, it does to XADD as well.
+        let has_waitaof = match answer.map(Value::extract_error) {
+            Some(Err(error)) => !is_unknown_command(&error),
             _ => true,
         };
         self.has_waitaof = Some(has_waitaof);

@@ -7,6 +7,7 @@ pub mod logging;
 pub mod partition;
 pub mod queue;
 pub mod redis_link;
+pub mod redis_servers;
 pub mod settings;
 pub mod shutdown;
 pub mod startup;

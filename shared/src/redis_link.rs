@@ -5,6 +5,9 @@
 //! pulled cable, a frozen proxy) it would keep it for minutes. A link gives its connection up at
 //! the first command that is not answered in time, so a hang is noticed after
 //! [`RESPONSE_TIMEOUT`] and the next command goes over a new connection.
+//!
+//! To a cluster a link's connection is one to every node. The `redis` crate replaces those to single nodes
+//! by itself, follows slots that move, and learns of new masters; so that one is never given up.
 
 use std::io;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -12,13 +15,17 @@ use std::sync::{Arc, PoisonError, RwLock};
 use std::time::{Duration, Instant};
 
 use redis::aio::{ConnectionLike, MultiplexedConnection};
+use redis::cluster::{ClusterClient, ClusterClientBuilder};
+use redis::cluster_async::ClusterConnection;
+use redis::sentinel::SentinelClient;
 use redis::{
-    AsyncConnectionConfig, Client, Cmd, ConnectionAddr, ConnectionInfo, ErrorKind, Pipeline,
-    RedisError, RedisFuture, RedisResult, ServerErrorKind, Value,
+    AsyncConnectionConfig, Cmd, ErrorKind, Pipeline, RedisError, RedisFuture, RedisResult,
+    ServerErrorKind, Value,
 };
 use tokio::sync::Mutex;
 use tokio::task::JoinSet;
 
+use crate::redis_servers::{Kind, RedisServers};
 use crate::tls;
 
 /// How long a command may take. Svix gives up on a delivery after 15 s, so an answer must be ready
@@ -31,6 +38,16 @@ pub const CONNECTION_TIMEOUT: Duration = Duration::from_secs(6);
 
 /// How long a health check waits.
 const HEALTH_TIMEOUT: Duration = Duration::from_secs(2);
+
+/// How long it may take to connect to a node of a cluster: one that is gone must not keep us from the
+/// others.
+const NODE_TIMEOUT: Duration = Duration::from_secs(3);
+
+/// How often a command is tried again when a node of a cluster is gone or a slot has moved.
+const CLUSTER_RETRIES: u32 = 6;
+
+/// How long it may be between two tries, in milliseconds.
+const CLUSTER_RETRY_WAIT: std::ops::Range<u64> = 10..500;
 
 /// How many commands go over one connection before the next one has its turn: those that come at once
 /// then share a write to its socket.
@@ -49,7 +66,7 @@ pub struct RedisLink(Arc<Inner>);
 
 struct Inner {
     client: Client,
-    config: AsyncConnectionConfig,
+    speaks_tls: bool,
     /// How many connections it has when it is connected.
     width: usize,
     /// How many commands there have been.
@@ -59,13 +76,32 @@ struct Inner {
     attempts: Mutex<Attempts>,
 }
 
+enum Client {
+    Known(Target),
+    /// The master is asked for whenever the link connects.
+    Sentinels(Box<Mutex<SentinelClient>>),
+}
+
+/// What a connection leads to.
+#[derive(Clone)]
+enum Target {
+    Server(redis::Client),
+    Cluster(Box<ClusterClient>),
+}
+
 /// Connections that were made together. Where one is broken the others are most likely too, and are
 /// given up with it.
 #[derive(Clone)]
 struct Connections {
-    open: Arc<[MultiplexedConnection]>,
+    open: Arc<[Connection]>,
     /// So that a late failure of an old one does not break the new ones.
     number: u64,
+}
+
+#[derive(Clone)]
+enum Connection {
+    Server(MultiplexedConnection),
+    Cluster(ClusterConnection),
 }
 
 #[derive(Default)]
@@ -80,31 +116,66 @@ impl RedisLink {
     /// A link of one connection that is not connected yet.
     ///
     /// # Errors
-    /// When `info` is not a server that the `redis` crate can talk to.
-    pub fn new(info: ConnectionInfo) -> RedisResult<Self> {
-        Self::with_connections(info, 1)
+    /// When these are not servers that the `redis` crate can talk to.
+    pub fn new(servers: &RedisServers) -> RedisResult<Self> {
+        Self::with_connections(servers, 1)
     }
 
     /// The same with several connections, at least one, that commands use in turn.
     ///
     /// # Errors
     /// As [`RedisLink::new`].
-    pub fn with_connections(info: ConnectionInfo, connections: usize) -> RedisResult<Self> {
-        let config = AsyncConnectionConfig::new()
-            .set_connection_timeout(Some(CONNECTION_TIMEOUT))
-            .set_response_timeout(Some(RESPONSE_TIMEOUT))
-            .set_pipeline_buffer_size(PIPELINE_BUFFER);
+    pub fn with_connections(servers: &RedisServers, connections: usize) -> RedisResult<Self> {
+        Self::build(servers, connections, CLUSTER_RETRIES)
+    }
+
+    /// The same with one connection, and no command is tried again unless the caller does. For
+    /// commands whose lost answer matters: what a read of a consumer group brings is brought once.
+    ///
+    /// # Errors
+    /// As [`RedisLink::new`].
+    pub fn without_retries(servers: &RedisServers) -> RedisResult<Self> {
+        Self::build(servers, 1, 0)
+    }
+
+    fn build(servers: &RedisServers, width: usize, cluster_retries: u32) -> RedisResult<Self> {
+        let of_a_cluster = |builder: ClusterClientBuilder| {
+            builder
+                .connection_timeout(NODE_TIMEOUT)
+                .response_timeout(RESPONSE_TIMEOUT)
+                .retries(cluster_retries)
+                .retry_wait_formula(CLUSTER_RETRY_WAIT.start, 2)
+                .min_retry_wait(CLUSTER_RETRY_WAIT.start)
+                .max_retry_wait(CLUSTER_RETRY_WAIT.end)
+        };
+        let client = match &servers.kind {
+            Kind::Server(info) => Client::Known(Target::Server(redis::Client::open(info.clone())?)),
+            Kind::Cluster(nodes) => {
+                let client = servers.cluster_client(nodes, of_a_cluster)?;
+                Client::Known(Target::Cluster(Box::new(client)))
+            }
+            Kind::Sentinels(sentinels) => {
+                let client = servers.sentinel_client(sentinels)?;
+                Client::Sentinels(Box::new(Mutex::new(client)))
+            }
+        };
         Ok(Self(Arc::new(Inner {
-            client: Client::open(info)?,
-            config,
-            width: connections.max(1),
+            client,
+            speaks_tls: servers.speak_tls(),
+            width: width.max(1),
             commands: AtomicUsize::new(0),
             connections: RwLock::default(),
             attempts: Mutex::default(),
         })))
     }
 
-    /// Whether the server answers a PING.
+    /// Whether keys lie on several servers, so that what is done in one step must be about one slot.
+    #[must_use]
+    pub fn is_cluster(&self) -> bool {
+        matches!(self.0.client, Client::Known(Target::Cluster(_)))
+    }
+
+    /// Whether the server, or each master of the cluster, answers a PING.
     pub async fn answers(&self) -> bool {
         let mut link = self.clone();
         let ping = redis::cmd("PING");
@@ -126,9 +197,7 @@ impl RedisLink {
 
     /// What is wrong when nothing has come in time.
     fn silence(&self) -> RedisError {
-        let address = self.0.client.get_connection_info().addr();
-        let is_over_tls = matches!(address, ConnectionAddr::TcpTls { .. });
-        let error = if is_over_tls && self.0.connected().is_none() {
+        let error = if self.0.speaks_tls && self.0.connected().is_none() {
             io::Error::new(io::ErrorKind::TimedOut, tls::Silence)
         } else {
             io::ErrorKind::TimedOut.into()
@@ -136,7 +205,7 @@ impl RedisLink {
         error.into()
     }
 
-    async fn connection(&self) -> RedisResult<(MultiplexedConnection, u64)> {
+    async fn connection(&self) -> RedisResult<(Connection, u64)> {
         let connections = match self.0.connected() {
             Some(connections) => connections,
             None => self.connect().await?,
@@ -157,33 +226,19 @@ impl RedisLink {
         {
             return Err(error.clone());
         }
-        // All at once: where a name takes long to resolve, they wait for it together.
-        let mut connecting = JoinSet::new();
-        for _ in 0..self.0.width {
-            let (client, config) = (self.0.client.clone(), self.0.config.clone());
-            connecting.spawn(async move {
-                client
-                    .get_multiplexed_async_connection_with_config(&config)
-                    .await
-            });
-        }
-        let mut open = Vec::with_capacity(self.0.width);
-        while let Some(connection) = connecting.join_next().await {
-            let panicked = |_| Err((ErrorKind::Client, "connecting has panicked").into());
-            match connection.unwrap_or_else(panicked) {
-                Ok(connection) => open.push(connection),
-                Err(error) => {
-                    let is_silence = error.is_timeout() && tls::reason(&error).is_none();
-                    let error = if is_silence { self.silence() } else { error };
-                    attempts.failed = Some((Instant::now(), error.clone()));
-                    return Err(error);
-                }
+        let open = match self.0.open().await {
+            Ok(open) => open,
+            Err(error) => {
+                let is_silence = error.is_timeout() && tls::reason(&error).is_none();
+                let error = if is_silence { self.silence() } else { error };
+                attempts.failed = Some((Instant::now(), error.clone()));
+                return Err(error);
             }
-        }
+        };
         attempts.successes += 1;
         attempts.failed = None;
         let connections = Connections {
-            open: open.into(),
+            open,
             number: attempts.successes,
         };
         let place = self.0.connections.write();
@@ -191,9 +246,14 @@ impl RedisLink {
         Ok(connections)
     }
 
-    fn give_up_on<T>(&self, number: u64, outcome: RedisResult<T>) -> RedisResult<T> {
+    fn judge<T>(
+        &self,
+        connection: &Connection,
+        number: u64,
+        outcome: RedisResult<T>,
+    ) -> RedisResult<T> {
         if let Err(error) = &outcome
-            && needs_new_connection(error)
+            && connection.is_lost(error)
         {
             let connections = self.0.connections.write();
             connections
@@ -205,6 +265,33 @@ impl RedisLink {
 }
 
 impl Inner {
+    async fn open(&self) -> RedisResult<Arc<[Connection]>> {
+        // Whoever must ask for addresses first takes longer than for one connection.
+        let all = tokio::time::timeout(CONNECTION_TIMEOUT + NODE_TIMEOUT, self.open_all());
+        let late = |_| Err(io::Error::from(io::ErrorKind::TimedOut).into());
+        all.await.unwrap_or_else(late)
+    }
+
+    async fn open_all(&self) -> RedisResult<Arc<[Connection]>> {
+        let target = match &self.client {
+            Client::Known(target) => target.clone(),
+            Client::Sentinels(client) => {
+                Target::Server(client.lock().await.async_get_client().await?)
+            }
+        };
+        // All at once: where a name takes long to resolve, they wait for it together.
+        let mut connecting = JoinSet::new();
+        for _ in 0..self.width {
+            connecting.spawn(target.clone().connect());
+        }
+        let panicked = |_| Err((ErrorKind::Client, "connecting has panicked").into());
+        let mut open = Vec::with_capacity(self.width);
+        while let Some(connection) = connecting.join_next().await {
+            open.push(connection.unwrap_or_else(panicked)?);
+        }
+        Ok(open.into())
+    }
+
     fn connected(&self) -> Option<Connections> {
         let connections = self.connections.read();
         connections.unwrap_or_else(PoisonError::into_inner).clone()
@@ -222,20 +309,50 @@ pub fn reason(error: &RedisError) -> String {
     format!("{:?} {code}", error.kind()).trim_end().to_owned()
 }
 
-/// A master that has become a replica answers READONLY for ever; the new master may be behind the
-/// same name.
-fn needs_new_connection(error: &RedisError) -> bool {
-    error.is_unrecoverable_error()
-        || error.is_timeout()
-        || error.kind() == ErrorKind::Server(ServerErrorKind::ReadOnly)
+impl Target {
+    async fn connect(self) -> RedisResult<Connection> {
+        match self {
+            Self::Server(client) => {
+                let config = AsyncConnectionConfig::new()
+                    .set_connection_timeout(Some(CONNECTION_TIMEOUT))
+                    .set_response_timeout(Some(RESPONSE_TIMEOUT))
+                    .set_pipeline_buffer_size(PIPELINE_BUFFER);
+                let connection = client.get_multiplexed_async_connection_with_config(&config);
+                connection.await.map(Connection::Server)
+            }
+            Self::Cluster(client) => client.get_async_connection().await.map(Connection::Cluster),
+        }
+    }
+}
+
+impl Connection {
+    /// A master that has become a replica answers READONLY for ever; the new master may be behind the
+    /// same name.
+    fn is_lost(&self, error: &RedisError) -> bool {
+        match self {
+            Self::Server(_) => {
+                error.is_unrecoverable_error()
+                    || error.is_timeout()
+                    || error.kind() == ErrorKind::Server(ServerErrorKind::ReadOnly)
+            }
+            Self::Cluster(_) => false,
+        }
+    }
+
+    fn as_connection(&mut self) -> &mut dyn ConnectionLike {
+        match self {
+            Self::Server(connection) => connection,
+            Self::Cluster(connection) => connection,
+        }
+    }
 }
 
 impl ConnectionLike for RedisLink {
     fn req_packed_command<'a>(&'a mut self, cmd: &'a Cmd) -> RedisFuture<'a, Value> {
         Box::pin(async move {
             let (mut connection, number) = self.connection().await?;
-            let outcome = connection.send_packed_command(cmd).await;
-            self.give_up_on(number, outcome)
+            let outcome = connection.as_connection().req_packed_command(cmd).await;
+            self.judge(&connection, number, outcome)
         })
     }
 
@@ -248,19 +365,26 @@ impl ConnectionLike for RedisLink {
         Box::pin(async move {
             let (mut connection, number) = self.connection().await?;
             let outcome = connection
-                .send_packed_commands(pipeline, offset, count)
+                .as_connection()
+                .req_packed_commands(pipeline, offset, count)
                 .await;
             for answer in outcome.iter().flatten() {
                 // One command of a pipeline may be refused while the pipeline itself succeeds.
                 if let Value::ServerError(error) = answer {
-                    let _ = self.give_up_on::<()>(number, Err(error.clone().into()));
+                    let _ = self.judge::<()>(&connection, number, Err(error.clone().into()));
                 }
             }
-            self.give_up_on(number, outcome)
+            self.judge(&connection, number, outcome)
         })
     }
 
     fn get_db(&self) -> i64 {
-        self.0.client.get_connection_info().redis_settings().db()
+        let connections = self.0.connected();
+        connections.map_or(0, |connections| {
+            connections.open.first().map_or(0, |open| match open {
+                Connection::Server(connection) => connection.get_db(),
+                Connection::Cluster(connection) => connection.get_db(),
+            })
+        })
     }
 }

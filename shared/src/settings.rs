@@ -8,11 +8,11 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 use clap::Args;
-use redis::{ConnectionInfo, IntoConnectionInfo};
-use url::Url;
+use redis::IntoConnectionInfo as _;
 
 use crate::logging::LogFormat;
 use crate::partition::MOST_PARTITIONS;
+use crate::redis_servers::RedisServers;
 use crate::tls::{Authorities, CERTIFICATES_EXPECTED};
 
 /// A setting that cannot be used. Its text is one line and shows no secret.
@@ -154,34 +154,21 @@ impl<'a> Setting<'a> {
         authorities.map_err(refused)
     }
 
-    /// Where a Redis is. With `rediss://` its certificate is verified, by `authorities` or, where there
-    /// are none, by the system's.
+    /// Where a Redis is; see [`RedisServers::parse`].
     ///
     /// # Errors
-    /// When the value is not a `redis://` or `rediss://` URL of one server.
+    /// When the value is not such a URL.
     pub fn redis_url(
         self,
         authorities: Option<&Authorities>,
-    ) -> Result<Option<ConnectionInfo>, SettingError> {
-        let Some(value) = self.value else {
-            return Ok(None);
-        };
-        let refused =
-            |expected: &str| SettingError::new(self.variable, redacted_url(value), expected);
-        let expected = "a URL such as redis://user:password@host:6379/0, or rediss:// for TLS";
-        let url = Url::parse(value).map_err(|_| refused(expected))?;
-        if !matches!(url.scheme(), "redis" | "rediss") || url.host().is_none() {
-            return Err(refused(expected));
-        }
-        if url.fragment().is_some() {
-            return Err(refused(
-                "a URL without # (the server's certificate is always verified; %23 in a password)",
-            ));
-        }
-        let info = value.into_connection_info().and_then(|info| {
-            authorities.map_or(Ok(info.clone()), |authorities| authorities.trusted_at(info))
-        });
-        info.map(Some).map_err(|_| refused(expected))
+    ) -> Result<Option<RedisServers>, SettingError> {
+        self.value
+            .map(|value| {
+                RedisServers::parse(value, authorities).map_err(|expected| {
+                    SettingError::new(self.variable, redacted_url(value), expected)
+                })
+            })
+            .transpose()
     }
 }
 
@@ -206,7 +193,7 @@ pub fn redacted_url(value: &str) -> String {
         Some((scheme, _))
             if scheme
                 .chars()
-                .all(|c| c.is_ascii_alphanumeric() || c == '+') =>
+                .all(|c| c.is_ascii_alphanumeric() || matches!(c, '+' | '-')) =>
         {
             format!("a URL that begins with {scheme}:// (hidden)")
         }
@@ -217,7 +204,7 @@ pub fn redacted_url(value: &str) -> String {
 /// The flags that both programs have, as text.
 #[derive(Args, Debug, Default)]
 pub struct CommonArguments {
-    /// The Redis that holds the queue: redis://user:password@host:port/database, or rediss:// for TLS [default: redis://127.0.0.1:6379]
+    /// The Redis that holds the queue: redis://user:password@host:port/database, or rediss:// for TLS; several host:port, with commas between, are a cluster; redis-sentinel://host:port/database?master=name [default: redis://127.0.0.1:6379]
     #[arg(long, env = "REDIS_URL", hide_env_values = true, global = true)]
     redis_url: Option<String>,
     /// File of the authorities (PEM) that sign the certificates of rediss:// servers [default: the system's]
@@ -244,7 +231,7 @@ pub struct CommonArguments {
 #[derive(Debug, Clone)]
 pub struct CommonSettings {
     /// The Redis that holds the queue.
-    pub redis: ConnectionInfo,
+    pub redis: RedisServers,
     /// Who signs the certificates of Redis servers, if it is not the system's authorities.
     pub redis_authorities: Option<Authorities>,
     /// How many streams the events are spread over.
@@ -279,7 +266,8 @@ impl CommonArguments {
             Some(redis) => redis,
             None => "redis://127.0.0.1:6379"
                 .into_connection_info()
-                .map_err(|_| SettingError::new("REDIS_URL", "nothing", "a URL"))?,
+                .map_err(|_| SettingError::new("REDIS_URL", "nothing", "a URL"))?
+                .into(),
         };
         let log_filter = Setting::new("RUST_LOG", self.rust_log.as_deref())
             .optional(
@@ -348,6 +336,8 @@ mod tests {
         for url in [
             "rediss://me:hunter2@host:1/0#insecure",
             "redis://me:hunter2#x@host:1/0",
+            "redis-sentinel://me:hunter2@host:1",
+            "redis://me:hunter2@host:1,host:2/1",
             "hunter2",
             "http://x:hunter2@h/",
         ] {
@@ -361,7 +351,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_not_supported_yet_is_refused() {
+    fn a_number_of_partitions_that_cannot_be_is_refused() {
         let arguments = |partitions: &str| CommonArguments {
             redis_partitions: Some(partitions.into()),
             ..Default::default()
@@ -373,20 +363,6 @@ mod tests {
         for partitions in ["0", "65", "two"] {
             let error = arguments(partitions).settings(default).unwrap_err();
             assert!(error.to_string().contains("REDIS_PARTITIONS"), "{error}");
-        }
-        for url in [
-            "rediss://",
-            "redis+sentinel://h/x",
-            "redis://a:1,b:2",
-            "unix:///x",
-            "redis://",
-        ] {
-            assert!(
-                Setting::secret("REDIS_URL", Some(url))
-                    .redis_url(None)
-                    .is_err(),
-                "{url}"
-            );
         }
     }
 }

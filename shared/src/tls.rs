@@ -50,12 +50,16 @@ impl Authorities {
         if !matches!(info.addr(), redis::ConnectionAddr::TcpTls { .. }) {
             return Ok(info);
         }
-        let certificates = TlsCertificates {
+        let client = Client::build_with_tls(info, self.for_redis())?;
+        Ok(client.get_connection_info().clone())
+    }
+
+    /// For a client of several Redis servers.
+    pub(crate) fn for_redis(&self) -> TlsCertificates {
+        TlsCertificates {
             client_tls: None,
             root_cert: Some(self.pem.clone()),
-        };
-        let client = Client::build_with_tls(info, certificates)?;
-        Ok(client.get_connection_info().clone())
+        }
     }
 }
 

@@ -1,5 +1,7 @@
 //! The cache tags of changed users.
 
+mod scattered;
+
 use std::collections::BTreeSet;
 use std::time::Duration;
 
@@ -81,6 +83,7 @@ impl CacheTags {
         let wait = self.second_deletion.map(|wait| wait.as_millis() as u64);
         let link = &mut self.link.clone();
         match &self.mode {
+            CacheMode::Keys if self.link.is_cluster() => self.delete_scattered(tags, due).await,
             CacheMode::Keys => {
                 let script = Script::new(include_str!("../lua/delete_tags.lua"));
                 let mut invocation = script.prepare_invoke();
@@ -95,7 +98,7 @@ impl CacheTags {
             CacheMode::Next { key_prefix } => {
                 let script = Script::new(include_str!("../lua/revalidate_tags.lua"));
                 let mut invocation = script.prepare_invoke();
-                invocation.key(format!("{key_prefix}__revalidated_tags__"));
+                invocation.key(revalidated_tags(key_prefix));
                 if wait.is_some() {
                     invocation.key(self.awaiting());
                 }
@@ -105,13 +108,38 @@ impl CacheTags {
         }
     }
 
+    async fn delete_scattered(&self, tags: &[String], count: usize) -> RedisResult<(usize, i64)> {
+        let mut tags = tags.to_vec();
+        let Some(wait) = self.second_deletion else {
+            scattered::delete(&self.link, tags).await?;
+            return Ok((0, -1));
+        };
+        // Written down before the first deletion, and forgotten after the second one: what ends between
+        // the steps is done again.
+        let awaiting = self.awaiting();
+        let (due, next) =
+            scattered::await_second(&self.link, &awaiting, wait, &tags, count).await?;
+        tags.extend(due.iter().map(|(tag, _)| tag.clone()));
+        scattered::delete(&self.link, tags).await?;
+        if !due.is_empty() {
+            scattered::finish_second(&self.link, &awaiting, &due).await?;
+        }
+        Ok((due.len(), next))
+    }
+
     /// The sorted set of the tags that await their second deletion, by its time.
     fn awaiting(&self) -> String {
-        let prefix = match &self.mode {
-            CacheMode::Keys => &self.prefix,
-            CacheMode::Next { key_prefix } => key_prefix,
-        };
-        format!("{prefix}clerk:second-deletions")
+        const NAME: &str = "clerk:second-deletions";
+        match &self.mode {
+            CacheMode::Keys => format!("{}{NAME}", self.prefix),
+            // In a cluster in the slot of the hash, which a script changes together with it.
+            CacheMode::Next { key_prefix }
+                if self.link.is_cluster() && !key_prefix.contains('{') =>
+            {
+                format!("{{{}}}:{NAME}", revalidated_tags(key_prefix))
+            }
+            CacheMode::Next { key_prefix } => format!("{key_prefix}{NAME}"),
+        }
     }
 
     /// How long after their deletion tags are deleted again, if at all.
@@ -124,4 +152,9 @@ impl CacheTags {
     pub async fn answers(&self) -> bool {
         self.link.answers().await
     }
+}
+
+/// The hash in which the handlers look.
+fn revalidated_tags(key_prefix: &str) -> String {
+    format!("{key_prefix}__revalidated_tags__")
 }

@@ -8,6 +8,7 @@ use prometheus::Registry;
 use redis::RedisError;
 use shared::fault_point::{FaultPoint, reach};
 use shared::redis_link::RedisLink;
+use shared::redis_servers::RedisServers;
 use shared::{admin, logging, shutdown, startup};
 use tokio::sync::{Mutex, mpsc};
 use tokio_util::sync::CancellationToken;
@@ -83,11 +84,14 @@ async fn run(settings: Settings) -> Result<(), String> {
     let registry = Registry::new();
     let metrics = Metrics::new(&registry).map_err(|error| error.to_string())?;
     let database = Database::new(&settings.database)?;
-    let link = |info| RedisLink::new(info).map_err(|error: RedisError| error.to_string());
-    let queue_link = link(settings.common.redis.clone())?;
-    let cache_link = settings
-        .cache_redis
-        .map_or_else(|| Ok(queue_link.clone()), link)?;
+    let link = |servers: &RedisServers| {
+        RedisLink::new(servers).map_err(|error: RedisError| error.to_string())
+    };
+    let queue_link = link(&settings.common.redis)?;
+    let cache_link = match &settings.cache_redis {
+        Some(servers) => link(servers)?,
+        None => queue_link.clone(),
+    };
     let consumer_name = consumer_name();
     let partitions = Partitions::new(
         &queue_link,

@@ -2,9 +2,10 @@
 //!
 //! Nothing here depends on which events are in which partition: only the ingest decides that.
 
-use redis::{ConnectionInfo, RedisResult};
+use redis::RedisResult;
 use shared::partition::MOST_PARTITIONS;
 use shared::redis_link::RedisLink;
+use shared::redis_servers::RedisServers;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
@@ -20,15 +21,15 @@ impl Partitions {
     /// blocking read has a connection of its own.
     ///
     /// # Errors
-    /// When `info` is not a server that the `redis` crate can talk to.
+    /// When `servers` are none that the `redis` crate can talk to.
     pub fn new(
         link: &RedisLink,
-        info: &ConnectionInfo,
+        servers: &RedisServers,
         count: u32,
         consumer: &str,
     ) -> RedisResult<Self> {
         let queue = |partition| {
-            let reading = RedisLink::new(info.clone())?;
+            let reading = RedisLink::without_retries(servers)?;
             Ok(Queue::new(
                 partition,
                 link.clone(),

@@ -4,7 +4,7 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 use clap::{Parser, Subcommand};
-use redis::ConnectionInfo;
+use shared::redis_servers::RedisServers;
 use shared::settings::{CommonArguments, CommonSettings, Setting, SettingError};
 
 use crate::cache_tags::CacheMode;
@@ -84,7 +84,7 @@ pub struct Settings {
     /// After which silence of a worker its entries are taken over.
     pub reclaim_after: Duration,
     /// The cache's Redis, if it is not the queue's.
-    pub cache_redis: Option<ConnectionInfo>,
+    pub cache_redis: Option<RedisServers>,
     /// What a cache tag is.
     pub cache_mode: CacheMode,
     /// How long after their deletion cache tags are deleted again, if at all.

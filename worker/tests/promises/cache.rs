@@ -2,8 +2,8 @@
 
 use std::collections::BTreeSet;
 
-use redis::IntoConnectionInfo as _;
 use shared::redis_link::RedisLink;
+use shared::redis_servers::RedisServers;
 use worker::cache_tags::{CacheMode, CacheTags};
 use worker::user::UserId;
 use xtask::redis_server::RedisServer;
@@ -175,7 +175,7 @@ fn the_hash_of_revalidation_times_tells_when_a_user_changed() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_revalidation_is_later_than_the_millisecond_before_it() {
     let cache = RedisServer::start().unwrap();
-    let mut link = RedisLink::new(cache.url().into_connection_info().unwrap()).unwrap();
+    let mut link = RedisLink::new(&RedisServers::parse(&cache.url(), None).unwrap()).unwrap();
     let mode = CacheMode::Next {
         key_prefix: String::new(),
     };

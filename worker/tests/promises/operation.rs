@@ -1,6 +1,5 @@
 //! Settings, health, metrics, logs.
 
-use redis::IntoConnectionInfo;
 use shared::redis_link::RedisLink;
 use xtask::http::Http;
 use xtask::program::Program;
@@ -255,7 +254,8 @@ async fn memory_does_not_grow_with_the_backlog() {
     const EVENTS_OF_EACH: usize = 2;
     const BOUND_IN_KILOBYTES: u64 = 96 << 10;
     let world = World::migrated();
-    let mut connection = RedisLink::new(world.redis.url().into_connection_info().unwrap()).unwrap();
+    let mut connection =
+        RedisLink::new(&RedisServers::parse(&world.redis.url(), None).unwrap()).unwrap();
     for round in 0..EVENTS_OF_EACH {
         for first in (0..USERS).step_by(500) {
             let mut pipeline = redis::pipe();
