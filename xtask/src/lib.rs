@@ -1,5 +1,5 @@
-//! Private Redis and PostgreSQL servers, certificates for them, a connection pooler, the programs under test, histories of events and a sender
-//! of signed ones: what the development tasks (`cargo xtask`) and the integration tests of the other
+//! Private Redis and PostgreSQL servers, clusters and Sentinels, certificates for them, a connection
+//! pooler, the programs under test, histories of events and a sender of signed ones: what the development tasks (`cargo xtask`) and the integration tests of the other
 //! crates share.
 //!
 //! Everything here starts on a free port of 127.0.0.1 with its data in a temporary folder, stops
@@ -18,6 +18,8 @@ pub mod pgbouncer;
 pub mod postgres_server;
 pub mod program;
 pub mod proxy;
+pub mod redis_cluster;
+pub mod redis_sentinels;
 pub mod redis_server;
 pub mod sender;
 pub mod wait;

@@ -189,6 +189,11 @@ impl RedisServer {
         Ok(answer)
     }
 
+    /// Whether its process runs.
+    pub fn is_running(&self) -> bool {
+        self.process.as_ref().is_some_and(ChildProcess::is_running)
+    }
+
     /// SIGKILL, then waits for the end of the process. Does nothing when it is not running.
     pub fn kill(&mut self) {
         self.process = None;

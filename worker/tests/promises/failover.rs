@@ -2,54 +2,12 @@
 
 use std::time::Duration;
 
-use xtask::free_port::free_port;
-use xtask::program::Program;
 use xtask::proxy::Proxy;
 use xtask::redis_server::RedisServer;
-use xtask::sender::Sender;
 use xtask::wait;
 
 use crate::helpers::{DEAD, DEADLINE, EVENTS, RETRY, World, user};
-
-const SECRET: &str = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw";
-
-/// An ingest that waits for one replica, and whoever sends to it.
-struct Ingest {
-    _program: Program,
-    sender: Sender,
-}
-
-impl Ingest {
-    async fn start(redis: &RedisServer) -> Self {
-        let address = format!("127.0.0.1:{}", free_port().unwrap());
-        let admin = format!("127.0.0.1:{}", free_port().unwrap());
-        let program = Program::start(
-            "ingest",
-            &[
-                ("REDIS_URL", redis.url().as_str()),
-                ("REDIS_MIN_REPLICAS", "1"),
-                ("INGEST_ADDR", &address),
-                ("ADMIN_ADDR", &admin),
-                ("CLERK_WEBHOOK_SIGNING_SECRET", SECRET),
-            ],
-        )
-        .unwrap();
-        wait::until("the ingest listens", DEADLINE, async || {
-            program.output().contains("ingest is listening")
-        })
-        .await
-        .unwrap();
-        let url = format!("http://{address}/api/webhooks/clerk");
-        Self {
-            _program: program,
-            sender: Sender::new(&url, SECRET).unwrap(),
-        }
-    }
-
-    async fn deliver(&self, svix_id: &str, payload: &str) -> u16 {
-        self.sender.send(svix_id, payload).await.unwrap().status
-    }
-}
+use crate::ingest::Ingest;
 
 /// P1: the master dies right after the answer, with all that is on its way to the replica.
 #[tokio::test(flavor = "multi_thread")]
@@ -57,7 +15,7 @@ async fn an_event_that_a_replica_has_is_applied_from_there() {
     let mut master = RedisServer::start().unwrap();
     let line = Proxy::start(master.port()).unwrap();
     let replica = master.start_replica(line.port()).unwrap();
-    let ingest = Ingest::start(&master).await;
+    let ingest = Ingest::start(&master.url(), &[("REDIS_MIN_REPLICAS", "1")]).await;
     line.delay(Duration::from_millis(300));
     let payload = user("user_1", "a@example.com", 1).created();
     assert_eq!(ingest.deliver("msg_1", &payload).await, 200);
@@ -85,7 +43,7 @@ async fn an_event_refused_for_want_of_a_replica_is_applied_once() {
          create trigger note after insert or update on users for each row execute function note()",
     );
     let replica = world.redis.start_replica(world.redis.port()).unwrap();
-    let ingest = Ingest::start(&world.redis).await;
+    let ingest = Ingest::start(&world.redis.url(), &[("REDIS_MIN_REPLICAS", "1")]).await;
     replica.pause().unwrap();
     let payload = user("user_1", "a@example.com", 1).created();
     assert_eq!(ingest.deliver("msg_1", &payload).await, 503);

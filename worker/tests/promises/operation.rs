@@ -1,6 +1,7 @@
 //! Settings, health, metrics, logs.
 
 use shared::redis_link::RedisLink;
+use shared::redis_servers::RedisServers;
 use xtask::http::Http;
 use xtask::program::Program;
 

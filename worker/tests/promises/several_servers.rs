@@ -1,0 +1,247 @@
+//! The queue lies on a Redis Cluster, or on whichever server Sentinels call the master.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+use std::time::Duration;
+
+use shared::queue::Keys;
+use shared::redis_link::RedisLink;
+use shared::redis_servers::RedisServers;
+use tokio::task::{JoinHandle, JoinSet};
+use worker::cache_tags::{CacheMode, CacheTags};
+use worker::user::UserId;
+use xtask::redis_cluster::RedisCluster;
+use xtask::redis_sentinels::RedisSentinels;
+use xtask::redis_server::RedisServer;
+use xtask::wait;
+
+use crate::helpers::{DEADLINE, UNFINISHED, Worker, World, user};
+use crate::ingest::Ingest;
+
+const USERS: usize = 24;
+/// As many as there are at the least.
+const ROUNDS: usize = 6;
+const PARTITIONS: u32 = 6;
+
+fn address(user: usize, round: usize) -> String {
+    format!("{user}-{round}@example.com")
+}
+
+/// Sends events of all users, a round after another, those of a round at once, until `fault` is over.
+/// Returns how many rounds there were.
+async fn send_until_over<T>(ingest: Ingest, fault: &JoinHandle<T>) -> usize {
+    let ingest = Arc::new(ingest);
+    let mut round = 0;
+    while round < ROUNDS || !fault.is_finished() {
+        let mut deliveries = JoinSet::new();
+        for n in 0..USERS {
+            let ingest = Arc::clone(&ingest);
+            deliveries.spawn(async move {
+                let second = i64::try_from(round).unwrap();
+                let payload = user(&format!("user_{n:02}"), &address(n, round), second);
+                let payload = payload.updated();
+                let svix_id = format!("msg_{round:04}_{n:02}");
+                ingest.deliver_until_taken(&svix_id, &payload).await;
+            });
+        }
+        deliveries.join_all().await;
+        round += 1;
+    }
+    round
+}
+
+/// P1, P2, P3, P4: whatever has been answered is applied once, and the newest of each user stands.
+fn check(world: &World, rounds: usize) {
+    let mut expected: Vec<_> = (0..USERS)
+        .map(|n| format!("user_{n:02} {}", address(n, rounds - 1)))
+        .collect();
+    expected.sort();
+    assert_eq!(
+        world.sql("select id || ' ' || email from users order by id collate \"C\""),
+        expected.join("\n")
+    );
+    assert_eq!(
+        world.sql("select count(*) from clerk_sync.events"),
+        (rounds * USERS).to_string()
+    );
+}
+
+/// So that the fault meets events on their way.
+fn wait_for_events(world: &World) {
+    world.wait_for("events are applied", |world| {
+        world.sql("select count(*) >= 40 from clerk_sync.events") == "t"
+    });
+}
+
+fn settle(cluster: &RedisCluster, workers: &[Worker]) {
+    let unfinished = |partition| {
+        let keys = Keys::of(partition);
+        let mut question = UNFINISHED;
+        question[3..].copy_from_slice(&[&keys.events, &keys.retry]);
+        cluster.cli(&keys.events, &question).ok()
+    };
+    wait::block_until("all events are finished", 2 * DEADLINE, || {
+        (0..PARTITIONS).all(|partition| unfinished(partition).as_deref() == Some("0"))
+    })
+    .unwrap_or_else(|error| panic!("{error}\n{}", workers[0].program.output()));
+    for partition in 0..PARTITIONS {
+        let dead = Keys::of(partition).dead;
+        assert_eq!(cluster.cli(&dead, &["XLEN", &dead]).unwrap(), "0");
+    }
+}
+
+fn partitioned(world: &World, url: &str) -> [Worker; 2] {
+    let partitions = PARTITIONS.to_string();
+    let settings = [
+        ("REDIS_URL", url),
+        ("REDIS_PARTITIONS", partitions.as_str()),
+        ("RECLAIM_AFTER_MS", "3000"),
+    ];
+    [world.worker_with(&settings), world.worker_with(&settings)]
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_master_of_a_cluster_dies_while_events_flow() {
+    let mut cluster = RedisCluster::start().unwrap();
+    let world = Arc::new(World::migrated());
+    let url = cluster.url();
+    let workers = partitioned(&world, &url);
+    let partitions = PARTITIONS.to_string();
+    let settings = [
+        ("REDIS_PARTITIONS", partitions.as_str()),
+        ("REDIS_MIN_REPLICAS", "1"),
+    ];
+    let ingest = Ingest::start(&url, &settings).await;
+    let watched = Arc::clone(&world);
+    let fault = tokio::task::spawn_blocking(move || {
+        wait_for_events(&watched);
+        let events = Keys::of(0).events;
+        let killed = cluster.kill_master_of(&events).unwrap();
+        cluster.wait_for_master_of(&events).unwrap();
+        assert_ne!(cluster.master_of(&events).unwrap(), killed);
+        cluster.restart(killed).unwrap();
+        cluster.settle().unwrap();
+        cluster
+    });
+    let rounds = send_until_over(ingest, &fault).await;
+    settle(&fault.await.unwrap(), &workers);
+    check(&world, rounds);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn slots_move_while_events_flow() {
+    let cluster = RedisCluster::start().unwrap();
+    let world = Arc::new(World::migrated());
+    let url = cluster.url();
+    let workers = partitioned(&world, &url);
+    let partitions = PARTITIONS.to_string();
+    let ingest = Ingest::start(&url, &[("REDIS_PARTITIONS", partitions.as_str())]).await;
+    let watched = Arc::clone(&world);
+    let fault = tokio::task::spawn_blocking(move || {
+        wait_for_events(&watched);
+        for partition in 0..PARTITIONS {
+            cluster.move_slot_of(&Keys::of(partition).events).unwrap();
+        }
+        cluster
+    });
+    let rounds = send_until_over(ingest, &fault).await;
+    settle(&fault.await.unwrap(), &workers);
+    check(&world, rounds);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn sentinels_name_another_master_while_events_flow() {
+    let master = RedisServer::start().unwrap();
+    let replica = master.start_replica(master.port()).unwrap();
+    let sentinels = RedisSentinels::start(&master).unwrap();
+    let mut world = World::with_redis(master);
+    world.migrate();
+    let url = sentinels.url();
+    let settings = [("REDIS_URL", url.as_str()), ("RECLAIM_AFTER_MS", "3000")];
+    let _workers = [world.worker_with(&settings), world.worker_with(&settings)];
+    let ingest = Ingest::start(&url, &[("REDIS_MIN_REPLICAS", "1")]).await;
+    let fault = tokio::task::spawn_blocking(move || {
+        wait_for_events(&world);
+        world.redis.kill();
+        let becomes = |server: &RedisServer, role: &str| {
+            wait::block_until("a server has another role", DEADLINE, || {
+                server.cli(&["ROLE"]).is_ok_and(|is| is.starts_with(role))
+            })
+            .unwrap();
+        };
+        becomes(&replica, "master");
+        // It comes back as a master and is told otherwise; until then nothing is answered with 200.
+        world.redis.restart().unwrap();
+        becomes(&world.redis, "slave");
+        let old = std::mem::replace(&mut world.redis, replica);
+        (world, old)
+    });
+    let rounds = send_until_over(ingest, &fault).await;
+    let (world, _replica) = fault.await.unwrap();
+    world.settle();
+    check(&world, rounds);
+}
+
+/// P7: entries lie on other servers than the tag that names them.
+#[tokio::test(flavor = "multi_thread")]
+async fn cache_tags_are_deleted_wherever_in_a_cluster_they_lie() {
+    let cluster = RedisCluster::start().unwrap();
+    let ask = |key: &str, arguments: &[&str]| cluster.cli(key, arguments).unwrap();
+    let servers = RedisServers::parse(&cluster.url(), None).unwrap();
+    let link = RedisLink::new(&servers).unwrap();
+    let wait = Duration::from_millis(200);
+    let tags = |mode, second| CacheTags::new(link.clone(), mode, "app:".to_owned(), second);
+    let users: Vec<_> = (0..20)
+        .map(|n| UserId::parse(format!("user_{n}")).unwrap())
+        .collect();
+    let users: BTreeSet<_> = users.iter().collect();
+    let entries: Vec<_> = (0..10).map(|n| format!("entry:{n}")).collect();
+    let cache = || {
+        for entry in &entries {
+            ask(entry, &["SET", entry, "old"]);
+            ask("app:global:users", &["SADD", "app:global:users", entry]);
+        }
+        ask(
+            "app:id:user_1:users",
+            &["SET", "app:id:user_1:users", "old"],
+        );
+    };
+    let cached = || {
+        let keys = entries.iter().map(String::as_str);
+        keys.chain(["app:global:users", "app:id:user_1:users"])
+            .filter(|key| ask(key, &["EXISTS", key]) == "1")
+            .count()
+    };
+
+    cache();
+    assert_eq!(cached(), 12);
+    tags(CacheMode::Keys, None).delete(&users).await.unwrap();
+    assert_eq!(cached(), 0);
+
+    let twice = tags(CacheMode::Keys, Some(wait));
+    twice.delete(&users).await.unwrap();
+    // A reader that was late.
+    cache();
+    wait::until("all tags have been deleted again", DEADLINE, async || {
+        twice.delete_due(7).await.unwrap() == (0, None)
+    })
+    .await
+    .unwrap();
+    assert_eq!(cached(), 0);
+
+    for (key_prefix, awaiting) in [
+        (
+            "next:",
+            "{next:__revalidated_tags__}:clerk:second-deletions",
+        ),
+        ("{next}", "{next}clerk:second-deletions"),
+    ] {
+        let mode = CacheMode::Next {
+            key_prefix: key_prefix.to_owned(),
+        };
+        let times = format!("{key_prefix}__revalidated_tags__");
+        tags(mode, Some(wait)).delete(&users).await.unwrap();
+        assert_eq!(ask(&times, &["HLEN", &times]), "21");
+        assert_eq!(ask(awaiting, &["ZCARD", awaiting]), "21");
+    }
+}
