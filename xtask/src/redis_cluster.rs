@@ -1,6 +1,6 @@
 //! A private Redis Cluster.
 
-use std::time::Duration;
+use std::{path::Path, time::Duration};
 
 use anyhow::{Context as _, ensure};
 
@@ -24,11 +24,20 @@ impl RedisCluster {
     ///
     /// As [`RedisServer::start`], or when they do not come together.
     pub fn start() -> anyhow::Result<Self> {
+        Self::start_in(&std::env::temp_dir(), &[])
+    }
+
+    /// The same with the data in new folders inside `parent`, and with more arguments for each server.
+    ///
+    /// # Errors
+    ///
+    /// As [`RedisCluster::start`].
+    pub fn start_in(parent: &Path, arguments: &[&str]) -> anyhow::Result<Self> {
         let mut bus_ports = Vec::new();
         let mut nodes = Vec::new();
         for _ in 0..2 * MASTERS {
             let bus_port = free_port()?.to_string();
-            nodes.push(RedisServer::start_with(&[
+            let of_a_node = [
                 "--cluster-enabled",
                 "yes",
                 "--cluster-port",
@@ -40,7 +49,9 @@ impl RedisCluster {
                 "0",
                 "--repl-diskless-sync-delay",
                 "0",
-            ])?);
+            ];
+            let arguments = [&of_a_node, arguments].concat();
+            nodes.push(RedisServer::start_in(parent, &arguments)?);
             bus_ports.push(bus_port);
         }
         let cluster = Self { nodes };
@@ -138,6 +149,21 @@ impl RedisCluster {
         Ok(master)
     }
 
+    /// SIGKILL for all of them.
+    pub fn kill_all(&mut self) {
+        self.nodes.iter_mut().for_each(RedisServer::kill);
+    }
+
+    /// Starts every node that is not running; one whose place another has taken becomes its replica.
+    ///
+    /// # Errors
+    ///
+    /// As [`RedisServer::restart`].
+    pub fn restart_killed(&mut self) -> anyhow::Result<()> {
+        let mut killed = self.nodes.iter_mut().filter(|node| !node.is_running());
+        killed.try_for_each(RedisServer::restart)
+    }
+
     /// Waits until a node serves the slot of `key` again.
     ///
     /// # Errors
@@ -147,15 +173,6 @@ impl RedisCluster {
         block_until("a replica has become master", DEADLINE, || {
             self.master_of(key).is_ok()
         })
-    }
-
-    /// Starts a node again; if another one has taken its place it becomes its replica.
-    ///
-    /// # Errors
-    ///
-    /// As [`RedisServer::restart`].
-    pub fn restart(&mut self, node: usize) -> anyhow::Result<()> {
-        self.nodes[node].restart()
     }
 
     /// Moves the slot of `key`, with all that is in it, to another master, by the steps of

@@ -136,7 +136,11 @@ fn a_bad_secret_is_named_and_not_shown() -> anyhow::Result<()> {
         ("REDIS_URL", "hunter2"),
         ("REDIS_URL", "rediss://user:hunter2@127.0.0.1:6379#insecure"),
         ("REDIS_URL", "redis://user:hunter2@127.0.0.1:port"),
-        ("REDIS_URL", "redis://user:hunter2@127.0.0.1:1,127.0.0.1:2"),
+        (
+            "REDIS_URL",
+            "redis://user:hunter2@127.0.0.1:1,127.0.0.1:2/1",
+        ),
+        ("REDIS_URL", "redis-sentinel://user:hunter2@127.0.0.1:1"),
         ("REDIS_URL", "redis://user:hunter2@"),
         ("REDIS_URL", "redis://:hunter2@127.0.0.1/x?password=hunter2"),
         ("REDIS_URL", "postgres://user:hunter2@127.0.0.1/db#hunter2"),

@@ -119,7 +119,7 @@ async fn a_master_of_a_cluster_dies_while_events_flow() {
         let killed = cluster.kill_master_of(&events).unwrap();
         cluster.wait_for_master_of(&events).unwrap();
         assert_ne!(cluster.master_of(&events).unwrap(), killed);
-        cluster.restart(killed).unwrap();
+        cluster.restart_killed().unwrap();
         cluster.settle().unwrap();
         cluster
     });

@@ -57,6 +57,9 @@ pub(crate) struct Arguments {
     /// Events a second.
     #[arg(long, default_value = "100")]
     rate: f64,
+    /// Redis is a cluster of three masters with a replica each.
+    #[arg(long)]
+    cluster: bool,
 }
 
 pub(crate) async fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
@@ -109,7 +112,7 @@ async fn chaos(arguments: &Arguments, folder: &Path) -> anyhow::Result<bool> {
         faults.len(),
         arguments.minutes
     );
-    let system = Arc::new(System::start(folder)?);
+    let system = Arc::new(System::start(folder, arguments.cluster)?);
     wait_until_ready(&system).await?;
 
     let senders: anyhow::Result<Vec<Sender>> = system
@@ -119,7 +122,7 @@ async fn chaos(arguments: &Arguments, folder: &Path) -> anyhow::Result<bool> {
         .collect();
     let deliveries = Deliveries {
         senders: senders?,
-        cache: Cache::new(&system.redis_url)?,
+        cache: Cache::new(&system.cache_url)?,
         give_up: Instant::now() + length + SETTLE_DEADLINE,
     };
     let (happened, delivered) = tokio::try_join!(
@@ -128,18 +131,13 @@ async fn chaos(arguments: &Arguments, folder: &Path) -> anyhow::Result<bool> {
     )?;
     println!("Everything is sent; waiting until all is finished ...");
     let sent_at = Instant::now();
-    let finished = wait::until(
-        "nothing is in the stream or waits",
-        SETTLE_DEADLINE,
-        async || {
-            system
-                .unfinished()
-                .await
-                .is_ok_and(|unfinished| unfinished == 0)
-        },
-    );
     // What is not finished is a finding, and named there.
-    let _ = finished.await;
+    let _ = wait_until_finished(&system).await;
+    if arguments.cluster {
+        // A failover brings letters back that the new master does not know to be replayed.
+        system.replay_dead_letters().await?;
+        let _ = wait_until_finished(&system).await;
+    }
     let settled = sent_at.elapsed();
 
     let misdeeds = system.misdeeds(folder).await?;
@@ -173,6 +171,16 @@ async fn wait_until_ready(system: &System) -> anyhow::Result<()> {
         .await?;
     }
     Ok(())
+}
+
+async fn wait_until_finished(system: &System) -> anyhow::Result<()> {
+    let is_finished = async || matches!(system.unfinished().await, Ok(0));
+    wait::until(
+        "nothing is in the streams or waits",
+        SETTLE_DEADLINE,
+        is_finished,
+    )
+    .await
 }
 
 /// Each fault at its time, whether or not the ones before are over.

@@ -3,14 +3,14 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use anyhow::Context as _;
-use redis::streams::StreamRangeReply;
+use redis::{aio::ConnectionLike, streams::StreamRangeReply};
 use serde_json::Value;
 
 use super::{
     cache::entry_before,
     deliveries::Delivered,
     events::Newest,
-    system::{DEAD, EVENTS, RETRY, System},
+    system::{System, key},
 };
 
 /// Times in milliseconds since the epoch, as events tell them.
@@ -60,26 +60,24 @@ pub(crate) struct Remains {
 impl Remains {
     /// Reads it.
     pub(crate) async fn read(system: &System, delivered: &[Delivered]) -> anyhow::Result<Self> {
-        let client = redis::Client::open(system.redis_url.as_str())?;
+        let nodes: Vec<&str> = system.redis_url.split(',').collect();
+        let queue = if let [server] = nodes.as_slice() {
+            let client = redis::Client::open(*server)?;
+            let mut redis = client.get_multiplexed_async_connection().await?;
+            Queue::read(&mut redis, system.partitions).await?
+        } else {
+            let nodes = nodes
+                .iter()
+                .map(|node| match node.strip_prefix("redis://") {
+                    Some(_) => (*node).to_owned(),
+                    None => format!("redis://{node}"),
+                });
+            let client = redis::cluster::ClusterClient::new(nodes)?;
+            let mut redis = client.get_async_connection().await?;
+            Queue::read(&mut redis, system.partitions).await?
+        };
+        let client = redis::Client::open(system.cache_url.as_str())?;
         let mut redis = client.get_multiplexed_async_connection().await?;
-        let stream: StreamRangeReply = redis::cmd("XRANGE")
-            .arg(EVENTS)
-            .arg("-")
-            .arg("+")
-            .query_async(&mut redis)
-            .await?;
-        let dead: StreamRangeReply = redis::cmd("XRANGE")
-            .arg(DEAD)
-            .arg("-")
-            .arg("+")
-            .query_async(&mut redis)
-            .await?;
-        let waiting: Vec<String> = redis::cmd("ZRANGE")
-            .arg(RETRY)
-            .arg(0)
-            .arg(-1)
-            .query_async(&mut redis)
-            .await?;
         let mut cached = BTreeSet::new();
         for part in delivered.chunks(1000) {
             let mut looks = redis::pipe();
@@ -97,20 +95,9 @@ impl Remains {
             cached.extend(left.map(|(event, _)| event.svix_id.clone()));
         }
         Ok(Self {
-            stream: stream
-                .ids
-                .iter()
-                .filter_map(|entry| entry.get("svix-id"))
-                .collect(),
-            waiting,
-            dead_letters: dead
-                .ids
-                .iter()
-                .map(|entry| DeadLetter {
-                    svix_id: entry.get("svix-id").unwrap_or_default(),
-                    reason: entry.get("reason").unwrap_or_default(),
-                })
-                .collect(),
+            stream: queue.stream,
+            waiting: queue.waiting,
+            dead_letters: queue.dead_letters,
             cached,
             ledger: rows(
                 system,
@@ -159,6 +146,45 @@ impl Remains {
             })
             .collect(),
         })
+    }
+}
+
+/// What is in all partitions.
+#[derive(Default)]
+struct Queue {
+    stream: Vec<String>,
+    waiting: Vec<String>,
+    dead_letters: Vec<DeadLetter>,
+}
+
+impl Queue {
+    async fn read(redis: &mut impl ConnectionLike, partitions: u32) -> anyhow::Result<Self> {
+        let mut queue = Self::default();
+        for partition in 0..partitions {
+            let of = |name: &str, command: &str, range: [&str; 2]| {
+                redis::cmd(command)
+                    .arg(key(partition, name))
+                    .arg(&range)
+                    .clone()
+            };
+            let stream: StreamRangeReply = of("events", "XRANGE", ["-", "+"])
+                .query_async(redis)
+                .await?;
+            let dead: StreamRangeReply =
+                of("dead", "XRANGE", ["-", "+"]).query_async(redis).await?;
+            let waiting: Vec<String> = of("retry", "ZRANGE", ["0", "-1"])
+                .query_async(redis)
+                .await?;
+            let svix_ids = stream.ids.iter().filter_map(|entry| entry.get("svix-id"));
+            queue.stream.extend(svix_ids);
+            queue.waiting.extend(waiting);
+            let letters = dead.ids.iter().map(|entry| DeadLetter {
+                svix_id: entry.get("svix-id").unwrap_or_default(),
+                reason: entry.get("reason").unwrap_or_default(),
+            });
+            queue.dead_letters.extend(letters);
+        }
+        Ok(queue)
     }
 }
 

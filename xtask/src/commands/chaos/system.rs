@@ -1,6 +1,7 @@
 //! Everything that runs.
 
 mod damage;
+mod redis;
 
 use std::{fs, path::Path};
 
@@ -12,15 +13,20 @@ use xtask::{
     redis_server::RedisServer,
 };
 
+use self::redis::Redis;
 use super::process::Process;
 
 pub(crate) const INGESTS: usize = 2;
 pub(crate) const WORKERS: usize = 3;
-pub(crate) const EVENTS: &str = "{clerk:0}:events";
-pub(crate) const DEAD: &str = "{clerk:0}:dead";
-pub(crate) const RETRY: &str = "{clerk:0}:retry";
+/// How many partitions a cluster has.
+const PARTITIONS: u32 = 4;
 const DATABASE: &str = "chaos";
 const MAX_MEMORY: &str = "512mb";
+
+/// A key of a partition: `events`, `retry` or `dead`.
+pub(crate) fn key(partition: u32, name: &str) -> String {
+    format!("{{clerk:{partition}}}:{name}")
+}
 
 /// What an application may have: a constraint of its own, which refuses some events.
 const APPLICATION: &str =
@@ -43,9 +49,10 @@ const WITNESS: &str = r#"
 /// Redis and PostgreSQL, a proxy before each, ingests and workers. A fault locks what it breaks until
 /// it is mended; whoever locks several takes them in the order of the fields.
 pub(crate) struct System {
-    redis_proxy: Mutex<Proxy>,
+    /// None before a cluster, whose nodes tell their own addresses.
+    redis_proxy: Option<Mutex<Proxy>>,
     postgres_proxy: Mutex<Proxy>,
-    redis: Mutex<RedisServer>,
+    redis: Mutex<Redis>,
     postgres: Mutex<PostgresServer>,
     ingests: [Mutex<Process>; INGESTS],
     workers: [Mutex<Process>; WORKERS],
@@ -54,14 +61,19 @@ pub(crate) struct System {
     pub(crate) secret: String,
     /// Past the proxy.
     pub(crate) redis_url: String,
+    /// The same, or, beside a cluster, a server of its own: a failover drops deletions that the new master has
+    /// not received, and that is no fault of a worker's.
+    pub(crate) cache_url: String,
+    _cache: Option<RedisServer>,
+    pub(crate) partitions: u32,
 }
 
 impl System {
     /// Starts everything, with data and logs in `folder`. Does not wait for the programs.
-    pub(crate) fn start(folder: &Path) -> anyhow::Result<Self> {
+    pub(crate) fn start(folder: &Path, is_cluster: bool) -> anyhow::Result<Self> {
         let logs = folder.join("logs");
         fs::create_dir(&logs)?;
-        let redis = RedisServer::start_in(folder, &["--maxmemory", MAX_MEMORY])?;
+        let redis = Redis::start(folder, is_cluster)?;
         let postgres = PostgresServer::start_in(folder)?;
         postgres.psql("postgres", &format!("create database {DATABASE}"))?;
         let url = postgres.url(DATABASE);
@@ -70,9 +82,18 @@ impl System {
         postgres.psql(DATABASE, APPLICATION)?;
         postgres.psql(DATABASE, WITNESS)?;
 
-        let redis_proxy = Proxy::start(redis.port())?;
+        let redis_proxy = match &redis {
+            Redis::Server(server) => Some(Proxy::start(server.port())?),
+            Redis::Cluster(_) => None,
+        };
         let postgres_proxy = Proxy::start(postgres.port())?;
-        let proxied_redis = format!("redis://127.0.0.1:{}", redis_proxy.port());
+        let proxied_redis = match &redis_proxy {
+            Some(proxy) => format!("redis://127.0.0.1:{}", proxy.port()),
+            None => redis.url(),
+        };
+        let cache = is_cluster.then(|| RedisServer::start_in(folder, &[]));
+        let cache = cache.transpose()?;
+        let partitions = if is_cluster { PARTITIONS } else { 1 };
         let database = format!(
             "postgres://postgres@127.0.0.1:{}/{DATABASE}",
             postgres_proxy.port()
@@ -86,6 +107,9 @@ impl System {
                 ("REDIS_URL", proxied_redis.clone()),
                 ("CLERK_WEBHOOK_SIGNING_SECRET", secret.clone()),
                 ("SHUTDOWN_GRACE_MS", "3000".into()),
+                ("REDIS_PARTITIONS", partitions.to_string()),
+                // Without it a failover loses what the new master has not received.
+                ("REDIS_MIN_REPLICAS", u8::from(is_cluster).to_string()),
             ];
             Process::start("ingest", number + 1, environment, logs.clone()).map(Mutex::new)
         };
@@ -96,6 +120,11 @@ impl System {
                 ("SHUTDOWN_GRACE_MS", "3000".into()),
                 ("RECLAIM_AFTER_MS", "2000".into()),
                 ("BATCH_SIZE", "32".into()),
+                ("REDIS_PARTITIONS", partitions.to_string()),
+                (
+                    "CACHE_REDIS_URL",
+                    cache.as_ref().map(RedisServer::url).unwrap_or_default(),
+                ),
             ];
             Process::start("worker", number + 1, environment, logs.clone()).map(Mutex::new)
         };
@@ -103,7 +132,10 @@ impl System {
             ingests: [ingest(0)?, ingest(1)?],
             workers: [worker(0)?, worker(1)?, worker(2)?],
             redis_url: redis.url(),
-            redis_proxy: Mutex::new(redis_proxy),
+            cache_url: cache.as_ref().map_or_else(|| redis.url(), RedisServer::url),
+            _cache: cache,
+            partitions,
+            redis_proxy: redis_proxy.map(Mutex::new),
             postgres_proxy: Mutex::new(postgres_proxy),
             redis: Mutex::new(redis),
             postgres: Mutex::new(postgres),
@@ -112,10 +144,10 @@ impl System {
         })
     }
 
-    /// redis-cli, past the proxy.
-    pub(crate) async fn cli(&self, arguments: &[&str]) -> anyhow::Result<String> {
+    /// redis-cli, past the proxy, where `key` is.
+    pub(crate) async fn cli(&self, key: &str, arguments: &[&str]) -> anyhow::Result<String> {
         let redis = self.redis.lock().await;
-        block_in_place(|| redis.cli(arguments))
+        block_in_place(|| redis.cli(key, arguments))
     }
 
     /// psql, past the proxy.
@@ -124,13 +156,28 @@ impl System {
         block_in_place(|| postgres.psql(DATABASE, statement))
     }
 
-    /// How many events are in the stream or wait, in one step: an entry may move between the two.
+    /// How many events are in the streams or wait, of each partition in one step: an entry may move between
+    /// the two.
     pub(crate) async fn unfinished(&self) -> anyhow::Result<u64> {
         let script = "return redis.call('XLEN', KEYS[1]) + redis.call('ZCARD', KEYS[2])";
-        Ok(self
-            .cli(&["EVAL", script, "2", EVENTS, RETRY])
-            .await?
-            .parse()?)
+        let mut unfinished = 0;
+        for partition in 0..self.partitions {
+            let [events, retry] = ["events", "retry"].map(|name| key(partition, name));
+            let command = ["EVAL", script, "2", &events, &retry];
+            unfinished += self.cli(&events, &command).await?.parse::<u64>()?;
+        }
+        Ok(unfinished)
+    }
+
+    /// Puts all dead letters back on the streams.
+    pub(crate) async fn replay_dead_letters(&self) -> anyhow::Result<()> {
+        let script = include_str!("../../../../worker/lua/replay.lua");
+        for partition in 0..self.partitions {
+            let [events, dead] = ["events", "dead"].map(|name| key(partition, name));
+            let command = ["EVAL", script, "2", &dead, &events, "all"];
+            self.cli(&dead, &command).await?;
+        }
+        Ok(())
     }
 
     /// At the end: what processes have done that they should not. Keeps all logs.

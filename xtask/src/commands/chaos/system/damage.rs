@@ -2,14 +2,10 @@
 
 use std::time::Duration;
 
-use tokio::{
-    sync::{Mutex, MutexGuard},
-    task::block_in_place,
-    time::sleep,
-};
-use xtask::proxy::Proxy;
+use tokio::{sync::Mutex, task::block_in_place, time::sleep};
+use xtask::{proxy::Proxy, redis_server::RedisServer};
 
-use super::{DATABASE, DEAD, EVENTS, MAX_MEMORY, System};
+use super::{DATABASE, MAX_MEMORY, System, key, redis::Redis};
 use crate::commands::chaos::{
     fault::{Fault, Kind},
     process::Process,
@@ -31,7 +27,7 @@ impl System {
         match fault.kind {
             Kind::KillRedis => {
                 let mut redis = self.redis.lock().await;
-                redis.kill();
+                block_in_place(|| redis.kill(&self.stream_of(fault)))?;
                 sleep(lasting).await;
                 block_in_place(|| redis.restart())
             }
@@ -44,35 +40,97 @@ impl System {
             Kind::KillIngest => kill(&self.ingests[fault.process], lasting).await,
             Kind::KillWorker => kill(&self.workers[fault.process], lasting).await,
             Kind::KillEverything => self.kill_everything(lasting).await,
-            Kind::KillWorkersWhileRedisIsAway => {
-                self.kill_workers_without(self.redis_proxy.lock().await, lasting)
-                    .await
-            }
+            Kind::KillWorkersWhileRedisIsAway => match &self.redis_proxy {
+                Some(proxy) => self.kill_workers_behind(proxy, lasting).await,
+                None => {
+                    let redis = self.redis.lock().await;
+                    each_server(&redis, RedisServer::pause)?;
+                    let resume = || each_server(&redis, RedisServer::resume);
+                    self.kill_workers(lasting, resume).await
+                }
+            },
             Kind::KillWorkersWhilePostgresIsAway => {
-                self.kill_workers_without(self.postgres_proxy.lock().await, lasting)
+                self.kill_workers_behind(&self.postgres_proxy, lasting)
                     .await
             }
             Kind::StopIngest => stop(&self.ingests[fault.process]).await,
             Kind::StopWorker => stop(&self.workers[fault.process]).await,
             Kind::PauseIngest => pause(&self.ingests[fault.process], lasting).await,
             Kind::PauseWorker => pause(&self.workers[fault.process], lasting).await,
-            Kind::CutRedis => cut(&self.redis_proxy).await,
+            Kind::CutRedis => match &self.redis_proxy {
+                Some(proxy) => cut(proxy).await,
+                None => self.cut_cluster().await,
+            },
             Kind::CutPostgres => cut(&self.postgres_proxy).await,
-            Kind::RefuseRedis => refuse(&self.redis_proxy, lasting).await,
+            Kind::RefuseRedis => match &self.redis_proxy {
+                Some(proxy) => refuse(proxy, lasting).await,
+                None => self.pause_cluster(lasting).await,
+            },
             Kind::RefusePostgres => refuse(&self.postgres_proxy, lasting).await,
-            Kind::HoldRedis => hold(&self.redis_proxy, lasting).await,
+            Kind::HoldRedis => match &self.redis_proxy {
+                Some(proxy) => hold(proxy, lasting).await,
+                None => self.pause_master(fault).await,
+            },
             Kind::HoldPostgres => hold(&self.postgres_proxy, lasting).await,
-            Kind::DelayRedis => delay(&self.redis_proxy, lasting).await,
+            Kind::DelayRedis => match &self.redis_proxy {
+                Some(proxy) => delay(proxy, lasting).await,
+                None => self.move_slots().await,
+            },
             Kind::DelayPostgres => delay(&self.postgres_proxy, lasting).await,
             Kind::FillRedis => self.fill_redis(lasting).await,
             Kind::TerminateSessions => self.terminate_sessions().await,
-            Kind::ReplayDeadLetters => {
-                let script = include_str!("../../../../../worker/lua/replay.lua");
-                self.cli(&["EVAL", script, "2", DEAD, EVENTS, "all"])
-                    .await
-                    .map(drop)
-            }
+            Kind::ReplayDeadLetters => self.replay_dead_letters().await,
         }
+    }
+
+    /// The stream whose server a fault happens to, in a cluster.
+    fn stream_of(&self, fault: &Fault) -> String {
+        let partitions = u128::from(self.partitions);
+        let partition = u32::try_from(fault.lasting.as_millis() % partitions);
+        key(partition.unwrap_or_default(), "events")
+    }
+
+    async fn cut_cluster(&self) -> anyhow::Result<()> {
+        let redis = self.redis.lock().await;
+        for _ in 0..BURST {
+            let cut =
+                |node: &RedisServer| node.cli(&["CLIENT", "KILL", "TYPE", "normal"]).map(drop);
+            each_server(&redis, cut)?;
+            sleep(BURST_INTERVAL).await;
+        }
+        Ok(())
+    }
+
+    async fn pause_cluster(&self, lasting: Duration) -> anyhow::Result<()> {
+        let mut redis = self.redis.lock().await;
+        each_server(&redis, RedisServer::pause)?;
+        sleep(lasting).await;
+        each_server(&redis, RedisServer::resume)?;
+        block_in_place(|| redis.restart())
+    }
+
+    /// Long enough for a replica to take its place: then it is a master that does not know that it is none.
+    async fn pause_master(&self, fault: &Fault) -> anyhow::Result<()> {
+        let mut redis = self.redis.lock().await;
+        let Redis::Cluster(cluster) = &*redis else {
+            return Ok(());
+        };
+        let master = block_in_place(|| cluster.master_of(&self.stream_of(fault)))?;
+        cluster.nodes()[master].pause()?;
+        sleep(fault.lasting).await;
+        cluster.nodes()[master].resume()?;
+        block_in_place(|| redis.restart())
+    }
+
+    async fn move_slots(&self) -> anyhow::Result<()> {
+        let redis = self.redis.lock().await;
+        let Redis::Cluster(cluster) = &*redis else {
+            return Ok(());
+        };
+        block_in_place(|| {
+            (0..self.partitions)
+                .try_for_each(|partition| cluster.move_slot_of(&key(partition, "events")))
+        })
     }
 
     /// As when the machine loses its power.
@@ -83,7 +141,7 @@ impl System {
         for program in self.ingests.iter().chain(&self.workers) {
             programs.push(program.lock().await);
         }
-        redis.kill();
+        redis.kill_all();
         block_in_place(|| postgres.kill());
         for program in &mut programs {
             program.kill();
@@ -97,12 +155,26 @@ impl System {
         block_in_place(|| postgres.restart())
     }
 
-    async fn kill_workers_without(
+    async fn kill_workers_behind(
         &self,
-        store: MutexGuard<'_, Proxy>,
+        proxy: &Mutex<Proxy>,
         lasting: Duration,
     ) -> anyhow::Result<()> {
-        store.refuse(true);
+        let proxy = proxy.lock().await;
+        proxy.refuse(true);
+        let mend = || {
+            proxy.refuse(false);
+            Ok(())
+        };
+        self.kill_workers(lasting, mend).await
+    }
+
+    /// Kills the workers while a store is away, which `mend` brings back.
+    async fn kill_workers(
+        &self,
+        lasting: Duration,
+        mend: impl FnOnce() -> anyhow::Result<()>,
+    ) -> anyhow::Result<()> {
         sleep(BEFORE_THE_KILL).await;
         let mut workers = Vec::new();
         for worker in &self.workers {
@@ -111,7 +183,7 @@ impl System {
             workers.push(worker);
         }
         sleep(lasting).await;
-        store.refuse(false);
+        mend()?;
         for worker in &mut workers {
             worker.restart()?;
         }
@@ -121,11 +193,14 @@ impl System {
     /// As when another application has filled it: nothing that the worker removes makes room.
     async fn fill_redis(&self, lasting: Duration) -> anyhow::Result<()> {
         let redis = self.redis.lock().await;
-        let limit =
-            |memory: &str| block_in_place(|| redis.cli(&["CONFIG", "SET", "maxmemory", memory]));
+        let limit = |memory: &str| {
+            let set =
+                |node: &RedisServer| node.cli(&["CONFIG", "SET", "maxmemory", memory]).map(drop);
+            each_server(&redis, set)
+        };
         limit("1")?;
         sleep(lasting).await;
-        limit(MAX_MEMORY).map(drop)
+        limit(MAX_MEMORY)
     }
 
     async fn terminate_sessions(&self) -> anyhow::Result<()> {
@@ -138,6 +213,14 @@ impl System {
         }
         Ok(())
     }
+}
+
+/// Does something to every server of Redis.
+fn each_server(
+    redis: &Redis,
+    mut to_one: impl FnMut(&RedisServer) -> anyhow::Result<()>,
+) -> anyhow::Result<()> {
+    block_in_place(|| redis.nodes().iter().try_for_each(&mut to_one))
 }
 
 async fn kill(process: &Mutex<Process>, lasting: Duration) -> anyhow::Result<()> {
