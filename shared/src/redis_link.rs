@@ -85,7 +85,7 @@ enum Client {
 /// What a connection leads to.
 #[derive(Clone)]
 enum Target {
-    Server(redis::Client),
+    Server(Box<redis::Client>),
     Cluster(Box<ClusterClient>),
 }
 
@@ -149,7 +149,9 @@ impl RedisLink {
                 .max_retry_wait(CLUSTER_RETRY_WAIT.end)
         };
         let client = match &servers.kind {
-            Kind::Server(info) => Client::Known(Target::Server(redis::Client::open(info.clone())?)),
+            Kind::Server(info) => {
+                Client::Known(Target::Server(Box::new(redis::Client::open(info.clone())?)))
+            }
             Kind::Cluster(nodes) => {
                 let client = servers.cluster_client(nodes, of_a_cluster)?;
                 Client::Known(Target::Cluster(Box::new(client)))
@@ -276,7 +278,7 @@ impl Inner {
         let target = match &self.client {
             Client::Known(target) => target.clone(),
             Client::Sentinels(client) => {
-                Target::Server(client.lock().await.async_get_client().await?)
+                Target::Server(Box::new(client.lock().await.async_get_client().await?))
             }
         };
         // All at once: where a name takes long to resolve, they wait for it together.
