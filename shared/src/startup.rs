@@ -1,7 +1,7 @@
 //! From the command line to a process that runs, or to the one line that says why it does not.
 
 use std::net::SocketAddr;
-use std::process::ExitCode;
+use std::process::{ExitCode, Termination};
 
 use clap::Parser;
 use clap::error::{ContextKind, ContextValue, ErrorKind};
@@ -67,7 +67,7 @@ fn mistake(error: &clap::Error) -> String {
 
 /// All that a `main` does: reads the command line and the environment into settings, runs what they
 /// ask for, and says in one line what went wrong.
-pub fn start<A: Parser, T, F: Future<Output = Result<(), String>>>(
+pub fn start<A: Parser, T, R: Termination, F: Future<Output = Result<R, String>>>(
     task: impl FnOnce(&A) -> Result<T, SettingError>,
     run: impl FnOnce(T) -> F,
 ) -> ExitCode {
@@ -87,7 +87,7 @@ pub fn start<A: Parser, T, F: Future<Output = Result<(), String>>>(
     // Whatever still runs has had its time.
     runtime.shutdown_background();
     match outcome {
-        Ok(()) => ExitCode::SUCCESS,
+        Ok(done) => done.report(),
         Err(error) => refuse(&error),
     }
 }

@@ -1,5 +1,6 @@
 //! Reads the settings, wires the parts, waits for the end.
 
+use std::io::Write as _;
 use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::Duration;
@@ -9,6 +10,7 @@ use redis::RedisError;
 use shared::fault_point::{FaultPoint, reach};
 use shared::redis_link::RedisLink;
 use shared::redis_servers::RedisServers;
+use shared::svix_id::SvixId;
 use shared::{admin, logging, shutdown, startup};
 use tokio::sync::{Mutex, mpsc};
 use tokio_util::sync::CancellationToken;
@@ -23,20 +25,23 @@ use worker::partitions::{self, Partitions};
 use worker::processor::Processor;
 use worker::settings::{Arguments, Settings, Task};
 use worker::visibility::{self, InFlight};
-use worker::{migration, retention, retry, second_deletion};
+use worker::{explain, migration, retention, retry, second_deletion};
 
 /// How long a read waits for the first entry.
 const LONGEST_WAIT: Duration = Duration::from_secs(1);
 
 fn main() -> ExitCode {
     startup::start(Arguments::task, async |task| match task {
-        Task::Run(settings) => run(*settings).await,
+        Task::Run(settings) => run(*settings).await.map(|()| ExitCode::SUCCESS),
         Task::Migrate(settings) => {
             let (database, common) = *settings;
             logging::start(&common);
-            migrate(&database).await
+            migrate(&database).await.map(|()| ExitCode::SUCCESS)
         }
-        Task::CheckHealth(address) => admin::check_health(address).await,
+        Task::Explain(settings, svix_id) => explain(&settings, &svix_id).await,
+        Task::CheckHealth(address) => admin::check_health(address)
+            .await
+            .map(|()| ExitCode::SUCCESS),
     })
 }
 
@@ -44,6 +49,16 @@ async fn migrate(database: &DatabaseUrl) -> Result<(), String> {
     let applied = migration::migrate(&Database::new(database)?).await?;
     tracing::info!(applied, "the database is up to date");
     Ok(())
+}
+
+async fn explain(settings: &Settings, svix_id: &SvixId) -> Result<ExitCode, String> {
+    let link = RedisLink::new(&settings.common.redis).map_err(|error| error.to_string())?;
+    let database = Database::new(&settings.database)?;
+    let days = settings.ledger_retention_days;
+    let explanation =
+        explain::explain(&link, &database, days, explain::MOST_ENTRIES, svix_id).await;
+    writeln!(std::io::stdout(), "{explanation}").map_err(|error| error.to_string())?;
+    Ok(ExitCode::from(explanation.exit_code()))
 }
 
 /// The worker is ready while its stores answer.

@@ -1,14 +1,19 @@
 //! What the operator decides.
 
-use std::net::SocketAddr;
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::time::Duration;
 
-use clap::{Parser, Subcommand};
+use clap::Parser;
 use shared::redis_servers::RedisServers;
 use shared::settings::{CommonArguments, CommonSettings, Setting, SettingError};
+use shared::svix_id::SvixId;
 
 use crate::cache_tags::CacheMode;
+use crate::command::Command;
 use crate::database_url::DatabaseUrl;
+use crate::explain;
+
+const DEFAULT_ADMIN_ADDRESS: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 9101);
 
 /// Applies Clerk events from a Redis stream to PostgreSQL and deletes cache tags.
 ///
@@ -52,20 +57,14 @@ pub struct Arguments {
     common: CommonArguments,
 }
 
-#[derive(Subcommand, Debug, Clone, Copy)]
-enum Command {
-    /// Apply pending migrations and exit
-    Migrate,
-    /// Ask a running worker whether it is ready; exits 0 if so
-    Healthcheck,
-}
-
 /// What the process is to do.
 pub enum Task {
     /// Work until a signal.
     Run(Box<Settings>),
     /// Apply pending migrations.
     Migrate(Box<(DatabaseUrl, CommonSettings)>),
+    /// Tell where an event is.
+    Explain(Box<Settings>, SvixId),
     /// Ask the process with this admin address whether it is ready.
     CheckHealth(SocketAddr),
 }
@@ -101,25 +100,38 @@ impl Arguments {
     /// # Errors
     /// Names the first setting that cannot be used.
     pub fn task(&self) -> Result<Task, SettingError> {
-        let default_admin_address = SocketAddr::from(([127, 0, 0, 1], 9101));
         let database =
             || DatabaseUrl::parse(self.database_url.as_deref(), &|name| std::env::var_os(name));
-        match self.command {
+        match &self.command {
             Some(Command::Healthcheck) => {
                 return self
                     .common
-                    .admin_address(default_admin_address)
+                    .admin_address(DEFAULT_ADMIN_ADDRESS)
                     .map(Task::CheckHealth);
             }
             Some(Command::Migrate) => {
-                let common = self.common.settings(default_admin_address)?;
+                let common = self.common.settings(DEFAULT_ADMIN_ADDRESS)?;
                 return Ok(Task::Migrate(Box::new((database()?, common))));
+            }
+            Some(Command::Explain { svix_id }) => {
+                let svix_id = explain::plain_svix_id(svix_id).ok_or_else(|| {
+                    let expected = "a svix-id: letters, digits, _ - and . such as msg_2g7np7Hrk0SN6kj5EDMLDaKNL0S";
+                    SettingError::new("svix-id", format!("{svix_id:?}"), expected)
+                })?;
+                return Ok(Task::Explain(
+                    Box::new(self.settings(database()?)?),
+                    svix_id,
+                ));
             }
             None => {}
         }
-        let database = database()?;
-        let common = self.common.settings(default_admin_address)?;
-        Ok(Task::Run(Box::new(Settings {
+        self.settings(database()?)
+            .map(|settings| Task::Run(Box::new(settings)))
+    }
+
+    fn settings(&self, database: DatabaseUrl) -> Result<Settings, SettingError> {
+        let common = self.common.settings(DEFAULT_ADMIN_ADDRESS)?;
+        Ok(Settings {
             batch_size: Setting::new("BATCH_SIZE", self.batch_size.as_deref())
                 .number(256, 1..=10_000)?
                 .try_into()
@@ -151,7 +163,7 @@ impl Arguments {
             .number(90, 1..=36_500)?
             .try_into()
             .unwrap_or(i32::MAX),
-        })))
+        })
     }
 
     fn cache_mode(&self) -> Result<CacheMode, SettingError> {

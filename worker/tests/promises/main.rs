@@ -13,6 +13,7 @@ mod dead_letters;
 mod encryption;
 mod events;
 mod existing_table;
+mod explain;
 mod failover;
 mod fault_points;
 mod helpers;

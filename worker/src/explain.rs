@@ -1,0 +1,535 @@
+//! Where an event is, and why: what `worker explain` and the status page answer.
+//!
+//! No payload leaves Redis for it: the scripts return ids, reasons and times only.
+
+use std::fmt;
+use std::time::Duration;
+
+use redis::{RedisResult, Script};
+use serde::Serialize;
+use shared::partition::MOST_PARTITIONS;
+use shared::queue::{CONSUMER_GROUP, Keys};
+use shared::redis_link::{self, RedisLink};
+use shared::svix_id::SvixId;
+use tokio_postgres::types::{ToSql, Type};
+
+use crate::database::Database;
+use crate::failure::Failure;
+
+/// How many entries of all streams together `worker explain` reads at the most, the oldest of each
+/// partition first.
+pub const MOST_ENTRIES: u64 = 200_000;
+/// How many of them Redis reads in one step, during which it serves nobody else.
+const ENTRIES_AT_ONCE: u64 = 500;
+/// How long each store may take.
+const TIMEOUT: Duration = Duration::from_secs(15);
+
+/// All that is known of one event.
+#[derive(Debug, Serialize)]
+pub struct Explanation {
+    /// The event.
+    pub svix_id: String,
+    /// Where in Redis it is; more than one place if it was delivered more than once.
+    pub places: Vec<Place>,
+    /// What the ledger says.
+    pub recorded: Option<Recorded>,
+    /// Which stores could not be asked, and why.
+    pub unreachable: Vec<String>,
+    /// The search ended before the end of a stream.
+    pub incomplete: bool,
+    /// For how many days the ledger is kept.
+    pub retention_days: i32,
+}
+
+/// A place in Redis. Times are milliseconds.
+#[derive(Debug, Serialize)]
+#[serde(tag = "state", rename_all = "snake_case")]
+pub enum Place {
+    /// On the stream, and no worker has read it.
+    Unread {
+        /// The partition.
+        partition: u32,
+        /// The entry's id.
+        entry: String,
+        /// How many entries of the partition stand before it.
+        before: u64,
+        /// Since it was received.
+        age: u64,
+    },
+    /// On the stream, and a worker has it.
+    Pending {
+        /// The partition.
+        partition: u32,
+        /// The entry's id.
+        entry: String,
+        /// Which worker.
+        consumer: String,
+        /// Since the worker has last shown interest in it.
+        idle: u64,
+        /// How often a worker has taken it.
+        deliveries: u64,
+    },
+    /// Waiting for its next attempt.
+    Retry {
+        /// The partition.
+        partition: u32,
+        /// Until the next attempt.
+        due: u64,
+        /// How many attempts have failed.
+        attempts: String,
+        /// The id of the user who holds the e-mail address that it waits for.
+        holder: Option<String>,
+    },
+    /// With the dead letters.
+    Dead {
+        /// The partition.
+        partition: u32,
+        /// The letter's id.
+        letter: String,
+        /// Why.
+        reason: String,
+        /// How many attempts have failed.
+        attempts: String,
+        /// Since it failed.
+        age: u64,
+        /// The command that replays it.
+        replay: Option<String>,
+    },
+}
+
+/// A row of the ledger, and what it has to do with the user's newest state.
+#[derive(Debug, Serialize)]
+pub struct Recorded {
+    /// The event's type.
+    pub r#type: String,
+    /// Whom it is about.
+    pub user_id: Option<String>,
+    /// `applied`, `stale` or `ignored`.
+    pub outcome: String,
+    /// When, in UTC.
+    pub processed_at: String,
+    /// Milliseconds since then.
+    pub age: i64,
+    /// Whether the user is deleted.
+    pub deleted: bool,
+    /// The newest event of the user, if it is another one.
+    pub newest: Option<String>,
+}
+
+/// A svix-id that may stand in a command: letters, digits, `_`, `-` and `.`.
+#[must_use]
+pub fn plain_svix_id(text: &str) -> Option<SvixId> {
+    let is_plain = |byte: u8| byte.is_ascii_alphanumeric() || b"_-.".contains(&byte);
+    SvixId::parse(text).filter(|_| text.bytes().all(is_plain) && !text.starts_with('-'))
+}
+
+/// The command that replays a dead letter, as docs/dead-letters.md has it; `None` where the svix-id
+/// is one that a shell or the script would take for something else.
+#[must_use]
+pub fn replay_line(partition: u32, svix_id: &str) -> Option<String> {
+    let svix_id = plain_svix_id(svix_id).filter(|_| !matches!(svix_id, "all" | "reason"))?;
+    let Keys { dead, events, .. } = Keys::of(partition);
+    Some(format!(
+        "redis-cli --eval replay.lua '{dead}' '{events}' , {svix_id}"
+    ))
+}
+
+/// Asks Redis, in all partitions that there may ever have been, and the ledger. Reads `most_entries`
+/// entries of streams at the most, where no key tells.
+pub async fn explain(
+    link: &RedisLink,
+    database: &Database,
+    retention_days: i32,
+    most_entries: u64,
+    svix_id: &SvixId,
+) -> Explanation {
+    let mut explanation = Explanation {
+        svix_id: svix_id.to_string(),
+        places: Vec::new(),
+        recorded: None,
+        unreachable: Vec::new(),
+        incomplete: false,
+        retention_days,
+    };
+    let mut search = Search {
+        link: link.clone(),
+        svix_id: svix_id.as_str(),
+        places: Vec::new(),
+        left: most_entries,
+        incomplete: false,
+    };
+    match tokio::time::timeout(TIMEOUT, search.everywhere()).await {
+        Ok(Ok(())) => {}
+        Ok(Err(error)) => explanation.unreachable.push(format!(
+            "Redis cannot be asked: {}",
+            redis_link::reason(&error)
+        )),
+        Err(_) => explanation
+            .unreachable
+            .push("Redis does not answer in time".to_owned()),
+    }
+    explanation.places = search.places;
+    explanation.incomplete = search.incomplete;
+    // After Redis: an event is in the ledger before it leaves the stream.
+    match tokio::time::timeout(TIMEOUT, recorded(database, svix_id)).await {
+        Ok(Ok(recorded)) => explanation.recorded = recorded,
+        Ok(Err(failure)) => explanation
+            .unreachable
+            .push(format!("the ledger cannot be asked: {}", failure.reason())),
+        Err(_) => explanation
+            .unreachable
+            .push("the ledger does not answer in time".to_owned()),
+    }
+    explanation
+}
+
+async fn recorded(database: &Database, svix_id: &SvixId) -> Result<Option<Recorded>, Failure> {
+    let connection = database.connection().await?;
+    let sql = include_str!("../sql/explain_event.sql");
+    let svix_id = svix_id.as_str();
+    // Without a name: see the module pooler.
+    let parameters: [(&(dyn ToSql + Sync), Type); 1] = [(&svix_id, Type::TEXT)];
+    let rows = connection.query_typed(sql, &parameters).await?;
+    let Some(row) = rows.first() else {
+        return Ok(None);
+    };
+    Ok(Some(Recorded {
+        r#type: row.try_get(0)?,
+        user_id: row.try_get(1)?,
+        outcome: row.try_get(2)?,
+        deleted: row.try_get::<_, Option<bool>>(3)?.unwrap_or(false),
+        newest: row
+            .try_get::<_, Option<String>>(4)?
+            .filter(|newest| newest != svix_id),
+        age: row.try_get(5)?,
+        processed_at: row.try_get(6)?,
+    }))
+}
+
+/// What a script returns of an entry; anybody may add one by hand, so it need not be text.
+type Fields = Vec<Vec<u8>>;
+
+struct Search<'a> {
+    link: RedisLink,
+    svix_id: &'a str,
+    places: Vec<Place>,
+    left: u64,
+    incomplete: bool,
+}
+
+impl Search<'_> {
+    /// By key, in the streams, and by key again: an event may have moved meanwhile.
+    async fn everywhere(&mut self) -> RedisResult<()> {
+        self.by_key().await?;
+        for partition in 0..MOST_PARTITIONS {
+            self.in_events(partition).await?;
+            if !self.has_letter() {
+                self.in_dead(partition).await?;
+            }
+        }
+        if self.places.is_empty() {
+            self.by_key().await?;
+        }
+        Ok(())
+    }
+
+    fn has_letter(&self) -> bool {
+        let mut places = self.places.iter();
+        places.any(|place| matches!(place, Place::Dead { .. }))
+    }
+
+    async fn by_key(&mut self) -> RedisResult<()> {
+        let script = Script::new(include_str!("../lua/find_keyed.lua"));
+        for partition in 0..MOST_PARTITIONS {
+            let keys = Keys::of(partition);
+            let (waiting, letter): (Fields, Fields) = script
+                .key(&keys.dead)
+                .key(&keys.dead_letters)
+                .key(&keys.retry)
+                .key(&keys.retry_entries)
+                .arg(self.svix_id)
+                .invoke_async(&mut self.link)
+                .await?;
+            if let [due, attempts, holder] = waiting.as_slice() {
+                self.places.push(Place::Retry {
+                    partition,
+                    due: number(due),
+                    attempts: line(attempts),
+                    holder: Some(line(holder)).filter(|holder| !holder.is_empty()),
+                });
+            }
+            self.places.extend(self.letter(partition, &letter));
+        }
+        Ok(())
+    }
+
+    fn letter(&self, partition: u32, fields: &[Vec<u8>]) -> Option<Place> {
+        let [letter, reason, attempts, age] = fields else {
+            return None;
+        };
+        Some(Place::Dead {
+            partition,
+            letter: line(letter),
+            reason: line(reason),
+            attempts: line(attempts),
+            age: number(age),
+            replay: replay_line(partition, self.svix_id),
+        })
+    }
+
+    async fn in_dead(&mut self, partition: u32) -> RedisResult<()> {
+        let (_, fields) = self.in_stream(&Keys::of(partition).dead).await?;
+        self.places.extend(self.letter(partition, &fields));
+        Ok(())
+    }
+
+    async fn in_events(&mut self, partition: u32) -> RedisResult<()> {
+        let events = Keys::of(partition).events;
+        let (before, fields) = self.in_stream(&events).await?;
+        let [entry, _, _, age] = fields.as_slice() else {
+            return Ok(());
+        };
+        let (entry, age) = (line(entry), number(age));
+        let pending: RedisResult<Vec<(String, String, u64, u64)>> = redis::cmd("XPENDING")
+            .arg(&events)
+            .arg(CONSUMER_GROUP)
+            .arg(&entry)
+            .arg(&entry)
+            .arg(1)
+            .query_async(&mut self.link)
+            .await;
+        let pending = match pending {
+            // No worker has ever been there.
+            Err(error) if crate::queue::is_group_gone(&error) => Vec::new(),
+            other => other?,
+        };
+        self.places.push(match pending.into_iter().next() {
+            Some((_, consumer, idle, deliveries)) => Place::Pending {
+                partition,
+                entry,
+                consumer: line(consumer.as_bytes()),
+                idle,
+                deliveries,
+            },
+            None => Place::Unread {
+                partition,
+                entry,
+                before,
+                age,
+            },
+        });
+        Ok(())
+    }
+
+    /// How many entries stand before the event's, and what is told of that.
+    async fn in_stream(&mut self, stream: &str) -> RedisResult<(u64, Fields)> {
+        let script = Script::new(include_str!("../lua/find_entry.lua"));
+        let (mut start, mut before) = ("-".to_owned(), 0);
+        loop {
+            let (looked, next, fields): (u64, String, Fields) = script
+                .key(stream)
+                .arg(self.svix_id)
+                .arg(start)
+                .arg(ENTRIES_AT_ONCE)
+                .invoke_async(&mut self.link)
+                .await?;
+            before += looked;
+            self.left = self.left.saturating_sub(looked);
+            if next.is_empty() {
+                return Ok((before, fields));
+            }
+            if self.left == 0 {
+                self.incomplete = true;
+                return Ok((before, Fields::new()));
+            }
+            start = next;
+        }
+    }
+}
+
+/// One line of text, whatever the bytes are.
+pub(crate) fn line(bytes: &[u8]) -> String {
+    String::from_utf8_lossy(bytes).replace(char::is_control, " ")
+}
+
+fn number(bytes: &[u8]) -> u64 {
+    line(bytes).parse().unwrap_or(0)
+}
+
+/// A time span for people.
+struct Span(u64);
+
+impl fmt::Display for Span {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.0 / 1000 {
+            seconds @ 0..120 => write!(formatter, "{seconds} s"),
+            seconds @ 120..7200 => write!(formatter, "{} min", seconds / 60),
+            seconds @ 7200..172_800 => write!(formatter, "{} h", seconds / 3600),
+            seconds => write!(formatter, "{} days", seconds / 86_400),
+        }
+    }
+}
+
+impl fmt::Display for Place {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Unread {
+                partition,
+                entry,
+                before,
+                age,
+            } => write!(
+                formatter,
+                "unread: entry {entry} of {{clerk:{partition}}}:events, received {} ago, {before} \
+                 entries before it; no worker has taken it yet",
+                Span(*age)
+            ),
+            Self::Pending {
+                partition,
+                entry,
+                consumer,
+                idle,
+                deliveries,
+            } => write!(
+                formatter,
+                "pending: entry {entry} of {{clerk:{partition}}}:events is held by {consumer}, \
+                 idle for {}, deliveries {deliveries}",
+                Span(*idle)
+            ),
+            Self::Retry {
+                partition,
+                due,
+                attempts,
+                holder,
+            } => {
+                write!(
+                    formatter,
+                    "retry: waits in {{clerk:{partition}}}:retry, failed attempts {attempts}, the next in {}; ",
+                    Span(*due)
+                )?;
+                match holder {
+                    Some(holder) => write!(
+                        formatter,
+                        "the e-mail address belongs to another user: {holder}"
+                    ),
+                    None => formatter.write_str(
+                        "the reason stands in the worker's log, as: an event waits for its next attempt",
+                    ),
+                }
+            }
+            Self::Dead {
+                partition,
+                letter,
+                reason,
+                attempts,
+                age,
+                replay,
+            } => {
+                write!(
+                    formatter,
+                    "dead letter: {letter} of {{clerk:{partition}}}:dead, failed {} ago, attempts {attempts}: {reason}",
+                    Span(*age)
+                )?;
+                match replay {
+                    Some(replay) => write!(formatter, "\n  replay: {replay}"),
+                    None => Ok(()),
+                }
+            }
+        }
+    }
+}
+
+impl fmt::Display for Recorded {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self {
+            outcome,
+            r#type,
+            processed_at,
+            ..
+        } = self;
+        let age = Span(self.age.try_into().unwrap_or(0));
+        let r#type = line(r#type.as_bytes());
+        write!(formatter, "{outcome}: {type} at {processed_at}, {age} ago")?;
+        let Some(user) = &self.user_id else {
+            return Ok(());
+        };
+        write!(formatter, ", user {}", line(user.as_bytes()))?;
+        if let Some(newest) = &self.newest {
+            write!(
+                formatter,
+                "; the newest event of the user is {}",
+                line(newest.as_bytes())
+            )?;
+        }
+        if self.deleted {
+            formatter.write_str("; the user is deleted and stays so")?;
+        }
+        Ok(())
+    }
+}
+
+impl Explanation {
+    /// Whether the event is anywhere.
+    #[must_use]
+    pub const fn is_found(&self) -> bool {
+        !self.places.is_empty() || self.recorded.is_some()
+    }
+
+    /// 0 if the event was found, 1 if it was not, 2 if a store could not be asked or the search had to end
+    /// before it was found.
+    #[must_use]
+    pub const fn exit_code(&self) -> u8 {
+        match (self.unreachable.is_empty(), self.is_found()) {
+            (false, _) => 2,
+            (true, true) => 0,
+            (true, false) if self.incomplete => 2,
+            (true, false) => 1,
+        }
+    }
+}
+
+impl fmt::Display for Explanation {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str(&self.svix_id)?;
+        for place in &self.places {
+            write!(formatter, "\n{place}")?;
+        }
+        if let Some(recorded) = &self.recorded {
+            write!(formatter, "\n{recorded}")?;
+        }
+        for reason in &self.unreachable {
+            write!(formatter, "\n{reason}")?;
+        }
+        if self.incomplete {
+            formatter
+                .write_str("\nthe streams are long: only their oldest entries were looked at")?;
+        }
+        if !self.is_found() && self.unreachable.is_empty() && !self.incomplete {
+            write!(
+                formatter,
+                "\nunknown: in no stream, not in the ledger. It never came, or was finished more than {} days \
+                 ago (LEDGER_RETENTION_DAYS), or its dead letter was dropped by hand",
+                self.retention_days
+            )?;
+        }
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_what_a_shell_takes_literally_is_put_into_a_command() {
+        assert_eq!(
+            replay_line(3, "msg_1").unwrap(),
+            "redis-cli --eval replay.lua '{clerk:3}:dead' '{clerk:3}:events' , msg_1"
+        );
+        for svix_id in [
+            "", "a b", "a'b", "a\"b", "$(a)", "a\nb", "all", "reason", "-a", "ä",
+        ] {
+            assert!(replay_line(0, svix_id).is_none(), "{svix_id:?}");
+        }
+    }
+}
