@@ -14,7 +14,7 @@ use crate::database_url::DatabaseUrl;
 ///
 /// Run as many as needed. Each setting is a flag or an environment variable; a file .env is read too.
 #[derive(Parser, Debug)]
-#[command(version)]
+#[command(version = shared::VERSION)]
 pub struct Arguments {
     #[command(subcommand)]
     command: Option<Command>,

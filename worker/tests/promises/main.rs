@@ -27,3 +27,4 @@ mod retries;
 mod second_deletion;
 mod shutdown;
 mod take_over;
+mod upgrade;
