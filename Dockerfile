@@ -4,6 +4,9 @@
 FROM rust:1.95-slim-bookworm AS build
 WORKDIR /source
 COPY . .
+# What `--version` tells: there is no repository in here.
+# docker build --build-arg GIT_COMMIT="$(git rev-parse --short HEAD)" ...
+ARG GIT_COMMIT
 # The mounts keep downloads and compiled dependencies from one build to the next; an empty one is
 # only slower. Cargo tells by the time of a file whether it has changed, and the time of a check-out
 # may be older than what another one has left in the mount: hence `touch`.

@@ -11,7 +11,7 @@ use crate::signature::Verifier;
 ///
 /// Each setting is a flag or an environment variable; a file .env is read too.
 #[derive(Parser, Debug)]
-#[command(version)]
+#[command(version = shared::VERSION)]
 pub struct Arguments {
     #[command(subcommand)]
     command: Option<Command>,

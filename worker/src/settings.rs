@@ -19,7 +19,7 @@ const DEFAULT_ADMIN_ADDRESS: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::L
 ///
 /// Run as many as needed. Each setting is a flag or an environment variable; a file .env is read too.
 #[derive(Parser, Debug)]
-#[command(version)]
+#[command(version = shared::VERSION)]
 pub struct Arguments {
     #[command(subcommand)]
     command: Option<Command>,

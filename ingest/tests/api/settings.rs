@@ -347,3 +347,25 @@ fn run_in(
         .current_dir(folder.path())
         .output()?)
 }
+
+/// Also without the required settings.
+#[test]
+fn the_version_tells_the_commit() -> anyhow::Result<()> {
+    let output = xtask::program::Program::run("ingest", &["--version"], &[])?;
+    let line = String::from_utf8(output.stdout)?;
+    let start = concat!("ingest ", env!("CARGO_PKG_VERSION"), " (");
+    let commit = line
+        .strip_prefix(start)
+        .and_then(|rest| rest.strip_suffix(")\n"));
+    let commit = commit.ok_or_else(|| anyhow::anyhow!("{line}"))?;
+    let git = |arguments: &[&str]| {
+        let output = Command::new("git").args(arguments).output();
+        output.is_ok_and(|output| output.status.success())
+    };
+    // Not that it is the newest: there may be another one by now.
+    if option_env!("GIT_COMMIT").is_none() {
+        let is_known = git(&["cat-file", "-e", &format!("{commit}^{{commit}}")]);
+        assert_eq!(is_known, git(&["rev-parse", "HEAD"]), "{line}");
+    }
+    Ok(())
+}

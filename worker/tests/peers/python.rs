@@ -7,13 +7,17 @@ use serde_json::Value;
 
 use crate::peer::{self, Installation};
 
-const FILES: [(&str, &str); 3] = [
+const FILES: [(&str, &str); 4] = [
     (
         "manifest_validator.py",
         include_str!("python/manifest_validator.py"),
     ),
     ("requirements.txt", include_str!("python/requirements.txt")),
     ("svix_sender.py", include_str!("python/svix_sender.py")),
+    (
+        "workflow_validator.py",
+        include_str!("python/workflow_validator.py"),
+    ),
 ];
 
 /// Python with the packages.

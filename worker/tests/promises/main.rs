@@ -30,3 +30,4 @@ mod second_deletion;
 mod several_servers;
 mod shutdown;
 mod take_over;
+mod upgrade;
