@@ -2,8 +2,8 @@
 -- Finds an event among those that wait for their next attempt and among the dead letters, by key.
 --   KEYS: dead letters' stream, hash of dead letters' ids, retry set, hash of waiting entries
 --   ARGV: svix-id
--- Returns what waits: milliseconds until it is due, failed attempts, holder of the address; and the letter: its
--- id, reason, attempts, milliseconds since the failure. Either is empty where there is none.
+-- Returns what waits: milliseconds until it is due, failed attempts, reason, holder of the address; and the
+-- letter: its id, reason, attempts, milliseconds since the failure. Either is empty where there is none.
 local dead, letters, retry, entries = unpack(KEYS)
 local svix_id = ARGV[1]
 local time = redis.call('TIME')
@@ -18,7 +18,10 @@ local waiting, letter = {}, {}
 local due, packed = redis.call('ZSCORE', retry, svix_id), redis.call('HGET', entries, svix_id)
 if due and packed then
   local value = by_name(cmsgpack.unpack(packed))
-  waiting = { string.format('%.0f', math.max(0, due - now)), tostring(value.attempts or ''), value.holder or '' }
+  waiting = {
+    string.format('%.0f', math.max(0, due - now)), tostring(value.attempts or ''), value.reason or '',
+    value.holder or '',
+  }
 end
 local id = redis.call('HGET', letters, svix_id)
 local found = id and redis.call('XRANGE', dead, id, id)[1]

@@ -1,11 +1,11 @@
 #!lua flags=allow-oom
 -- Takes an entry from the stream and lets it wait for its next attempt.
 --   KEYS: events stream, retry set, hash of waiting entries, users of waiting entries
---   ARGV: consumer group, consumer, entry id, failed attempts, milliseconds to wait; and where it waits
---         for an address, the user's id and the id of the user who holds it
+--   ARGV: consumer group, consumer, entry id, failed attempts, milliseconds to wait, why; and where it
+--         waits for an address, the user's id and the id of the user who holds it
 -- Returns 1, or 0 when the consumer does not hold the entry any more: it has been taken over.
 local events, retry, entries, users = KEYS[1], KEYS[2], KEYS[3], KEYS[4]
-local group, consumer, id, attempts, wait, user, holder = unpack(ARGV)
+local group, consumer, id, attempts, wait, reason, user, holder = unpack(ARGV)
 
 if #redis.call('XPENDING', events, group, id, id, 1, consumer) == 0 then return 0 end
 local entry = redis.call('XRANGE', events, id, id)[1]
@@ -15,11 +15,11 @@ if entry then
   -- By name, because unpack takes some thousands of values at the most.
   local value = {}
   for i = 1, #entry[2], 2 do value[entry[2][i]] = entry[2][i + 1] end
-  value['attempts'], value['user-id'], value['holder'] = attempts, user, holder
+  value['attempts'], value['reason'], value['user-id'], value['holder'] = attempts, reason, user, holder
   -- It gets another id, and an entry that was added by hand may tell the time by nothing else.
   value['received-at'] = value['received-at'] or string.match(id, '^%d+')
   local fields = {}
-  for _, name in ipairs({ 'svix-id', 'type', 'payload', 'received-at', 'attempts', 'user-id', 'holder' }) do
+  for _, name in ipairs({ 'svix-id', 'type', 'payload', 'received-at', 'attempts', 'reason', 'user-id', 'holder' }) do
     if value[name] then
       fields[#fields + 1] = name
       fields[#fields + 1] = value[name]

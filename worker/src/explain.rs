@@ -77,6 +77,8 @@ pub enum Place {
         due: u64,
         /// How many attempts have failed.
         attempts: String,
+        /// Why the last one has; nothing where a worker of a version before has written it.
+        reason: String,
         /// The id of the user who holds the e-mail address that it waits for.
         holder: Option<String>,
     },
@@ -250,11 +252,12 @@ impl Search<'_> {
                 .arg(self.svix_id)
                 .invoke_async(&mut self.link)
                 .await?;
-            if let [due, attempts, holder] = waiting.as_slice() {
+            if let [due, attempts, reason, holder] = waiting.as_slice() {
                 self.places.push(Place::Retry {
                     partition,
                     due: number(due),
                     attempts: line(attempts),
+                    reason: line(reason),
                     holder: Some(line(holder)).filter(|holder| !holder.is_empty()),
                 });
             }
@@ -400,21 +403,17 @@ impl fmt::Display for Place {
                 partition,
                 due,
                 attempts,
+                reason,
                 holder,
             } => {
                 write!(
                     formatter,
-                    "retry: waits in {{clerk:{partition}}}:retry, failed attempts {attempts}, the next in {}; ",
+                    "retry: waits in {{clerk:{partition}}}:retry, failed attempts {attempts}, the next in {}: {reason}",
                     Span(*due)
                 )?;
                 match holder {
-                    Some(holder) => write!(
-                        formatter,
-                        "the e-mail address belongs to another user: {holder}"
-                    ),
-                    None => formatter.write_str(
-                        "the reason stands in the worker's log, as: an event waits for its next attempt",
-                    ),
+                    Some(holder) => write!(formatter, ": {holder}"),
+                    None => Ok(()),
                 }
             }
             Self::Dead {

@@ -216,7 +216,7 @@ impl Queue {
         self.invoke(&invocation, ()).await
     }
 
-    /// Lets an entry wait for its next attempt; `false` if it has been taken over and is not ours.
+    /// Lets an entry wait for its next attempt, and tells why; `false` if it has been taken over and is not ours.
     /// One that waits for an address is found by [`Queue::waiting_of`].
     ///
     /// # Errors
@@ -226,6 +226,7 @@ impl Queue {
         entry: &EntryId,
         failed_attempts: u32,
         wait: Duration,
+        reason: &str,
         address: Option<AddressWait<'_>>,
     ) -> RedisResult<bool> {
         let script = Script::new(include_str!("../lua/park.lua"));
@@ -239,7 +240,8 @@ impl Queue {
             .arg(&self.consumer)
             .arg(entry)
             .arg(failed_attempts)
-            .arg(milliseconds(wait).max(1));
+            .arg(milliseconds(wait).max(1))
+            .arg(reason);
         if let Some(address) = address {
             invocation.arg(address.user).arg(address.holder);
         }

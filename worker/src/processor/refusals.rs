@@ -58,7 +58,7 @@ impl Processor {
                 }));
             }
         };
-        let park = || queue.park(&entry.id, failed_attempts, wait, address);
+        let park = || queue.park(&entry.id, failed_attempts, wait, &refusal.reason, address);
         if self.until_redis_answers(park).await? {
             reach(FaultPoint::Parked).await;
             self.count(entry, "retried");
