@@ -115,7 +115,11 @@ impl Consumer {
                             .store_failures
                             .with_label_values(&["redis"])
                             .inc();
-                        tracing::warn!(reason = redis_link::reason(&error), "Redis cannot be read");
+                        tracing::warn!(
+                            partition = self.queue.partition(),
+                            reason = redis_link::reason(&error),
+                            "Redis cannot be read"
+                        );
                     }
                     stop.run_until_cancelled(tokio::time::sleep(back_off.after_failure()))
                         .await;

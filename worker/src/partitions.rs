@@ -57,7 +57,7 @@ impl Partitions {
     /// What waits where, in all of them together.
     ///
     /// # Errors
-    /// When Redis cannot be used, or a group is gone.
+    /// When Redis cannot be used.
     pub async fn depth(&self) -> RedisResult<Depth> {
         let mut sum = Depth::default();
         for queue in &self.0 {
@@ -96,7 +96,7 @@ pub async fn warn_of_unread(link: RedisLink, count: u32, stop: CancellationToken
     let mut partition = count;
     while partition < MOST_PARTITIONS && !stop.is_cancelled() {
         let queue = Queue::new(partition, link.clone(), link.clone(), String::new());
-        match queue.depth_without_group().await {
+        match queue.depth().await {
             Ok(depth) if depth == Depth::default() => partition += 1,
             Ok(depth) => {
                 tracing::warn!(

@@ -4,7 +4,7 @@
 use std::collections::HashSet;
 use std::time::Duration;
 
-use redis::{FromRedisValue, RedisError, RedisResult, Script, ScriptInvocation};
+use redis::{FromRedisValue, RedisError, RedisResult, Script, ScriptInvocation, Value};
 use shared::queue::{CONSUMER_GROUP, Keys};
 use shared::redis_link::RedisLink;
 
@@ -418,11 +418,12 @@ impl Queue {
         self.invoke(&invocation, 0).await
     }
 
-    /// What waits where in a partition that nobody may have read, so that it has no group.
+    /// What waits where. Where nobody has read the partition yet nothing is pending.
     ///
     /// # Errors
     /// When Redis cannot be used.
-    pub async fn depth_without_group(&self) -> RedisResult<Depth> {
+    pub async fn depth(&self) -> RedisResult<Depth> {
+        let link = &mut self.link.clone();
         let (backlog, waiting_retries, dead_letters) = redis::pipe()
             .cmd("XLEN")
             .arg(&self.keys.events)
@@ -430,40 +431,16 @@ impl Queue {
             .arg(&self.keys.retry)
             .cmd("XLEN")
             .arg(&self.keys.dead)
-            .query_async(&mut self.link.clone())
+            .query_async(link)
             .await?;
-        Ok(Depth {
-            backlog,
-            pending: 0,
-            waiting_retries,
-            dead_letters,
-        })
-    }
-
-    /// What waits where.
-    ///
-    /// # Errors
-    /// When Redis cannot be used, or the group is gone.
-    pub async fn depth(&self) -> RedisResult<Depth> {
-        type Summary = (
-            i64,
-            Option<String>,
-            Option<String>,
-            Option<Vec<(String, i64)>>,
-        );
-        let (backlog, (pending, ..), waiting_retries, dead_letters): (i64, Summary, i64, i64) =
-            redis::pipe()
-                .cmd("XLEN")
-                .arg(&self.keys.events)
-                .cmd("XPENDING")
-                .arg(&self.keys.events)
-                .arg(CONSUMER_GROUP)
-                .cmd("ZCARD")
-                .arg(&self.keys.retry)
-                .cmd("XLEN")
-                .arg(&self.keys.dead)
-                .query_async(&mut self.link.clone())
-                .await?;
+        type Summary = (i64, Value, Value, Value);
+        let mut pending = redis::cmd("XPENDING");
+        pending.arg(&self.keys.events).arg(CONSUMER_GROUP);
+        let pending = match pending.query_async::<Summary>(link).await {
+            Ok((pending, ..)) => pending,
+            Err(error) if is_group_gone(&error) => 0,
+            Err(error) => return Err(error),
+        };
         Ok(Depth {
             backlog,
             pending,

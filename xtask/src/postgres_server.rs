@@ -252,10 +252,32 @@ impl PostgresServer {
             .context("cannot run psql")?;
         ensure!(
             output.status.success(),
-            "psql: {}",
-            String::from_utf8_lossy(&output.stderr).trim()
+            "psql: {}{}",
+            String::from_utf8_lossy(&output.stderr).trim(),
+            // psql: the connection was refused, or has broken.
+            if output.status.code() == Some(2) {
+                self.crashes()
+            } else {
+                String::new()
+            }
         );
         Ok(String::from_utf8_lossy(&output.stdout).trim().to_owned())
+    }
+
+    /// What the log says of processes that have ended as they should not, if there were any.
+    fn crashes(&self) -> String {
+        let log = self.log();
+        let lines = log.lines().filter(|line| {
+            [
+                "PANIC",
+                "was terminated by signal",
+                "No space left",
+                "shared memory",
+            ]
+            .iter()
+            .any(|sign| line.contains(sign))
+        });
+        lines.flat_map(|line| ["\n", line]).collect()
     }
 
     /// SIGKILL to every process of the server, as in a crash of the machine, and waits until they
