@@ -4,7 +4,9 @@ use std::{path::Path, time::Duration};
 
 use anyhow::{Context as _, ensure};
 
-use crate::{free_port::free_port, redis_server::RedisServer, wait::block_until};
+use crate::{
+    certificates::Authority, free_port::free_port, redis_server::RedisServer, wait::block_until,
+};
 
 const MASTERS: u16 = 3;
 const SLOTS: u16 = 16_384;
@@ -15,6 +17,8 @@ const DEADLINE: Duration = Duration::from_secs(60);
 #[derive(Debug)]
 pub struct RedisCluster {
     nodes: Vec<RedisServer>,
+    /// Where each speaks TLS, if they do.
+    tls_ports: Vec<u16>,
 }
 
 impl RedisCluster {
@@ -33,6 +37,47 @@ impl RedisCluster {
     ///
     /// As [`RedisCluster::start`].
     pub fn start_in(parent: &Path, arguments: &[&str]) -> anyhow::Result<Self> {
+        Self::launch(parent, arguments, None)
+    }
+
+    /// The same, and all nodes speak TLS with each other and with clients, with a certificate for 127.0.0.1
+    /// that `authority` signs.
+    ///
+    /// # Errors
+    ///
+    /// As [`RedisCluster::start`], or when no certificate can be made.
+    pub fn start_encrypted(authority: &Authority) -> anyhow::Result<Self> {
+        Self::launch(&std::env::temp_dir(), &[], Some(authority))
+    }
+
+    fn launch(
+        parent: &Path,
+        arguments: &[&str],
+        authority: Option<&Authority>,
+    ) -> anyhow::Result<Self> {
+        let mut of_tls = Vec::new();
+        if let Some(authority) = authority {
+            let certificate = authority.server(&["127.0.0.1"])?;
+            // To the others a node is a client.
+            let of_a_client = authority.client("node")?;
+            for (name, file) in [
+                ("--tls-cert-file", certificate.certificate),
+                ("--tls-key-file", certificate.key),
+                ("--tls-client-cert-file", of_a_client.certificate),
+                ("--tls-client-key-file", of_a_client.key),
+                ("--tls-ca-cert-file", authority.file()),
+            ] {
+                of_tls.extend([name.to_owned(), file.to_string_lossy().into_owned()]);
+            }
+            for (name, value) in [
+                ("--tls-auth-clients", "no"),
+                ("--tls-cluster", "yes"),
+                ("--tls-replication", "yes"),
+            ] {
+                of_tls.extend([name.to_owned(), value.to_owned()]);
+            }
+        }
+        let mut tls_ports = Vec::new();
         let mut bus_ports = Vec::new();
         let mut nodes = Vec::new();
         for _ in 0..2 * MASTERS {
@@ -50,16 +95,24 @@ impl RedisCluster {
                 "--repl-diskless-sync-delay",
                 "0",
             ];
-            let arguments = [&of_a_node, arguments].concat();
+            let mut arguments = [&of_a_node, arguments].concat();
+            let tls_port = free_port()?;
+            let port = tls_port.to_string();
+            if authority.is_some() {
+                tls_ports.push(tls_port);
+                arguments.extend(of_tls.iter().map(String::as_str));
+                arguments.extend(["--tls-port", &port]);
+            }
             nodes.push(RedisServer::start_in(parent, &arguments)?);
             bus_ports.push(bus_port);
         }
-        let cluster = Self { nodes };
+        let cluster = Self { nodes, tls_ports };
         let (masters, replicas) = cluster.nodes.split_at(MASTERS.into());
-        for (number, (node, bus_port)) in (1..).zip(cluster.nodes.iter().zip(&bus_ports)) {
+        for (place, (node, bus_port)) in cluster.nodes.iter().zip(&bus_ports).enumerate() {
             // Each its own epoch, or masters that meet would first have to settle whose slots are whose.
-            node.cli(&["CLUSTER", "SET-CONFIG-EPOCH", &number.to_string()])?;
-            let port = node.port().to_string();
+            let epoch = (place + 1).to_string();
+            node.cli(&["CLUSTER", "SET-CONFIG-EPOCH", &epoch])?;
+            let port = cluster.port(place).to_string();
             masters[0].cli(&["CLUSTER", "MEET", "127.0.0.1", &port, bus_port])?;
         }
         for (number, master) in (0..).zip(masters) {
@@ -82,13 +135,21 @@ impl RedisCluster {
         Ok(cluster)
     }
 
-    /// `redis://127.0.0.1:PORT,127.0.0.1:PORT`: two of the nodes.
+    /// `redis://127.0.0.1:PORT,127.0.0.1:PORT`, two of the nodes, or the same with `rediss`.
     pub fn url(&self) -> String {
-        let hosts: Vec<_> = self.nodes[..2]
-            .iter()
-            .map(|node| format!("127.0.0.1:{}", node.port()))
-            .collect();
-        format!("redis://{}", hosts.join(","))
+        let scheme = if self.tls_ports.is_empty() {
+            "redis"
+        } else {
+            "rediss"
+        };
+        let (first, second) = (self.port(0), self.port(1));
+        format!("{scheme}://127.0.0.1:{first},127.0.0.1:{second}")
+    }
+
+    /// The port by which a node is known to the others and to clients.
+    fn port(&self, node: usize) -> u16 {
+        let tls_port = self.tls_ports.get(node);
+        tls_port.copied().unwrap_or_else(|| self.nodes[node].port())
     }
 
     /// All its servers.
@@ -192,6 +253,7 @@ impl RedisCluster {
         let target = (0..self.nodes.len())
             .find(is_other_master)
             .context("there is no other master")?;
+        let port = self.port(target).to_string();
         let (source, target) = (&self.nodes[source], &self.nodes[target]);
         let slot = source.cli(&["CLUSTER", "KEYSLOT", key])?;
         let source_id = source.cli(&["CLUSTER", "MYID"])?;
@@ -204,7 +266,6 @@ impl RedisCluster {
                 break;
             }
             for key in keys.lines() {
-                let port = target.port().to_string();
                 source.cli(&["MIGRATE", "127.0.0.1", &port, key, "0", "5000"])?;
             }
         }

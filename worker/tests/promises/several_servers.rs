@@ -10,6 +10,7 @@ use shared::redis_servers::RedisServers;
 use tokio::task::{JoinHandle, JoinSet};
 use worker::cache_tags::{CacheMode, CacheTags};
 use worker::user::UserId;
+use xtask::certificates::Authority;
 use xtask::redis_cluster::RedisCluster;
 use xtask::redis_sentinels::RedisSentinels;
 use xtask::redis_server::RedisServer;
@@ -90,26 +91,32 @@ fn settle(cluster: &RedisCluster, workers: &[Worker]) {
     }
 }
 
-fn partitioned(world: &World, url: &str) -> [Worker; 2] {
+fn partitioned(world: &World, url: &str, more: &[(&str, &str)]) -> [Worker; 2] {
     let partitions = PARTITIONS.to_string();
-    let settings = [
+    let mut settings = vec![
         ("REDIS_URL", url),
         ("REDIS_PARTITIONS", partitions.as_str()),
         ("RECLAIM_AFTER_MS", "3000"),
     ];
+    settings.extend(more);
     [world.worker_with(&settings), world.worker_with(&settings)]
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_master_of_a_cluster_dies_while_events_flow() {
-    let mut cluster = RedisCluster::start().unwrap();
+async fn a_master_of_an_encrypted_cluster_dies_while_events_flow() {
+    let authority = Authority::new("ours").unwrap();
+    let file = authority.file();
+    let trust = ("REDIS_CA_FILE", file.to_str().unwrap());
+    let mut cluster = RedisCluster::start_encrypted(&authority).unwrap();
     let world = Arc::new(World::migrated());
     let url = cluster.url();
-    let workers = partitioned(&world, &url);
+    assert!(url.starts_with("rediss://"));
+    let workers = partitioned(&world, &url, &[trust]);
     let partitions = PARTITIONS.to_string();
     let settings = [
         ("REDIS_PARTITIONS", partitions.as_str()),
         ("REDIS_MIN_REPLICAS", "1"),
+        trust,
     ];
     let ingest = Ingest::start(&url, &settings).await;
     let watched = Arc::clone(&world);
@@ -133,7 +140,7 @@ async fn slots_move_while_events_flow() {
     let cluster = RedisCluster::start().unwrap();
     let world = Arc::new(World::migrated());
     let url = cluster.url();
-    let workers = partitioned(&world, &url);
+    let workers = partitioned(&world, &url, &[]);
     let partitions = PARTITIONS.to_string();
     let ingest = Ingest::start(&url, &[("REDIS_PARTITIONS", partitions.as_str())]).await;
     let watched = Arc::clone(&world);
