@@ -1,6 +1,8 @@
 //! What the worker counts, in Prometheus' words and units.
 
-use prometheus::{Histogram, HistogramOpts, IntCounter, IntCounterVec, IntGauge, Opts, Registry};
+use prometheus::{
+    Gauge, Histogram, HistogramOpts, IntCounter, IntCounterVec, IntGauge, Opts, Registry,
+};
 
 use crate::queue::Depth;
 
@@ -20,6 +22,7 @@ pub struct Metrics {
     pending: IntGauge,
     waiting_retries: IntGauge,
     dead_letters: IntGauge,
+    oldest_entry_seconds: Gauge,
 }
 
 impl Metrics {
@@ -51,7 +54,12 @@ impl Metrics {
             "Entries that were taken over from a worker that was gone",
         )?;
         registry.register(Box::new(reclaimed.clone()))?;
-        Ok(Self {
+        let oldest_entry_seconds = Gauge::new(
+            "clerk_queue_oldest_entry_seconds",
+            "How long the oldest entry has been in its stream",
+        )?;
+        registry.register(Box::new(oldest_entry_seconds.clone()))?;
+        let metrics = Self {
             events: counters(
                 "clerk_worker_events_total",
                 "Events by type and by what became of them in one attempt",
@@ -83,7 +91,13 @@ impl Metrics {
                 "Entries that wait for their next attempt",
             )?,
             dead_letters: gauge("clerk_queue_dead_letters_entries", "Dead letters")?,
-        })
+            oldest_entry_seconds,
+        };
+        // Alarms compare with zero before the first failure.
+        for store in ["redis", "postgres"] {
+            metrics.store_failures.with_label_values(&[store]).inc_by(0);
+        }
+        Ok(metrics)
     }
 
     /// Counts one event. Types that nobody knows are counted as one, so that senders cannot make
@@ -102,5 +116,7 @@ impl Metrics {
         self.pending.set(depth.pending);
         self.waiting_retries.set(depth.waiting_retries);
         self.dead_letters.set(depth.dead_letters);
+        let oldest_entry = depth.oldest_entry.as_secs_f64();
+        self.oldest_entry_seconds.set(oldest_entry);
     }
 }

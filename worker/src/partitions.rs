@@ -54,7 +54,7 @@ impl Partitions {
         self.0.get(partition as usize)
     }
 
-    /// What waits where, in all of them together.
+    /// What waits where, in all of them together; of the oldest entries, the oldest.
     ///
     /// # Errors
     /// When Redis cannot be used.
@@ -66,6 +66,7 @@ impl Partitions {
             sum.pending += depth.pending;
             sum.waiting_retries += depth.waiting_retries;
             sum.dead_letters += depth.dead_letters;
+            sum.oldest_entry = sum.oldest_entry.max(depth.oldest_entry);
         }
         Ok(sum)
     }

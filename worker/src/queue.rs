@@ -60,6 +60,8 @@ pub struct Depth {
     pub waiting_retries: i64,
     /// Dead letters.
     pub dead_letters: i64,
+    /// How long the oldest entry has been in the stream.
+    pub oldest_entry: Duration,
 }
 
 impl Queue {
@@ -441,11 +443,14 @@ impl Queue {
             Err(error) if is_group_gone(&error) => 0,
             Err(error) => return Err(error),
         };
+        let script = Script::new(include_str!("../lua/oldest_entry.lua"));
+        let age: u64 = script.key(&self.keys.events).invoke_async(link).await?;
         Ok(Depth {
             backlog,
             pending,
             waiting_retries,
             dead_letters,
+            oldest_entry: Duration::from_millis(age),
         })
     }
 

@@ -17,6 +17,7 @@ pub mod packages;
 pub mod pgbouncer;
 pub mod postgres_server;
 pub mod program;
+pub mod prometheus_server;
 pub mod proxy;
 pub mod redis_cluster;
 pub mod redis_sentinels;

@@ -53,11 +53,13 @@ pub fn missing_languages() -> Vec<&'static str> {
 }
 
 /// The packages of what the tests put beside the programs: a connection pooler in front of PostgreSQL, a
-/// load balancer in front of ingests.
+/// load balancer in front of ingests, a Prometheus that reads the metrics.
 pub fn missing_neighbours() -> Vec<&'static str> {
     let pooler = find("pgbouncer").is_none().then_some("pgbouncer");
     let load_balancer = load_balancer().is_none().then_some("haproxy");
-    pooler.into_iter().chain(load_balancer).collect()
+    let prometheus = find("promtool").is_none().then_some("prometheus");
+    let all = pooler.into_iter().chain(load_balancer).chain(prometheus);
+    all.collect()
 }
 
 /// Where that load balancer is.

@@ -8,7 +8,7 @@ use xtask::packages;
 use super::cargo::cargo;
 
 /// Runs all tests, and brings what they need: the programs, Redis, PostgreSQL, pgbouncer, HAProxy,
-/// Node.js and Python.
+/// Prometheus, Node.js and Python.
 #[derive(clap::Args)]
 pub(crate) struct Arguments {
     /// Passed on to `cargo test --workspace`.

@@ -1,0 +1,126 @@
+//! A private Prometheus.
+
+use std::{
+    fs::{self, File},
+    path::{Path, PathBuf},
+    process::Command,
+    time::Duration,
+};
+
+use anyhow::{Context as _, ensure};
+use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
+use serde_json::Value;
+use tempfile::TempDir;
+
+use crate::{
+    child_process::{self, ChildProcess},
+    free_port::free_port,
+    http::Http,
+    packages,
+    wait::block_until,
+};
+
+/// A real Prometheus on a free port of 127.0.0.1 that reads targets every second. Dropping it kills it.
+#[derive(Debug)]
+pub struct PrometheusServer {
+    // Declared before the folder: dropped, and so killed, before it.
+    _process: ChildProcess,
+    port: u16,
+    _folder: TempDir,
+}
+
+impl PrometheusServer {
+    /// Starts one that reads `targets`, such as `127.0.0.1:9100`, and evaluates the rules of a file.
+    ///
+    /// # Errors
+    ///
+    /// When Prometheus is not installed or does not start; the message holds its log.
+    pub fn start(targets: &[&str], rules: &Path) -> anyhow::Result<Self> {
+        let program = packages::find("prometheus").context("prometheus is not installed")?;
+        let folder = tempfile::Builder::new().prefix("prometheus-").tempdir()?;
+        let settings = folder.path().join("prometheus.yaml");
+        // JSON is YAML.
+        let content = serde_json::json!({
+            "global": { "scrape_interval": "1s", "evaluation_interval": "1s" },
+            "rule_files": [rules],
+            "scrape_configs": [{ "job_name": "clerk", "static_configs": [{ "targets": targets }] }],
+        });
+        fs::write(&settings, content.to_string())?;
+        let port = free_port()?;
+        let log = File::create(folder.path().join("prometheus.log"))?;
+        let mut command = child_process::command(program, "KILL", None);
+        command
+            .arg(format!("--config.file={}", settings.display()))
+            .arg(format!(
+                "--storage.tsdb.path={}",
+                folder.path().join("data").display()
+            ))
+            .arg(format!("--web.listen-address=127.0.0.1:{port}"))
+            .stdout(log.try_clone()?)
+            .stderr(log);
+        let process = ChildProcess::spawn(command)?;
+        block_until("Prometheus listens", Duration::from_secs(60), || {
+            !process.is_running() || std::net::TcpStream::connect(("127.0.0.1", port)).is_ok()
+        })?;
+        ensure!(
+            process.is_running(),
+            "Prometheus has not started:\n{}",
+            fs::read_to_string(folder.path().join("prometheus.log"))?
+        );
+        Ok(Self {
+            _process: process,
+            port,
+            _folder: folder,
+        })
+    }
+
+    /// The series that a query has now.
+    ///
+    /// # Errors
+    ///
+    /// When Prometheus does not answer, or objects to the query.
+    pub async fn query(&self, query: &str) -> anyhow::Result<Vec<Value>> {
+        let query = utf8_percent_encode(query, NON_ALPHANUMERIC);
+        let data = self.ask(&format!("query?query={query}")).await?;
+        let result = data["result"].as_array().context("no result")?;
+        Ok(result.clone())
+    }
+
+    /// The rules that it has loaded.
+    ///
+    /// # Errors
+    ///
+    /// When Prometheus does not answer.
+    pub async fn rules(&self) -> anyhow::Result<Vec<Value>> {
+        let data = self.ask("rules").await?;
+        let groups = data["groups"].as_array().context("no groups")?;
+        let rules = groups.iter().filter_map(|group| group["rules"].as_array());
+        Ok(rules.flatten().cloned().collect())
+    }
+
+    async fn ask(&self, what: &str) -> anyhow::Result<Value> {
+        let url = format!("http://127.0.0.1:{}/api/v1/{what}", self.port);
+        let answer = Http::new().get(&url).await?;
+        let mut body: Value = serde_json::from_str(&answer.body)?;
+        ensure!(body["status"] == "success", "{what}: {body}");
+        Ok(body["data"].take())
+    }
+}
+
+/// Runs promtool in a folder; returns what it says, and whether it was content.
+///
+/// # Errors
+///
+/// When promtool is not installed.
+pub fn promtool(folder: &Path, arguments: &[&str]) -> anyhow::Result<(bool, String)> {
+    let program: PathBuf = packages::find("promtool").context("promtool is not installed")?;
+    let output = Command::new(program)
+        .args(arguments)
+        .current_dir(folder)
+        .output()?;
+    let said = [output.stdout, output.stderr].concat();
+    Ok((
+        output.status.success(),
+        String::from_utf8_lossy(&said).into_owned(),
+    ))
+}
