@@ -56,7 +56,7 @@ impl Metrics {
         registry.register(Box::new(reclaimed.clone()))?;
         let oldest_entry_seconds = Gauge::new(
             "clerk_queue_oldest_entry_seconds",
-            "How long the oldest entry has been in its stream",
+            "How many seconds the oldest entry has been in its stream",
         )?;
         registry.register(Box::new(oldest_entry_seconds.clone()))?;
         let metrics = Self {

@@ -64,7 +64,7 @@ fn each_alarm_has_a_section_that_begins_with_a_command() {
         let anchor = title.to_lowercase().replace(' ', "-").replace('?', "");
         sections.insert(format!("docs/runbook.md#{anchor}"));
     }
-    let linked = values("runbook:");
+    let linked = values("runbook_url:");
     assert_eq!(linked.len(), values("alert:").len());
     let missing: Vec<_> = linked.difference(&sections).collect();
     assert!(missing.is_empty(), "{missing:?} of {sections:?}");
