@@ -341,10 +341,28 @@ impl Connection {
         }
     }
 
-    fn as_connection(&mut self) -> &mut dyn ConnectionLike {
+    async fn send(&mut self, command: &Cmd) -> RedisResult<Value> {
         match self {
-            Self::Server(connection) => connection,
-            Self::Cluster(connection) => connection,
+            Self::Server(connection) => connection.send_packed_command(command).await,
+            Self::Cluster(connection) => connection.req_packed_command(command).await,
+        }
+    }
+
+    async fn send_all(
+        &mut self,
+        pipeline: &Pipeline,
+        offset: usize,
+        count: usize,
+    ) -> RedisResult<Vec<Value>> {
+        match self {
+            Self::Server(connection) => {
+                let sent = connection.send_packed_commands(pipeline, offset, count);
+                sent.await
+            }
+            Self::Cluster(connection) => {
+                let sent = connection.req_packed_commands(pipeline, offset, count);
+                sent.await
+            }
         }
     }
 }
@@ -353,7 +371,7 @@ impl ConnectionLike for RedisLink {
     fn req_packed_command<'a>(&'a mut self, cmd: &'a Cmd) -> RedisFuture<'a, Value> {
         Box::pin(async move {
             let (mut connection, number) = self.connection().await?;
-            let outcome = connection.as_connection().req_packed_command(cmd).await;
+            let outcome = connection.send(cmd).await;
             self.judge(&connection, number, outcome)
         })
     }
@@ -366,10 +384,7 @@ impl ConnectionLike for RedisLink {
     ) -> RedisFuture<'a, Vec<Value>> {
         Box::pin(async move {
             let (mut connection, number) = self.connection().await?;
-            let outcome = connection
-                .as_connection()
-                .req_packed_commands(pipeline, offset, count)
-                .await;
+            let outcome = connection.send_all(pipeline, offset, count).await;
             for answer in outcome.iter().flatten() {
                 // One command of a pipeline may be refused while the pipeline itself succeeds.
                 if let Value::ServerError(error) = answer {
