@@ -53,11 +53,20 @@ pub fn missing_languages() -> Vec<&'static str> {
 }
 
 /// The packages of what the tests put beside the programs: a connection pooler in front of PostgreSQL, a
-/// load balancer in front of ingests.
+/// load balancer in front of ingests, a browser in front of the status page.
 pub fn missing_neighbours() -> Vec<&'static str> {
     let pooler = find("pgbouncer").is_none().then_some("pgbouncer");
     let load_balancer = load_balancer().is_none().then_some("haproxy");
-    pooler.into_iter().chain(load_balancer).collect()
+    let browser = browser().is_none().then_some("chromium");
+    [pooler, load_balancer, browser]
+        .into_iter()
+        .flatten()
+        .collect()
+}
+
+/// Where that browser is.
+pub fn browser() -> Option<PathBuf> {
+    find("chromium")
 }
 
 /// Where that load balancer is.

@@ -12,6 +12,7 @@
     reason = "a test fails by panicking"
 )]
 
+mod browser;
 mod cache;
 mod manifests;
 mod next_cache;
@@ -21,6 +22,7 @@ mod peer;
 mod python;
 mod rows;
 mod signatures;
+mod status_page;
 mod user;
 mod workflows;
 mod world;
