@@ -110,11 +110,12 @@ impl Tab {
                 assert!(message["error"].is_null(), "{method}: {message}");
                 return message["result"].clone();
             }
-            match message["method"].as_str() {
-                Some("Log.entryAdded" | "Runtime.exceptionThrown" | "Runtime.consoleAPICalled") => {
-                    self.complaints.push(message["params"].to_string());
-                }
-                _ => {}
+            let is_complaint = matches!(
+                message["method"].as_str(),
+                Some("Log.entryAdded" | "Runtime.exceptionThrown" | "Runtime.consoleAPICalled")
+            );
+            if is_complaint {
+                self.complaints.push(message["params"].to_string());
             }
         }
     }
@@ -187,7 +188,9 @@ impl Tab {
 
     /// A PNG of the whole page.
     pub(crate) fn screenshot(&mut self) -> Vec<u8> {
-        let picture = json!({ "format": "png", "captureBeyondViewport": true });
+        let mut clip = self.ask("Page.getLayoutMetrics", json!({}))["cssContentSize"].clone();
+        clip["scale"] = json!(1);
+        let picture = json!({ "format": "png", "captureBeyondViewport": true, "clip": clip });
         let picture = self.ask("Page.captureScreenshot", picture);
         BASE64_STANDARD
             .decode(picture["data"].as_str().unwrap())

@@ -4,10 +4,10 @@ use std::fs;
 use std::path::Path;
 
 use serde_json::json;
+use xtask::clerk_payload::UserPayload;
 use xtask::free_port::free_port;
 
 use crate::browser::{Browser, Tab};
-use crate::user::user;
 use crate::world::World;
 
 const LINE: &str = "redis-cli --eval replay.lua '{clerk:0}:dead' '{clerk:0}:events' , msg_dead";
@@ -33,15 +33,20 @@ fn the_status_page_is_good_to_use_in_chromium() {
         ];
         world.redis.cli(&entry).unwrap();
     };
-    add("msg_ada", &user("user_ada", "ada@example.com", 1).created());
+    add(
+        "msg_ada",
+        &UserPayload::new("user_ada", "ada@example.com").created(),
+    );
     add(
         "msg_dead",
-        &user("user_dead", "x@example.com", 1).email(None).created(),
+        &UserPayload::new("user_dead", "x@example.com")
+            .email(None)
+            .created(),
     );
     world.settle();
     add(
         "msg_wait",
-        &user("user_eve", "ada@example.com", 1).created(),
+        &UserPayload::new("user_eve", "ada@example.com").created(),
     );
     let dead = "{clerk:0}:dead";
     let letter = [
