@@ -2,8 +2,8 @@
 -- Tells the status page what stands in one partition. No payload leaves Redis for it.
 --   KEYS: events stream, retry set, hash of waiting entries, dead letters' stream
 --   ARGV: consumer group, how many rows a list may have, how many bytes of entries may be read for a list
--- Returns how many events, retries and dead letters there are and the milliseconds since the oldest event came
--- (-1 if there is none); consumers: name, entries held, milliseconds since the last sign of life; retries, the
+-- Returns how many events, retries and dead letters there are and for how many milliseconds the first event has
+-- stood on the stream (-1 if there is none); consumers: name, entries held, milliseconds since the last sign of life; retries, the
 -- next one first: svix-id, milliseconds until it is due, failed attempts, holder of the address, reason; dead
 -- letters, the newest first: svix-id, reason, attempts, milliseconds since the failure. All are text.
 local events, retry, waiting, dead = unpack(KEYS)
@@ -20,8 +20,9 @@ local function whole(number) return string.format('%.0f', number) end
 local function short(text) return string.sub(tostring(text or ''), 1, 400) end
 local function since(id, at) return whole(math.max(0, now - (tonumber(at) or tonumber(string.match(id, '^%d+'))))) end
 
-local oldest = redis.call('XRANGE', events, '-', '+', 'COUNT', 1)[1]
-local age = oldest and since(oldest[1], by_name(oldest[2])['received-at']) or '-1'
+-- Not since it was received: one that comes back after hours of retries has not waited in the stream.
+local first = redis.call('XRANGE', events, '-', '+', 'COUNT', 1)[1]
+local age = first and since(first[1]) or '-1'
 
 local consumers = {}
 -- An error where no worker has ever been.
@@ -39,7 +40,8 @@ for i = 1, #due, 2 do
   left = left - redis.call('HSTRLEN', waiting, due[i])
   if left < 0 and i > 1 then break end
   local packed = redis.call('HGET', waiting, due[i])
-  local value = packed and by_name(cmsgpack.unpack(packed)) or {}
+  local is_packed, list = pcall(cmsgpack.unpack, packed or '')
+  local value = is_packed and type(list) == 'table' and by_name(list) or {}
   local wait = whole(math.max(0, due[i + 1] - now))
   retries[#retries + 1] = { short(due[i]), wait, short(value.attempts), short(value.holder), short(value.reason) }
 end

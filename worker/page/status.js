@@ -36,7 +36,7 @@ function chart(title, unit, lines) {
   const axis = add(figure, 'div', { class: 'axis quiet', 'aria-hidden': 'true' });
   const [left, top, right] = ['5 min ago', '', 'now'].map(text => add(axis, 'span', {}, text));
   charts.push(() => {
-    const series = lines.map(line => line.values());
+    const series = lines.map(line => line());
     const known = series.map(points => points.filter(point => point.value !== null));
     const highest = Math.max(...known.flat().map(point => point.value), 0);
     const scale = highest || 1;
@@ -52,9 +52,9 @@ function chart(title, unit, lines) {
       paths[i].setAttribute('d', path);
       if (i === 0) area.setAttribute('d', path && !path.includes('M', 1) ? `${path}L${last} 100L${first} 100Z` : '');
     });
-    const latest = lines.map((line, i) => {
-      const value = series[i].at(-1)?.value ?? null;
-      return value === null ? '' : `${unit(value)}${line.name}`;
+    const latest = series.map(points => {
+      const value = points.at(-1)?.value ?? null;
+      return value === null ? '' : unit(value);
     }).filter(text => text).join(', ') || '–';
     say(now, latest);
     say(top, known[0].length ? `highest ${unit(highest)}` : '');
@@ -80,12 +80,12 @@ function quantile(share, from, to) {
 const rounded = value => number(value < 10 ? Math.round(value * 10) / 10 : Math.round(value));
 const seconds = value => value < 1 ? `${rounded(value * 1000)} ms` : `${rounded(value)} s`;
 chart('Throughput: finished events', value => `${rounded(value)}/s`,
-  [{ name: '', values: () => steps((from, to) => (finished(to.counts) - finished(from.counts)) * 1000 / (to.at - from.at)) }]);
-chart('Latency, from request to commit', seconds, [
-  { name: ' (half of them)', values: () => steps((from, to) => quantile(.5, from, to)) },
-  { name: ' (95 %, dashed)', values: () => steps((from, to) => quantile(.95, from, to)) }]);
+  [() => steps((from, to) => (finished(to.counts) - finished(from.counts)) * 1000 / (to.at - from.at))]);
+chart('Latency from request to commit: half within, and 95 % (dashed) within', seconds, [
+  () => steps((from, to) => quantile(.5, from, to)),
+  () => steps((from, to) => quantile(.95, from, to))]);
 chart('Backlog: events in the queue', value => number(value),
-  [{ name: '', values: () => samples.map(({ at, backlog }) => ({ at, value: backlog })) }]);
+  [() => samples.map(({ at, backlog }) => ({ at, value: backlog }))]);
 
 // Tables. Roles are spelt out, because on a phone rows are shown as blocks.
 function table(name, headings) {
@@ -102,7 +102,7 @@ function table(name, headings) {
     const rest = part.querySelector('.rest');
     const found = list?.rows ?? [];
     say(element.querySelector('.count'), list ? `(${number(found.length + list.more)})` : '');
-    say(rest, !list ? 'Not known: its store does not answer.' : !found.length && !list.more ? none
+    say(rest, !list ? 'Not known: the store does not answer, or not soon enough.' : !found.length && !list.more ? none
       : list.more ? `and ${number(list.more)} more` : '');
     element.classList.toggle('filled', found.length > 0);
     const seen = new Set();

@@ -5,6 +5,7 @@
 
 use std::time::{Duration, Instant};
 
+use deadpool_postgres::Client;
 use serde::Serialize;
 use tokio_postgres::types::{ToSql, Type};
 
@@ -19,13 +20,16 @@ const TIMEOUT: &str = "SET LOCAL statement_timeout = '1500ms'";
 /// How much longer than it took it is until the next time: PostgreSQL is busy with it for a
 /// twentieth of the time.
 const PAUSES: u32 = 19;
+/// How long it is after one that was not waited for to the end.
+const PAUSE_AFTER_NONE: Duration = Duration::from_secs(30);
 
 /// What is remembered of it.
 #[derive(Default)]
 pub(crate) struct Ledger {
-    rows: Vec<Outcome>,
-    asked: Option<Instant>,
-    next: Option<Instant>,
+    /// `None` where it took too long.
+    rows: Option<Vec<Outcome>>,
+    /// When these rows were read, and when to read again.
+    turn: Option<(Instant, Instant)>,
 }
 
 /// What became of an event.
@@ -42,42 +46,51 @@ pub(crate) struct Outcome {
 }
 
 impl Ledger {
-    /// The newest rows, or those of a moment ago.
-    pub(crate) async fn newest(&mut self, database: &Database) -> Result<Vec<Outcome>, Failure> {
+    /// The newest rows, or those of a moment ago; `None` where they take too long to find.
+    pub(crate) async fn newest(
+        &mut self,
+        database: &Database,
+    ) -> Result<Option<Vec<Outcome>>, Failure> {
         let mut connection = database.connection().await?;
-        if self.next.is_some_and(|next| Instant::now() < next) {
+        let began = Instant::now();
+        if let Some((read, next)) = self.turn
+            && began < next
+        {
             connection.simple_query("SELECT 1").await?;
-        } else {
-            let began = Instant::now();
-            // Also after a failure: a ledger that takes too long would do so again.
-            self.next = Some(began + Duration::from_secs(30));
-            let transaction = connection.build_transaction().read_only(true);
-            let transaction = transaction.start().await?;
-            transaction.batch_execute(TIMEOUT).await?;
-            let mut rows = Vec::new();
-            for seconds in TIME_SPANS {
-                let sql = include_str!("../../sql/newest_events.sql");
-                // Without a name: see the module pooler.
-                let parameters: [(&(dyn ToSql + Sync), Type); 2] =
-                    [(&seconds, Type::FLOAT8), (&ROWS, Type::INT8)];
-                rows = transaction.query_typed(sql, &parameters).await?;
-                if rows.len() >= ROWS as usize {
-                    break;
-                }
+            let since = i64::try_from(read.elapsed().as_millis()).unwrap_or(0);
+            let mut rows = self.rows.clone();
+            for row in rows.iter_mut().flatten() {
+                row.age += since;
             }
-            transaction.commit().await?;
-            self.rows = rows.iter().map(outcome).collect::<Result<_, _>>()?;
-            let now = Instant::now();
-            self.asked = Some(now);
-            self.next = Some(now + (now - began) * PAUSES);
+            return Ok(rows);
         }
-        let since = self.asked.map_or(Duration::ZERO, |asked| asked.elapsed());
-        let mut rows = self.rows.clone();
-        for row in &mut rows {
-            row.age += i64::try_from(since.as_millis()).unwrap_or(0);
-        }
-        Ok(rows)
+        // In case nobody waits for the end of this.
+        (self.rows, self.turn) = (None, Some((began, began + PAUSE_AFTER_NONE)));
+        let rows = read(&mut connection).await;
+        let now = Instant::now();
+        self.turn = Some((now, now + (now - began) * PAUSES));
+        self.rows = Some(rows?);
+        Ok(self.rows.clone())
     }
+}
+
+async fn read(connection: &mut Client) -> Result<Vec<Outcome>, tokio_postgres::Error> {
+    let transaction = connection.build_transaction().read_only(true);
+    let transaction = transaction.start().await?;
+    transaction.batch_execute(TIMEOUT).await?;
+    let mut rows = Vec::new();
+    for seconds in TIME_SPANS {
+        let sql = include_str!("../../sql/newest_events.sql");
+        // Without a name: see the module pooler.
+        let parameters: [(&(dyn ToSql + Sync), Type); 2] =
+            [(&seconds, Type::FLOAT8), (&ROWS, Type::INT8)];
+        rows = transaction.query_typed(sql, &parameters).await?;
+        if rows.len() >= ROWS as usize {
+            break;
+        }
+    }
+    transaction.commit().await?;
+    rows.iter().map(outcome).collect()
 }
 
 fn outcome(row: &tokio_postgres::Row) -> Result<Outcome, tokio_postgres::Error> {

@@ -17,7 +17,7 @@ pub(crate) struct Partition {
     pub(crate) backlog: u64,
     pub(crate) waiting_retries: u64,
     pub(crate) dead_letters: u64,
-    /// Since the oldest event came.
+    /// Since the first event came onto the stream.
     pub(crate) oldest: Option<u64>,
     pub(crate) consumers: Vec<Holding>,
     pub(crate) retries: Vec<Retry>,

@@ -26,7 +26,7 @@ pub(crate) struct Snapshot {
     stores: [Store; 3],
     /// `None` where Redis does not tell.
     queue: Option<Queue>,
-    /// The newest first; `None` where PostgreSQL does not tell.
+    /// The newest first; `None` where PostgreSQL does not tell, or not soon enough.
     outcomes: Option<Vec<Outcome>>,
 }
 
@@ -45,7 +45,7 @@ struct Queue {
     pending: u64,
     waiting_retries: u64,
     dead_letters: u64,
-    /// Since the oldest event came.
+    /// Since the oldest event came onto its stream.
     oldest: Option<u64>,
     consumers: List<Consumer>,
     retries: List<Retry>,
@@ -101,7 +101,7 @@ pub(crate) async fn take(sources: &Sources, ledger: &mut Ledger) -> Snapshot {
         Err(_) => Err("it does not answer in time".to_owned()),
     };
     let (outcomes, postgres) = match outcomes {
-        Ok(outcomes) => (Some(outcomes), None),
+        Ok(outcomes) => (outcomes, None),
         Err(problem) => (None, Some(problem)),
     };
     let cache = (!cache).then(|| "it does not answer".to_owned());
