@@ -1,4 +1,5 @@
-//! `GET /healthz`, `/readyz` and `/metrics` on `ADMIN_ADDR`, and the health check that asks them.
+//! `GET /healthz`, `/readyz` and `/metrics` on `ADMIN_ADDR`, what else a program shows there, and the
+//! health check that asks them.
 
 use std::convert::Infallible;
 use std::net::{IpAddr, SocketAddr};
@@ -7,10 +8,14 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use http_body_util::Full;
+pub use hyper::StatusCode;
 use hyper::body::Incoming;
-use hyper::header::{ALLOW, CONTENT_TYPE};
+use hyper::header::{
+    ALLOW, CACHE_CONTROL, CONTENT_SECURITY_POLICY, CONTENT_TYPE, HeaderName, HeaderValue,
+    REFERRER_POLICY, X_CONTENT_TYPE_OPTIONS,
+};
 use hyper::service::service_fn;
-use hyper::{Method, Request, Response, StatusCode};
+use hyper::{Method, Request, Response};
 use hyper_util::client::legacy::Client;
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use prometheus::{Encoder, Registry, TextEncoder};
@@ -24,6 +29,9 @@ const HEADER_TIMEOUT: Duration = Duration::from_secs(5);
 /// Longer than the first store that does not answer is waited for.
 const HEALTH_CHECK_TIMEOUT: Duration = Duration::from_secs(4);
 
+const CROSS_ORIGIN_RESOURCE_POLICY: HeaderName =
+    HeaderName::from_static("cross-origin-resource-policy");
+
 /// What a program knows about its own health.
 pub trait Health: Send + Sync + 'static {
     /// Whether the stores answer; if not, which one does not.
@@ -31,6 +39,50 @@ pub trait Health: Send + Sync + 'static {
 
     /// Brings gauges up to date before they are read. Must not wait long for a store that is away.
     fn refresh(&self) -> impl Future<Output = ()> + Send;
+
+    /// The paths of further pages.
+    fn pages(&self) -> &'static [&'static str] {
+        &[]
+    }
+
+    /// The page at one of these paths. It must not take long: there are places for few requests.
+    fn page(&self, path: &str, query: &str) -> impl Future<Output = Option<Page>> + Send {
+        let _ = (path, query);
+        async { None }
+    }
+}
+
+/// What a program shows to people who look.
+#[derive(Debug, Clone)]
+pub struct Page {
+    /// The answer's status.
+    pub status: StatusCode,
+    /// The body's type.
+    pub content_type: &'static str,
+    /// What a browser may load and run for it; no header where it is not a valid one.
+    pub content_security_policy: String,
+    /// The page itself.
+    pub body: Bytes,
+}
+
+impl From<Page> for Response<Full<Bytes>> {
+    fn from(page: Page) -> Self {
+        let mut response = text(page.status, page.body);
+        let headers = response.headers_mut();
+        for (name, value) in [
+            (CONTENT_TYPE, page.content_type),
+            (X_CONTENT_TYPE_OPTIONS, "nosniff"),
+            (REFERRER_POLICY, "no-referrer"),
+            (CACHE_CONTROL, "no-store"),
+            (CROSS_ORIGIN_RESOURCE_POLICY, "same-origin"),
+        ] {
+            headers.insert(name, HeaderValue::from_static(value));
+        }
+        if let Ok(policy) = page.content_security_policy.try_into() {
+            headers.insert(CONTENT_SECURITY_POLICY, policy);
+        }
+        response
+    }
 }
 
 /// Serves the admin endpoints until the process ends. `/readyz` answers 503 once `stop` is
@@ -75,14 +127,14 @@ async fn answer<H: Health>(
     stop: &CancellationToken,
 ) -> Result<Response<Full<Bytes>>, Infallible> {
     let path = request.uri().path();
-    if !matches!(path, "/healthz" | "/readyz" | "/metrics") {
-        return Ok(text(StatusCode::NOT_FOUND, "not found\n"));
+    if !matches!(path, "/healthz" | "/readyz" | "/metrics") && !health.pages().contains(&path) {
+        return Ok(not_found());
     }
     if request.method() != Method::GET && request.method() != Method::HEAD {
         let mut response = text(StatusCode::METHOD_NOT_ALLOWED, "method not allowed\n");
         response
             .headers_mut()
-            .insert(ALLOW, hyper::header::HeaderValue::from_static("GET, HEAD"));
+            .insert(ALLOW, HeaderValue::from_static("GET, HEAD"));
         return Ok(response);
     }
     Ok(match path {
@@ -92,11 +144,20 @@ async fn answer<H: Health>(
             Ok(()) => text(StatusCode::OK, "ready\n"),
             Err(reason) => text(StatusCode::SERVICE_UNAVAILABLE, format!("{reason}\n")),
         },
-        _ => {
+        "/metrics" => {
             health.refresh().await;
             metrics(registry)
         }
+        _ => {
+            let query = request.uri().query().unwrap_or_default();
+            let page = health.page(path, query).await;
+            page.map_or_else(not_found, Response::from)
+        }
     })
+}
+
+fn not_found() -> Response<Full<Bytes>> {
+    text(StatusCode::NOT_FOUND, "not found\n")
 }
 
 fn metrics(registry: &Registry) -> Response<Full<Bytes>> {
@@ -107,7 +168,7 @@ fn metrics(registry: &Registry) -> Response<Full<Bytes>> {
             let mut response = text(StatusCode::OK, body);
             response.headers_mut().insert(
                 CONTENT_TYPE,
-                hyper::header::HeaderValue::from_static("text/plain; version=0.0.4; charset=utf-8"),
+                HeaderValue::from_static("text/plain; version=0.0.4; charset=utf-8"),
             );
             response
         }
@@ -123,7 +184,7 @@ fn text(status: StatusCode, body: impl Into<Bytes>) -> Response<Full<Bytes>> {
     *response.status_mut() = status;
     response.headers_mut().insert(
         CONTENT_TYPE,
-        hyper::header::HeaderValue::from_static("text/plain; charset=utf-8"),
+        HeaderValue::from_static("text/plain; charset=utf-8"),
     );
     response
 }

@@ -26,6 +26,18 @@ impl Database {
     /// # Errors
     /// Never in practice: the pool is given the runtime that its time-outs need.
     pub fn new(url: &DatabaseUrl) -> Result<Self, String> {
+        Self::with_connections(url, CONNECTIONS)
+    }
+
+    /// The same with no more than one connection, for whoever must not take one from the batches.
+    ///
+    /// # Errors
+    /// As [`Database::new`].
+    pub fn with_one_connection(url: &DatabaseUrl) -> Result<Self, String> {
+        Self::with_connections(url, 1)
+    }
+
+    fn with_connections(url: &DatabaseUrl, connections: usize) -> Result<Self, String> {
         let recycling_method = RecyclingMethod::Fast;
         let manager = Manager::from_connect(
             url.config.clone(),
@@ -34,7 +46,7 @@ impl Database {
         );
         let timeout = url.connection_timeout();
         Pool::builder(manager)
-            .max_size(CONNECTIONS)
+            .max_size(connections)
             .runtime(Runtime::Tokio1)
             .wait_timeout(Some(timeout))
             .create_timeout(Some(timeout))

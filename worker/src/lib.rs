@@ -29,6 +29,7 @@ pub mod retry;
 pub mod ring;
 pub mod second_deletion;
 pub mod settings;
+pub mod status;
 pub mod storage;
 mod transaction;
 pub mod user;

@@ -24,8 +24,9 @@ use worker::metrics::Metrics;
 use worker::partitions::{self, Partitions};
 use worker::processor::Processor;
 use worker::settings::{Arguments, Settings, Task};
+use worker::status::{Sources, Status};
 use worker::visibility::{self, InFlight};
-use worker::{explain, migration, retention, retry, second_deletion};
+use worker::{explain, migration, retention, retry, second_deletion, status};
 
 /// How long a read waits for the first entry.
 const LONGEST_WAIT: Duration = Duration::from_secs(1);
@@ -69,6 +70,7 @@ struct StoresHealth {
     database: Database,
     metrics: Metrics,
     migrated: CancellationToken,
+    status: Status,
 }
 
 impl admin::Health for StoresHealth {
@@ -90,6 +92,14 @@ impl admin::Health for StoresHealth {
         if let Ok(depth) = self.partitions.depth().await {
             self.metrics.depth(depth);
         }
+    }
+
+    fn pages(&self) -> &'static [&'static str] {
+        &status::PATHS
+    }
+
+    async fn page(&self, path: &str, query: &str) -> Option<admin::Page> {
+        self.status.page(path, query).await
     }
 }
 
@@ -123,6 +133,15 @@ async fn run(settings: Settings) -> Result<(), String> {
     );
     let migrated = CancellationToken::new();
     let admin_listener = startup::listen("ADMIN_ADDR", settings.common.admin_address).await?;
+    let status = Status::new(Sources {
+        link: queue_link.clone(),
+        cache_tags: cache_tags.clone(),
+        database: Database::with_one_connection(&settings.database)?,
+        metrics: metrics.clone(),
+        consumer: consumer_name.clone(),
+        partitions: settings.common.partitions,
+        retention_days: settings.ledger_retention_days,
+    });
     let health = Arc::new(StoresHealth {
         queue_link: queue_link.clone(),
         partitions: partitions.clone(),
@@ -130,6 +149,7 @@ async fn run(settings: Settings) -> Result<(), String> {
         database: database.clone(),
         metrics: metrics.clone(),
         migrated: migrated.clone(),
+        status,
     });
     tokio::spawn(admin::serve(admin_listener, health, registry, stop.clone()));
 

@@ -1,8 +1,13 @@
 //! What the worker counts, in Prometheus' words and units.
 
+use std::collections::BTreeMap;
+
+use prometheus::core::{Collector as _, Metric as _};
 use prometheus::{
     Gauge, Histogram, HistogramOpts, IntCounter, IntCounterVec, IntGauge, Opts, Registry,
 };
+
+use serde::Serialize;
 
 use crate::queue::Depth;
 
@@ -25,7 +30,43 @@ pub struct Metrics {
     oldest_entry_seconds: Gauge,
 }
 
+/// What this process has counted since it began.
+#[derive(Debug, Clone, Default, Serialize)]
+pub struct Counts {
+    /// Events by what became of them in one attempt.
+    pub outcomes: BTreeMap<String, u64>,
+    /// Upper bounds in seconds, and how many events took no longer from receipt to commit; the last bound
+    /// is the infinite one, `None`.
+    pub latencies: Vec<(Option<f64>, u64)>,
+}
+
 impl Metrics {
+    /// What has been counted up to now.
+    #[must_use]
+    pub fn counts(&self) -> Counts {
+        let mut counts = Counts::default();
+        for family in self.events.collect() {
+            for metric in family.get_metric() {
+                let mut labels = metric.get_label().iter();
+                if let Some(outcome) = labels.find(|label| label.name() == "outcome") {
+                    let value = metric.get_counter().get_value() as u64;
+                    *counts
+                        .outcomes
+                        .entry(outcome.value().to_owned())
+                        .or_default() += value;
+                }
+            }
+        }
+        let metric = self.end_to_end_seconds.metric();
+        let histogram = metric.get_histogram();
+        let bounded = histogram.get_bucket().iter();
+        counts.latencies = bounded
+            .map(|bucket| (Some(bucket.upper_bound()), bucket.cumulative_count()))
+            .collect();
+        counts.latencies.push((None, histogram.get_sample_count()));
+        counts
+    }
+
     /// Registers the metrics.
     ///
     /// # Errors

@@ -53,13 +53,22 @@ pub fn missing_languages() -> Vec<&'static str> {
 }
 
 /// The packages of what the tests put beside the programs: a connection pooler in front of PostgreSQL, a
-/// load balancer in front of ingests, a Prometheus that reads the metrics.
+/// load balancer in front of ingests, a Prometheus that reads the metrics, a browser in front of the status
+/// page.
 pub fn missing_neighbours() -> Vec<&'static str> {
     let pooler = find("pgbouncer").is_none().then_some("pgbouncer");
     let load_balancer = load_balancer().is_none().then_some("haproxy");
     let prometheus = find("promtool").is_none().then_some("prometheus");
-    let all = pooler.into_iter().chain(load_balancer).chain(prometheus);
-    all.collect()
+    let browser = browser().is_none().then_some("chromium");
+    [pooler, load_balancer, prometheus, browser]
+        .into_iter()
+        .flatten()
+        .collect()
+}
+
+/// Where that browser is.
+pub fn browser() -> Option<PathBuf> {
+    find("chromium")
 }
 
 /// Where that load balancer is.

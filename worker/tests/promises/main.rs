@@ -29,5 +29,6 @@ mod retries;
 mod second_deletion;
 mod several_servers;
 mod shutdown;
+mod status;
 mod take_over;
 mod upgrade;

@@ -18,6 +18,7 @@ use xtask::wait;
 
 use crate::helpers::{DEADLINE, UNFINISHED, Worker, World, user};
 use crate::ingest::Ingest;
+use crate::status;
 
 const USERS: usize = 24;
 /// As many as there are at the least.
@@ -152,8 +153,15 @@ async fn slots_move_while_events_flow() {
         cluster
     });
     let rounds = send_until_over(ingest, &fault).await;
-    settle(&fault.await.unwrap(), &workers);
+    let cluster = fault.await.unwrap();
+    settle(&cluster, &workers);
     check(&world, rounds);
+    status::snapshot(&workers[0], "all partitions are told of", |snapshot| {
+        let consumers = &snapshot["queue"]["consumers"]["rows"];
+        consumers.as_array().is_some_and(|rows| rows.len() == 2)
+            && status::problem(snapshot, "Redis (queue)").is_null()
+    })
+    .await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
