@@ -30,4 +30,5 @@ mod second_deletion;
 mod several_servers;
 mod shutdown;
 mod take_over;
+mod traces;
 mod upgrade;
