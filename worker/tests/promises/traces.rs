@@ -16,7 +16,11 @@ use nix::sys::signal::Signal;
 use opentelemetry_proto::tonic::collector::trace::v1::ExportTraceServiceRequest;
 use opentelemetry_proto::tonic::common::v1::{KeyValue, any_value::Value};
 use prost::Message as _;
+use rustls::pki_types::pem::PemObject as _;
+use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use tokio::runtime::Runtime;
+use tokio_rustls::TlsAcceptor;
+use xtask::certificates::Authority;
 use xtask::free_port::free_port;
 use xtask::program::Program;
 use xtask::wait;
@@ -46,9 +50,15 @@ struct Span {
 
 impl Collector {
     fn start(runtime: &Runtime) -> Self {
+        Self::start_with(runtime, None)
+    }
+
+    /// One that wants TLS, if it is given any.
+    fn start_with(runtime: &Runtime, tls: Option<TlsAcceptor>) -> Self {
         let bodies: Arc<Mutex<Vec<Bytes>>> = Arc::default();
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-        let url = format!("http://{}", listener.local_addr().unwrap());
+        let scheme = if tls.is_some() { "https" } else { "http" };
+        let url = format!("{scheme}://{}", listener.local_addr().unwrap());
         listener.set_nonblocking(true).unwrap();
         let taken = Arc::clone(&bodies);
         runtime.spawn(async move {
@@ -65,9 +75,19 @@ impl Collector {
                         Ok::<_, Infallible>(Response::new(Full::<Bytes>::default()))
                     }
                 });
-                let connection =
-                    http1::Builder::new().serve_connection(TokioIo::new(stream), service);
-                tokio::spawn(connection);
+                let tls = tls.clone();
+                tokio::spawn(async move {
+                    let http = http1::Builder::new();
+                    match tls {
+                        None => drop(http.serve_connection(TokioIo::new(stream), service).await),
+                        Some(tls) => {
+                            // Whoever does not trust it breaks off.
+                            if let Ok(stream) = tls.accept(stream).await {
+                                drop(http.serve_connection(TokioIo::new(stream), service).await);
+                            }
+                        }
+                    }
+                });
             }
         });
         Self { url, bodies }
@@ -477,6 +497,46 @@ fn a_collector_that_is_away_or_hangs_holds_up_nothing() {
         stop(&worker.program);
     }
     drop(hangs);
+}
+
+/// Only a collector whose certificate is trusted is told anything.
+#[test]
+fn traces_are_sent_over_tls() {
+    let world = World::migrated();
+    let runtime = Runtime::new().unwrap();
+    let authority = Authority::new("collectors").unwrap();
+    let certificate = authority.server(&["127.0.0.1"]).unwrap();
+    let chain = CertificateDer::pem_file_iter(certificate.certificate).unwrap();
+    let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
+    let tls = rustls::ServerConfig::builder_with_provider(provider)
+        .with_safe_default_protocol_versions()
+        .unwrap()
+        .with_no_client_auth()
+        .with_single_cert(
+            chain.collect::<Result<_, _>>().unwrap(),
+            PrivateKeyDer::from_pem_file(certificate.key).unwrap(),
+        )
+        .unwrap();
+    let collector = Collector::start_with(&runtime, Some(Arc::new(tls).into()));
+    let file = authority.file();
+    let trusted = ("OTEL_EXPORTER_OTLP_CERTIFICATE", file.to_str().unwrap());
+    for (svix_id, settings) in [("msg_1", vec![]), ("msg_2", vec![trusted])] {
+        let worker = world.worker_with(&[&collector.settings()[..], &settings].concat());
+        world.add(svix_id, &user("user_1", "ada@example.com", 1).created());
+        world.settle();
+        stop(&worker.program);
+        if settings.is_empty() {
+            let unknown = "the server's certificate was signed by an unknown authority";
+            assert!(
+                worker.program.output().contains(unknown),
+                "{}",
+                worker.program.output()
+            );
+            assert!(collector.spans().is_empty());
+        }
+    }
+    let process = collector.span("process", "applied");
+    assert_eq!(process.attribute("svix_id"), Some("msg_2"));
 }
 
 /// P12
