@@ -2,6 +2,7 @@
 
 use std::process::ExitCode;
 use std::sync::Arc;
+use std::time::Instant;
 
 use ingest::body::BodyReader;
 use ingest::forgery_limiter::ForgeryLimiter;
@@ -14,6 +15,7 @@ use ingest::settings::{Arguments, Settings, Task};
 use ingest::webhook::Endpoint;
 use prometheus::Registry;
 use shared::redis_link::RedisLink;
+use shared::traces::Traces;
 use shared::{admin, logging, shutdown, startup};
 
 fn main() -> ExitCode {
@@ -41,6 +43,7 @@ impl admin::Health for RedisHealth {
 async fn run(settings: Settings) -> Result<(), String> {
     logging::start(&settings.common);
     open_files::allow(server::OPEN_FILES);
+    let traces = Traces::from_environment("clerk-ingest").map_err(|error| error.to_string())?;
     let stop = shutdown::on_signal().map_err(|error| error.to_string())?;
     let registry = Registry::new();
     let metrics = Metrics::new(&registry).map_err(|error| error.to_string())?;
@@ -71,10 +74,18 @@ async fn run(settings: Settings) -> Result<(), String> {
             metrics.clone(),
         ),
         metrics,
+        traces: traces.clone(),
         stop: stop.clone(),
     });
     tracing::info!(address = %settings.address, "ingest is listening");
-    server::run(listener, endpoint, stop, settings.common.shutdown_grace).await;
+    let grace = settings.common.shutdown_grace;
+    let deadline = async {
+        stop.cancelled().await;
+        Instant::now() + grace
+    };
+    let running = server::run(listener, endpoint, stop.clone(), grace);
+    let ((), deadline) = tokio::join!(running, deadline);
+    traces.finish(deadline).await;
     tracing::info!("ingest has stopped");
     Ok(())
 }

@@ -9,6 +9,7 @@ use shared::partition::partition_of;
 use shared::queue::{Keys, field};
 use shared::redis_link::RedisLink;
 use shared::svix_id::SvixId;
+use shared::traces::{self, Span, Step};
 use tokio::task::JoinSet;
 
 use crate::backlog::{Backlog, NotAdmitted};
@@ -44,6 +45,18 @@ pub enum NotQueued {
     TooFewReplicas(u64),
 }
 
+impl NotQueued {
+    /// The word in traces.
+    #[must_use]
+    pub const fn name(&self) -> &'static str {
+        match self {
+            Self::BacklogFull => "backlog_full",
+            Self::Unavailable(_) => "unavailable",
+            Self::TooFewReplicas(_) => "too_few_replicas",
+        }
+    }
+}
+
 impl Queue {
     /// The streams of `partitions` partitions, at least one, which together may hold `max_backlog`.
     #[must_use]
@@ -65,7 +78,8 @@ impl Queue {
     }
 
     /// Puts an event on the stream of its user. When this returns `Ok`, Redis has acknowledged the entry
-    /// (P1), and so have as many replicas as it was told to wait for.
+    /// (P1), and so have as many replicas as it was told to wait for. Where the event is traced, as a step of
+    /// `trace`, the entry tells whoever reads it of that step.
     ///
     /// # Errors
     /// When they have not.
@@ -74,6 +88,7 @@ impl Queue {
         svix_id: &SvixId,
         event: &Envelope<'_>,
         payload: &[u8],
+        trace: Option<&Span>,
     ) -> Result<(), NotQueued> {
         let admission = self
             .backlog
@@ -86,6 +101,10 @@ impl Queue {
         reach(FaultPoint::Verified).await;
         let begun = Instant::now();
         let partition = self.partition_of(svix_id, event);
+        let span = trace.map(|trace| {
+            let attributes = vec![traces::number("partition", partition as u32)];
+            trace.within(Step::Enqueue, SystemTime::now(), attributes)
+        });
         let mut command = redis::cmd("XADD");
         command
             .arg(&self.streams[partition])
@@ -98,6 +117,11 @@ impl Queue {
             .arg(payload)
             .arg(field::RECEIVED_AT)
             .arg(milliseconds_since_epoch());
+        if let Some(span) = &span {
+            command
+                .arg(field::TRACEPARENT)
+                .arg(span.context().to_string());
+        }
         let added = match &self.replication {
             Some(replication) => replication.add(partition, command).await,
             None => command
@@ -106,6 +130,10 @@ impl Queue {
                 .map_err(NotQueued::Unavailable),
         };
         drop(admission);
+        if let Some(span) = span {
+            let outcome = added.as_ref().map_or_else(NotQueued::name, |()| "queued");
+            span.end(outcome, added.is_err(), SystemTime::now());
+        }
         self.metrics
             .enqueue_seconds
             .observe(begun.elapsed().as_secs_f64());

@@ -2,7 +2,7 @@
 
 use std::net::IpAddr;
 use std::sync::Once;
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime};
 
 use bytes::Bytes;
 use http_body_util::Full;
@@ -10,6 +10,8 @@ use hyper::body::Incoming;
 use hyper::header::{ALLOW, CONNECTION, CONTENT_TYPE, HeaderName, HeaderValue, RETRY_AFTER};
 use hyper::{HeaderMap, Method, Request, Response, StatusCode};
 use shared::envelope::Envelope;
+use shared::svix_id::SvixId;
+use shared::traces::{self, Span, Step, TRACEPARENT, TraceContext, Traces};
 use tokio_util::sync::CancellationToken;
 
 use crate::body::{self, BodyError, BodyReader};
@@ -43,6 +45,8 @@ pub struct Endpoint {
     pub queue: Queue,
     /// What is counted.
     pub metrics: Metrics,
+    /// Where events are followed.
+    pub traces: Traces,
     /// Cancelled once the process is to stop.
     pub stop: CancellationToken,
 }
@@ -147,7 +151,17 @@ impl Endpoint {
                 return Answer::Refused;
             }
         };
-        match self.queue.push(&svix_id, &envelope, &body.bytes).await {
+        // Only now: who forges traces nothing.
+        let span = self.trace(headers, received, &svix_id, &envelope);
+        let pushed = self
+            .queue
+            .push(&svix_id, &envelope, &body.bytes, span.as_ref());
+        let queued = pushed.await;
+        if let Some(span) = span {
+            let outcome = queued.as_ref().map_or_else(NotQueued::name, |()| "queued");
+            span.end(outcome, queued.is_err(), SystemTime::now());
+        }
+        match queued {
             Ok(()) => {
                 let milliseconds = received.elapsed().as_millis();
                 tracing::debug!(svix_id = svix_id.as_str(), milliseconds, "queued");
@@ -175,6 +189,26 @@ impl Endpoint {
                 Answer::Unavailable(RETRY_SOON)
             }
         }
+    }
+
+    /// The step `receive`, which goes on with the trace of the request if it has one.
+    fn trace(
+        &self,
+        headers: &HeaderMap,
+        received: Instant,
+        svix_id: &SvixId,
+        envelope: &Envelope<'_>,
+    ) -> Option<Span> {
+        if !self.traces.are_on() {
+            return None;
+        }
+        let mut parents = headers.get_all(TRACEPARENT).iter();
+        let parent = parents.next().filter(|_| parents.next().is_none());
+        let parent = parent.and_then(|parent| TraceContext::parse(parent.as_bytes()));
+        let begun = SystemTime::now() - received.elapsed();
+        self.traces.begin(Step::Receive, begun, parent, || {
+            traces::event(svix_id.as_str(), &envelope.event_type)
+        })
     }
 
     fn forged(&self, source: Option<IpAddr>, received: Instant) {

@@ -13,6 +13,7 @@ pub mod shutdown;
 pub mod startup;
 pub mod svix_id;
 pub mod tls;
+pub mod traces;
 
 /// What `--version` says of both programs: the version, and the commit they were built from (`unknown` where
 /// neither Git nor `GIT_COMMIT` told it).

@@ -17,6 +17,8 @@ pub mod field {
     pub const PAYLOAD: &str = "payload";
     /// When the ingest received the event, in milliseconds since the epoch.
     pub const RECEIVED_AT: &str = "received-at";
+    /// The step of a trace that put the event here, as a W3C `traceparent`; only where the ingest traces.
+    pub const TRACEPARENT: &str = "traceparent";
     /// How many attempts have failed; only on an entry that has been tried before.
     pub const ATTEMPTS: &str = "attempts";
     /// The id of the user whose address the event waits for; only while it waits.

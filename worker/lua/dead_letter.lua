@@ -24,7 +24,7 @@ for i = 3, #ARGV, 4 do
       value['attempts'] = attempts
       value['failed-at'] = failed_at
       local letter = {}
-      for _, name in ipairs({ 'svix-id', 'type', 'payload', 'received-at', 'reason', 'attempts', 'failed-at' }) do
+      for _, name in ipairs({ 'svix-id', 'type', 'payload', 'received-at', 'traceparent', 'reason', 'attempts', 'failed-at' }) do
         if value[name] then
           letter[#letter + 1] = name
           letter[#letter + 1] = value[name]

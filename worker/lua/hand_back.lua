@@ -13,7 +13,7 @@ for i = 4, #ARGV do working[ARGV[i]] = true end
 local function fields_of(entry)
   local value, fields = {}, {}
   for i = 1, #entry, 2 do value[entry[i]] = entry[i + 1] end
-  for _, name in ipairs({ 'svix-id', 'type', 'payload', 'received-at', 'attempts' }) do
+  for _, name in ipairs({ 'svix-id', 'type', 'payload', 'received-at', 'traceparent', 'attempts' }) do
     if value[name] then
       fields[#fields + 1] = name
       fields[#fields + 1] = value[name]

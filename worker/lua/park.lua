@@ -19,7 +19,8 @@ if entry then
   -- It gets another id, and an entry that was added by hand may tell the time by nothing else.
   value['received-at'] = value['received-at'] or string.match(id, '^%d+')
   local fields = {}
-  for _, name in ipairs({ 'svix-id', 'type', 'payload', 'received-at', 'attempts', 'reason', 'user-id', 'holder' }) do
+  for _, name in ipairs({ 'svix-id', 'type', 'payload', 'received-at', 'traceparent', 'attempts', 'reason',
+    'user-id', 'holder' }) do
     if value[name] then
       fields[#fields + 1] = name
       fields[#fields + 1] = value[name]

@@ -40,7 +40,7 @@ while true do
     -- By name, because unpack takes some thousands of values at the most.
     local field, kept = {}, {}
     for i = 1, #list, 2 do field[list[i]] = list[i + 1] end
-    for _, name in ipairs({ 'svix-id', 'type', 'payload', 'received-at' }) do
+    for _, name in ipairs({ 'svix-id', 'type', 'payload', 'received-at', 'traceparent' }) do
       if field[name] then
         kept[#kept + 1] = name
         kept[#kept + 1] = field[name]

@@ -13,7 +13,7 @@ for _, svix_id in ipairs(due) do
   if packed then
     local value, fields, list = {}, {}, cmsgpack.unpack(packed)
     for i = 1, #list, 2 do value[list[i]] = list[i + 1] end
-    for _, name in ipairs({ 'svix-id', 'type', 'payload', 'received-at', 'attempts' }) do
+    for _, name in ipairs({ 'svix-id', 'type', 'payload', 'received-at', 'traceparent', 'attempts' }) do
       if value[name] then
         fields[#fields + 1] = name
         fields[#fields + 1] = value[name]

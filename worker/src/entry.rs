@@ -4,6 +4,7 @@ use std::time::{Duration, SystemTime};
 
 use shared::queue::field;
 use shared::svix_id::SvixId;
+use shared::traces::TraceContext;
 
 use crate::event::{Event, Unusable};
 use crate::user::UserId;
@@ -22,6 +23,8 @@ pub struct Entry {
     pub id: EntryId,
     /// How many attempts have failed so far.
     pub failed_attempts: u32,
+    /// The step of a trace that put it there, if there is one.
+    pub trace: Option<TraceContext>,
     /// The event, or why there is none.
     pub event: Result<Event, Unreadable>,
 }
@@ -53,6 +56,7 @@ impl Entry {
         Self {
             id: entry.0.clone(),
             failed_attempts,
+            trace: bytes(entry, field::TRACEPARENT).and_then(TraceContext::parse),
             event: event(entry),
         }
     }
@@ -183,14 +187,16 @@ mod tests {
     }
 
     #[test]
-    fn numbers_that_are_none_do_no_harm() {
+    fn fields_that_make_no_sense_do_no_harm() {
         let entry = entry(&[
             ("svix-id", "msg_1"),
             ("payload", PAYLOAD),
             ("attempts", "-1"),
             ("received-at", "99999999999999999"),
+            ("traceparent", "nonsense"),
         ]);
         assert_eq!(entry.failed_attempts, 0);
+        assert_eq!(entry.trace, None);
         assert!(entry.event.is_ok());
     }
 }

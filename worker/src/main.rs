@@ -3,7 +3,7 @@
 use std::io::Write as _;
 use std::process::ExitCode;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use prometheus::Registry;
 use redis::RedisError;
@@ -11,6 +11,7 @@ use shared::fault_point::{FaultPoint, reach};
 use shared::redis_link::RedisLink;
 use shared::redis_servers::RedisServers;
 use shared::svix_id::SvixId;
+use shared::traces::Traces;
 use shared::{admin, logging, shutdown, startup};
 use tokio::sync::{Mutex, mpsc};
 use tokio_util::sync::CancellationToken;
@@ -105,6 +106,7 @@ impl admin::Health for StoresHealth {
 
 async fn run(settings: Settings) -> Result<(), String> {
     logging::start(&settings.common);
+    let traces = Traces::from_environment("clerk-worker").map_err(|error| error.to_string())?;
     let stop = shutdown::on_signal().map_err(|error| error.to_string())?;
     let registry = Registry::new();
     let metrics = Metrics::new(&registry).map_err(|error| error.to_string())?;
@@ -214,6 +216,7 @@ async fn run(settings: Settings) -> Result<(), String> {
         cache_tags,
         max_attempts: settings.max_attempts,
         metrics,
+        traces: traces.clone(),
         stop: stop.clone(),
     });
     for _ in 0..BATCHES_AT_ONCE {
@@ -222,7 +225,9 @@ async fn run(settings: Settings) -> Result<(), String> {
     tasks.close();
 
     stop.cancelled().await;
+    let deadline = Instant::now() + settings.common.shutdown_grace;
     finish(&tasks, &partitions, settings.common.shutdown_grace).await;
+    traces.finish(deadline).await;
     background_stop.cancel();
     tracing::info!("worker has stopped");
     Ok(())

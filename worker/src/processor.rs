@@ -4,6 +4,7 @@
 
 mod refusals;
 mod rings;
+mod steps;
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
@@ -13,11 +14,13 @@ use redis::RedisResult;
 use shared::fault_point::{FaultPoint, reach};
 use shared::redis_link;
 use shared::svix_id::SvixId;
+use shared::traces::Traces;
 use tokio::sync::Mutex;
 use tokio::sync::mpsc::Receiver;
 use tokio_util::sync::CancellationToken;
 
 use self::refusals::{Hopeless, address_taken};
+use self::steps::{Attempt, Steps};
 use crate::apply::{Verdict, apply};
 use crate::back_off::BackOff;
 use crate::cache_tags::CacheTags;
@@ -45,14 +48,22 @@ pub struct Processor {
     pub max_attempts: u32,
     /// What is counted.
     pub metrics: Metrics,
+    /// Where events are followed.
+    pub traces: Traces,
     /// Cancelled once the process is to stop.
     pub stop: CancellationToken,
 }
 
+/// The words for what may become of an event, besides those of the ledger.
+const DUPLICATE: &str = "duplicate";
+const RETRIED: &str = "retried";
+const DEAD_LETTERED: &str = "dead_lettered";
+const LOST: &str = "lost";
+
 /// What is to be done with all copies of an event.
 enum Fate {
-    /// It stands in the ledger, and that is reported.
-    Finished,
+    /// It stands in the ledger, and that is reported, with this outcome after these steps.
+    Finished(&'static str, Steps),
     /// It waits, for the user who holds its address if one is named, or is dead-lettered.
     Refused(Refusal, Option<String>),
     /// It is another worker's.
@@ -97,10 +108,17 @@ impl Processor {
         for (svix_id, entry) in &entries {
             holding.add(svix_id, queue, &entry.id);
         }
+        let begun = SystemTime::now();
         let verdicts = self.until_applied(&holding, &events, false).await?;
-        let committed_at = SystemTime::now();
+        let committed = SystemTime::now();
         self.delete_tags(&events, verdicts.iter().map(Some)).await?;
         reach(FaultPoint::TagsDeleted).await;
+        let steps = Steps {
+            begun,
+            committed,
+            tags_deleted: SystemTime::now(),
+        };
+        let mut attempts = Vec::new();
 
         let verdicts: HashMap<&SvixId, &Verdict> = events
             .iter()
@@ -126,11 +144,16 @@ impl Processor {
             let decided = entries[&event.svix_id];
             if !fates.contains_key(&event.svix_id) {
                 let verdict = verdicts.get(&event.svix_id).copied();
-                let fate = self.fate(queue, decided, verdict, committed_at).await?;
+                let fate = self.fate(queue, decided, verdict, steps).await?;
                 fates.insert(&event.svix_id, fate);
             }
             match &fates[&event.svix_id] {
-                Fate::Finished => finished.push((&entry.id, event.svix_id.as_str())),
+                Fate::Finished(outcome, steps) => {
+                    finished.push((&entry.id, event.svix_id.as_str()));
+                    let is_copy = !std::ptr::eq(decided, entry);
+                    let outcome = if is_copy { DUPLICATE } else { outcome };
+                    attempts.push(Attempt::of(entry, outcome, *steps));
+                }
                 Fate::Refused(refusal, holder) => {
                     let address = decided
                         .user_id()
@@ -139,17 +162,22 @@ impl Processor {
                             user: user.as_str(),
                             holder,
                         });
-                    hopeless.extend(
-                        self.refused(queue, entry, decided.failed_attempts, refusal, address)
-                            .await?,
-                    );
+                    let refused =
+                        self.refused(queue, entry, decided.failed_attempts, refusal, address);
+                    match refused.await? {
+                        Some(without_hope) => hopeless.push(without_hope),
+                        None => attempts.push(Attempt::of(entry, RETRIED, steps)),
+                    }
                 }
-                Fate::Lost => {}
+                Fate::Lost => attempts.push(Attempt::of(entry, LOST, steps)),
             }
         }
-        self.dead_letter(queue, &hopeless).await?;
+        for entry in self.dead_letter(queue, &hopeless).await? {
+            attempts.push(Attempt::of(entry, DEAD_LETTERED, steps));
+        }
         self.until_redis_answers(|| queue.finish(&finished)).await?;
         reach(FaultPoint::Finished).await;
+        self.trace(queue.partition(), &attempts);
         Ok(())
     }
 
@@ -158,23 +186,25 @@ impl Processor {
         queue: &Queue,
         entry: &Entry,
         verdict: Option<&Verdict>,
-        committed_at: SystemTime,
+        steps: Steps,
     ) -> Result<Fate, Interrupted> {
         let (Ok(event), Some(verdict)) = (&entry.event, verdict) else {
             return Ok(Fate::Lost);
         };
         Ok(match verdict {
             Verdict::Recorded(_) | Verdict::Duplicate => {
-                self.report(event, verdict, committed_at);
-                Fate::Finished
+                self.report(event, verdict, steps.committed);
+                Fate::Finished(outcome(verdict), steps)
             }
             Verdict::Refused(refusal) => Fate::Refused(refusal.clone(), None),
             Verdict::Waiting { holder } => {
                 match self.close_ring(queue, entry, event, holder).await? {
-                    Some(Verdict::Recorded(_) | Verdict::Duplicate) => Fate::Finished,
-                    Some(Verdict::Refused(refusal)) => Fate::Refused(refusal, None),
-                    Some(Verdict::Lost) => Fate::Lost,
-                    Some(Verdict::Waiting { .. }) | None => {
+                    Some((verdict @ (Verdict::Recorded(_) | Verdict::Duplicate), steps)) => {
+                        Fate::Finished(outcome(&verdict), steps)
+                    }
+                    Some((Verdict::Refused(refusal), _)) => Fate::Refused(refusal, None),
+                    Some((Verdict::Lost, _)) => Fate::Lost,
+                    Some((Verdict::Waiting { .. }, _)) | None => {
                         Fate::Refused(address_taken(), Some(holder.clone()))
                     }
                 }
@@ -219,10 +249,7 @@ impl Processor {
     }
 
     fn report(&self, event: &Event, verdict: &Verdict, committed_at: SystemTime) {
-        let outcome = match verdict {
-            Verdict::Recorded(outcome) => outcome.name(),
-            _ => "duplicate",
-        };
+        let outcome = outcome(verdict);
         let latency = committed_at
             .duration_since(event.received_at)
             .unwrap_or_default();
@@ -291,6 +318,14 @@ impl Processor {
         tracing::warn!(store, reason, "a store is away: waiting for it");
         let wait = tokio::time::sleep(back_off.after_failure());
         self.stop.run_until_cancelled(wait).await.ok_or(Interrupted)
+    }
+}
+
+/// The word for what stands in the ledger.
+const fn outcome(verdict: &Verdict) -> &'static str {
+    match verdict {
+        Verdict::Recorded(outcome) => outcome.name(),
+        _ => DUPLICATE,
     }
 }
 

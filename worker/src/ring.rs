@@ -5,6 +5,7 @@
 use std::collections::{BTreeMap, VecDeque};
 
 use shared::queue::field;
+use shared::traces::TraceContext;
 
 use crate::entry::{Entry, RawEntry, text};
 use crate::event::Event;
@@ -17,6 +18,10 @@ const LONGEST_SEARCH: usize = 64;
 pub struct Waiting {
     /// The event.
     pub event: Event,
+    /// How many attempts have failed so far.
+    pub failed_attempts: u32,
+    /// The step of a trace that put it there, if there is one.
+    pub trace: Option<TraceContext>,
     /// The id of the user who had the address when the event was last tried.
     pub holder: String,
     /// The partition in which it waits.
@@ -27,10 +32,14 @@ impl Waiting {
     /// Reads an entry that waits in `partition`; `None` if it waits for no address.
     #[must_use]
     pub fn parse(entry: &RawEntry, partition: u32) -> Option<Self> {
+        let holder = text(entry, field::HOLDER)?.to_owned();
+        let entry = Entry::parse(entry);
         Some(Self {
             partition,
-            holder: text(entry, field::HOLDER)?.to_owned(),
-            event: Entry::parse(entry).event.ok()?,
+            holder,
+            failed_attempts: entry.failed_attempts,
+            trace: entry.trace,
+            event: entry.event.ok()?,
         })
     }
 }
@@ -103,6 +112,8 @@ mod tests {
             let of_user = waiting.iter().filter(|(_, user, _)| *user == next);
             let found = of_user.map(|(svix_id, user, holder)| Waiting {
                 event: deletion(svix_id, user),
+                failed_attempts: 1,
+                trace: None,
                 holder: (*holder).to_owned(),
                 partition: 0,
             });

@@ -5,7 +5,7 @@ use std::collections::{BTreeSet, HashSet};
 use shared::fault_point::{FaultPoint, reach};
 use shared::svix_id::SvixId;
 
-use super::{Interrupted, Processor};
+use super::{DEAD_LETTERED, Interrupted, Processor, RETRIED};
 use crate::back_off::BackOff;
 use crate::entry::{Entry, EntryId};
 use crate::failure::{Quoted, Refusal, Remedy};
@@ -61,7 +61,7 @@ impl Processor {
         let park = || queue.park(&entry.id, failed_attempts, wait, &refusal.reason, address);
         if self.until_redis_answers(park).await? {
             reach(FaultPoint::Parked).await;
-            self.count(entry, "retried");
+            self.count(entry, RETRIED);
             tracing::warn!(
                 svix_id = entry.svix_id().map(SvixId::as_str),
                 r#type = entry.event_type(),
@@ -76,14 +76,14 @@ impl Processor {
 
     /// The letters first, then a look into the ledger: another worker may have applied a copy of an
     /// event after this one was refused. Either the look finds it, or the other one finds the letter
-    /// when it finishes its copy, and removes it. The entries go last (P5).
-    pub(super) async fn dead_letter(
+    /// when it finishes its copy, and removes it. The entries go last (P5). Returns those whose letters stay.
+    pub(super) async fn dead_letter<'a>(
         &self,
         queue: &Queue,
-        hopeless: &[Hopeless<'_>],
-    ) -> Result<(), Interrupted> {
+        hopeless: &[Hopeless<'a>],
+    ) -> Result<Vec<&'a Entry>, Interrupted> {
         if hopeless.is_empty() {
-            return Ok(());
+            return Ok(Vec::new());
         }
         let letters: Vec<DeadLetter<'_>> = hopeless
             .iter()
@@ -118,8 +118,8 @@ impl Processor {
 
         let entries: Vec<&EntryId> = dead.iter().map(|one| &one.entry.id).collect();
         self.until_redis_answers(|| queue.discard(&entries)).await?;
-        for one in dead {
-            self.count(one.entry, "dead_lettered");
+        for one in &dead {
+            self.count(one.entry, DEAD_LETTERED);
             tracing::error!(
                 entry = one.entry.id,
                 svix_id = one.svix_id(),
@@ -130,7 +130,7 @@ impl Processor {
                 "an event was dead-lettered"
             );
         }
-        Ok(())
+        Ok(dead.into_iter().map(|one| one.entry).collect())
     }
 
     async fn recorded<'a>(&self, svix_ids: &[&'a str]) -> Result<HashSet<&'a str>, Interrupted> {

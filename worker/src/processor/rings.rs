@@ -6,7 +6,8 @@ use std::time::{Duration, SystemTime};
 use shared::fault_point::{FaultPoint, reach};
 use shared::svix_id::SvixId;
 
-use super::{Interrupted, Processor};
+use super::steps::{Attempt, Steps};
+use super::{Interrupted, Processor, outcome};
 use crate::apply::Verdict;
 use crate::entry::Entry;
 use crate::event::Event;
@@ -22,7 +23,7 @@ const WAITING_AT_ONCE: usize = 32;
 
 impl Processor {
     /// Applies an event that waits for the address of `holder` together with those that wait, if
-    /// they are a ring. Returns what became of the event itself; the others stay where they wait unless
+    /// they are a ring. Returns what became of the event itself, and when; the others stay where they wait unless
     /// they were applied.
     pub(super) async fn close_ring(
         &self,
@@ -30,7 +31,7 @@ impl Processor {
         entry: &Entry,
         event: &Event,
         holder: &str,
-    ) -> Result<Option<Verdict>, Interrupted> {
+    ) -> Result<Option<(Verdict, Steps)>, Interrupted> {
         let Some(user_id) = event.user_id() else {
             return Ok(None);
         };
@@ -57,16 +58,22 @@ impl Processor {
         }
         let waiting = ring.iter().map(|waiting| &waiting.event);
         let events: Vec<&Event> = std::iter::once(event).chain(waiting).collect();
+        let begun = SystemTime::now();
         let verdicts = self.until_applied(&holding, &events, true).await?;
-        let committed_at = SystemTime::now();
+        let committed = SystemTime::now();
         reach(FaultPoint::RingCommitted).await;
         self.delete_tags(&events, verdicts.iter().map(Some)).await?;
         reach(FaultPoint::RingTagsDeleted).await;
+        let steps = Steps {
+            begun,
+            committed,
+            tags_deleted: SystemTime::now(),
+        };
         let mut finished = Vec::new();
         for (event, verdict) in events.iter().zip(&verdicts) {
             if matches!(verdict, Verdict::Recorded(_) | Verdict::Duplicate) {
                 finished.push(*event);
-                self.report(event, verdict, committed_at);
+                self.report(event, verdict, committed);
             }
         }
         for (queue, finished) in by_partition(finished, &places) {
@@ -74,7 +81,13 @@ impl Processor {
                 .await?;
         }
         reach(FaultPoint::RingClosed).await;
-        Ok(verdicts.into_iter().next())
+        for (waiting, verdict) in ring.iter().zip(&verdicts[1..]) {
+            if matches!(verdict, Verdict::Recorded(_) | Verdict::Duplicate) {
+                let attempt = Attempt::of_waiting(waiting, outcome(verdict), steps);
+                self.trace(waiting.partition, &[attempt]);
+            }
+        }
+        Ok(verdicts.into_iter().next().map(|verdict| (verdict, steps)))
     }
 
     async fn waiting_ring(

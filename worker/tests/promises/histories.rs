@@ -120,6 +120,8 @@ impl Waiting {
                 },
                 Some(ring::Waiting {
                     event: event.clone(),
+                    failed_attempts: 0,
+                    trace: None,
                     holder: holder.clone(),
                     partition: 0,
                 }),

@@ -3,8 +3,9 @@
 use std::time::Duration;
 
 use xtask::free_port::free_port;
+use xtask::http::Http;
 use xtask::program::Program;
-use xtask::sender::Sender;
+use xtask::sender::{Sender, seconds_since_epoch, signed_headers};
 use xtask::wait;
 
 use crate::helpers::DEADLINE;
@@ -13,8 +14,9 @@ const SECRET: &str = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw";
 
 /// A running ingest that trusts a sender.
 pub(crate) struct Ingest {
-    program: Program,
+    pub(crate) program: Program,
     sender: Sender,
+    url: String,
 }
 
 impl Ingest {
@@ -39,7 +41,44 @@ impl Ingest {
         Self {
             program,
             sender: Sender::new(&url, SECRET).unwrap(),
+            url,
         }
+    }
+
+    /// Delivers an event once, with headers besides those of a delivery; returns the status of the answer.
+    pub(crate) async fn deliver_with(
+        &self,
+        svix_id: &str,
+        payload: &str,
+        headers: &[(&'static str, String)],
+    ) -> u16 {
+        self.post(SECRET, svix_id, payload, headers).await
+    }
+
+    /// The same, signed by somebody who does not know the secret.
+    pub(crate) async fn forge_with(
+        &self,
+        svix_id: &str,
+        payload: &str,
+        headers: &[(&'static str, String)],
+    ) -> u16 {
+        let guessed = SECRET.replace('Q', "R");
+        self.post(&guessed, svix_id, payload, headers).await
+    }
+
+    async fn post(
+        &self,
+        secret: &str,
+        svix_id: &str,
+        payload: &str,
+        headers: &[(&'static str, String)],
+    ) -> u16 {
+        let now = seconds_since_epoch().unwrap();
+        let signed = signed_headers(secret, svix_id, now, payload).unwrap();
+        let headers = [&signed, headers].concat();
+        let http = Http::new();
+        let answer = http.send("POST", &self.url, &headers, payload.to_owned());
+        answer.await.unwrap().status
     }
 
     /// Delivers an event once; returns the status of the answer.

@@ -31,4 +31,5 @@ mod several_servers;
 mod shutdown;
 mod status;
 mod take_over;
+mod traces;
 mod upgrade;
