@@ -1,5 +1,6 @@
 //! XADD, and the answer of Redis before ours.
 
+use std::io;
 use std::time::{Instant, SystemTime};
 
 use redis::{ErrorKind, RedisError};
@@ -54,6 +55,12 @@ impl NotQueued {
             Self::Unavailable(_) => "unavailable",
             Self::TooFewReplicas(_) => "too_few_replicas",
         }
+    }
+
+    /// Redis has had its time.
+    #[must_use]
+    pub fn late() -> Self {
+        Self::Unavailable(io::Error::from(io::ErrorKind::TimedOut).into())
     }
 }
 
@@ -152,7 +159,8 @@ impl Queue {
         partition_of(id, partitions) as usize
     }
 
-    /// Asks for all lengths at once. Not in one pipeline, which could not go to several servers.
+    /// Asks for all lengths at once. Not in one pipeline, which could not go to several servers; and while one
+    /// of several does not answer, its events are refused and not those of the others.
     async fn backlog_length(&self) -> Result<u64, RedisError> {
         let mut lengths = JoinSet::new();
         for stream in &self.streams {
@@ -160,12 +168,16 @@ impl Queue {
             length.arg(stream);
             lengths.spawn(async move { length.query_async::<u64>(&mut link).await });
         }
-        let mut sum = 0;
+        let mut sum = Err((ErrorKind::Client, "there is no stream").into());
         while let Some(length) = lengths.join_next().await {
             let panicked = |_| Err((ErrorKind::Client, "measuring has panicked").into());
-            sum += length.unwrap_or_else(panicked)?;
+            sum = match (sum, length.unwrap_or_else(panicked)) {
+                (Ok(sum), Ok(length)) => Ok(sum + length),
+                (Ok(known), Err(_)) | (Err(_), Ok(known)) => Ok(known),
+                (Err(_), Err(error)) => Err(error),
+            };
         }
-        Ok(sum)
+        sum
     }
 }
 

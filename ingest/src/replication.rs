@@ -58,7 +58,8 @@ impl Replication {
         let writers_of_each = CONNECTIONS.div_ceil(partitions as usize);
         let writer_of = |partition| {
             let writer = Writer {
-                link: RedisLink::new(servers)?,
+                // Svix tries again: half a batch that is repeated would stand on the stream twice.
+                link: RedisLink::without_retries(servers)?,
                 stream: Keys::of(partition).events,
                 replicas,
                 has_waitaof: None,

@@ -7,7 +7,9 @@
 //! [`RESPONSE_TIMEOUT`] and the next command goes over a new connection.
 //!
 //! To a cluster a link's connection is one to every node. The `redis` crate replaces those to single nodes
-//! by itself, follows slots that move, and learns of new masters; so that one is never given up.
+//! by itself, follows slots that move, and learns of new masters, but only as long as a node says so: one
+//! that hangs keeps it for ever, as may nodes that all come back with other addresses. So this one is
+//! given up likewise, and the next one begins with the nodes of the URL.
 
 use std::io;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -17,15 +19,15 @@ use std::time::{Duration, Instant};
 use redis::aio::{ConnectionLike, MultiplexedConnection};
 use redis::cluster::{ClusterClient, ClusterClientBuilder};
 use redis::cluster_async::ClusterConnection;
-use redis::sentinel::SentinelClient;
+use redis::cluster_routing::{Route, RoutingInfo, SingleNodeRoutingInfo, SlotAddr};
 use redis::{
-    AsyncConnectionConfig, Cmd, ErrorKind, Pipeline, RedisError, RedisFuture, RedisResult,
-    ServerErrorKind, Value,
+    AsyncConnectionConfig, Cmd, ConnectionInfo, ErrorKind, Pipeline, RedisError, RedisFuture,
+    RedisResult, ServerErrorKind, Value,
 };
 use tokio::sync::Mutex;
 use tokio::task::JoinSet;
 
-use crate::redis_servers::{Kind, RedisServers};
+use crate::redis_servers::{Kind, RedisServers, Sentinels};
 use crate::tls;
 
 /// How long a command may take. Svix gives up on a delivery after 15 s, so an answer must be ready
@@ -39,12 +41,15 @@ pub const CONNECTION_TIMEOUT: Duration = Duration::from_secs(6);
 /// How long a health check waits.
 const HEALTH_TIMEOUT: Duration = Duration::from_secs(2);
 
-/// How long it may take to connect to a node of a cluster: one that is gone must not keep us from the
-/// others.
+/// How long it may take to connect to a node of a cluster, or to ask a Sentinel: one that is gone must not
+/// keep us from the others.
 const NODE_TIMEOUT: Duration = Duration::from_secs(3);
 
 /// How often a command is tried again when a node of a cluster is gone or a slot has moved.
 const CLUSTER_RETRIES: u32 = 6;
+
+/// How many connections a link has to a cluster at the most: each is one to every node.
+const MOST_CONNECTIONS_TO_A_CLUSTER: usize = 2;
 
 /// How long it may be between two tries, in milliseconds.
 const CLUSTER_RETRY_WAIT: std::ops::Range<u64> = 10..500;
@@ -79,7 +84,7 @@ struct Inner {
 enum Client {
     Known(Target),
     /// The master is asked for whenever the link connects.
-    Sentinels(Box<Mutex<SentinelClient>>),
+    Sentinels(Sentinels),
 }
 
 /// What a connection leads to.
@@ -156,15 +161,16 @@ impl RedisLink {
                 let client = servers.cluster_client(nodes, of_a_cluster)?;
                 Client::Known(Target::Cluster(Box::new(client)))
             }
-            Kind::Sentinels(sentinels) => {
-                let client = servers.sentinel_client(sentinels)?;
-                Client::Sentinels(Box::new(Mutex::new(client)))
-            }
+            Kind::Sentinels(sentinels) => Client::Sentinels(sentinels.clone()),
+        };
+        let most = match client {
+            Client::Known(Target::Cluster(_)) => MOST_CONNECTIONS_TO_A_CLUSTER,
+            _ => usize::MAX,
         };
         Ok(Self(Arc::new(Inner {
             client,
             speaks_tls: servers.speak_tls(),
-            width: width.max(1),
+            width: width.clamp(1, most),
             commands: AtomicUsize::new(0),
             connections: RwLock::default(),
             attempts: Mutex::default(),
@@ -177,12 +183,10 @@ impl RedisLink {
         matches!(self.0.client, Client::Known(Target::Cluster(_)))
     }
 
-    /// Whether the server, or each master of the cluster, answers a PING.
+    /// Whether the server, or any master of the cluster, answers a PING: while one is away there is work for
+    /// the others.
     pub async fn answers(&self) -> bool {
-        let mut link = self.clone();
-        let ping = redis::cmd("PING");
-        let answer = tokio::time::timeout(HEALTH_TIMEOUT, ping.exec_async(&mut link));
-        match answer.await {
+        match tokio::time::timeout(HEALTH_TIMEOUT, self.ping()).await {
             Ok(Ok(())) => true,
             // A program that nothing is asked of yet tells it nowhere else.
             Ok(Err(error)) => {
@@ -195,6 +199,22 @@ impl RedisLink {
                 false
             }
         }
+    }
+
+    async fn ping(&self) -> RedisResult<()> {
+        let (connection, number) = self.connection().await?;
+        let mut pings = JoinSet::new();
+        for ping in connection.pings() {
+            pings.spawn(ping);
+        }
+        let mut outcome = Err((ErrorKind::Client, "nobody was asked").into());
+        while let Some(answer) = pings.join_next().await {
+            outcome = answer.unwrap_or_else(panicked).map(drop);
+            if outcome.is_ok() {
+                break;
+            }
+        }
+        self.judge(&connection, number, outcome)
     }
 
     /// What is wrong when nothing has come in time.
@@ -275,18 +295,18 @@ impl Inner {
     }
 
     async fn open_all(&self) -> RedisResult<Arc<[Connection]>> {
-        let target = match &self.client {
-            Client::Known(target) => target.clone(),
-            Client::Sentinels(client) => {
-                Target::Server(Box::new(client.lock().await.async_get_client().await?))
-            }
-        };
-        // All at once: where a name takes long to resolve, they wait for it together.
+        match &self.client {
+            Client::Known(target) => self.open_to(target).await,
+            Client::Sentinels(sentinels) => self.open_by(sentinels).await,
+        }
+    }
+
+    /// All at once: where a name takes long to resolve, they wait for it together.
+    async fn open_to(&self, target: &Target) -> RedisResult<Arc<[Connection]>> {
         let mut connecting = JoinSet::new();
         for _ in 0..self.width {
             connecting.spawn(target.clone().connect());
         }
-        let panicked = |_| Err((ErrorKind::Client, "connecting has panicked").into());
         let mut open = Vec::with_capacity(self.width);
         while let Some(connection) = connecting.join_next().await {
             open.push(connection.unwrap_or_else(panicked)?);
@@ -294,10 +314,62 @@ impl Inner {
         Ok(open.into())
     }
 
+    /// The first master that a Sentinel names and that lets us in. Whether it is still one is found out by the
+    /// first command that changes anything.
+    async fn open_by(&self, sentinels: &Sentinels) -> RedisResult<Arc<[Connection]>> {
+        let mut asking = JoinSet::new();
+        for node in &sentinels.nodes {
+            asking.spawn(master_known_to(node.clone(), sentinels.master.clone()));
+        }
+        let mut tried = Vec::new();
+        let mut outcome = Err((ErrorKind::Client, "there is no Sentinel").into());
+        while let Some(answer) = asking.join_next().await {
+            match answer.unwrap_or_else(panicked) {
+                Ok(address) if tried.contains(&address) => {}
+                Ok(address) => {
+                    let (host, port) = address.clone();
+                    tried.push(address);
+                    let client = redis::Client::open(sentinels.master_at(host, port))?;
+                    outcome = self.open_to(&Target::Server(Box::new(client))).await;
+                    if outcome.is_ok() {
+                        break;
+                    }
+                }
+                // What keeps us from a master that is known says more.
+                Err(error) if tried.is_empty() => outcome = Err(error),
+                Err(_) => {}
+            }
+        }
+        outcome
+    }
+
     fn connected(&self) -> Option<Connections> {
         let connections = self.connections.read();
         connections.unwrap_or_else(PoisonError::into_inner).clone()
     }
+}
+
+fn panicked<T>(_: tokio::task::JoinError) -> RedisResult<T> {
+    Err((ErrorKind::Client, "a task has panicked").into())
+}
+
+/// Where a Sentinel says that the master is
+/// (<https://redis.io/docs/latest/develop/reference/sentinel-clients/>).
+async fn master_known_to(sentinel: ConnectionInfo, master: String) -> RedisResult<(String, u16)> {
+    let config = AsyncConnectionConfig::new()
+        .set_connection_timeout(Some(NODE_TIMEOUT))
+        .set_response_timeout(Some(NODE_TIMEOUT));
+    let client = redis::Client::open(sentinel)?;
+    let mut connection = client
+        .get_multiplexed_async_connection_with_config(&config)
+        .await?;
+    let address: Option<(String, u16)> = redis::cmd("SENTINEL")
+        .arg("GET-MASTER-ADDR-BY-NAME")
+        .arg(master)
+        .query_async(&mut connection)
+        .await?;
+    let unknown = || (ErrorKind::MasterNameNotFoundBySentinel, "not known").into();
+    address.ok_or_else(unknown)
 }
 
 /// What is wrong, for a log: what TLS says, or the error's kind and code without its text, which may
@@ -331,13 +403,33 @@ impl Connection {
     /// A master that has become a replica answers READONLY for ever; the new master may be behind the
     /// same name.
     fn is_lost(&self, error: &RedisError) -> bool {
+        let is_demoted = matches!(self, Self::Server(_))
+            && error.kind() == ErrorKind::Server(ServerErrorKind::ReadOnly);
+        is_demoted || error.is_unrecoverable_error() || error.is_timeout()
+    }
+
+    /// Each asks a server: of a cluster the masters of slots that are evenly spread.
+    fn pings(&self) -> Vec<RedisFuture<'static, Value>> {
         match self {
-            Self::Server(_) => {
-                error.is_unrecoverable_error()
-                    || error.is_timeout()
-                    || error.kind() == ErrorKind::Server(ServerErrorKind::ReadOnly)
+            Self::Server(connection) => {
+                let mut connection = connection.clone();
+                vec![Box::pin(async move {
+                    connection.send_packed_command(&redis::cmd("PING")).await
+                })]
             }
-            Self::Cluster(_) => false,
+            Self::Cluster(connection) => (0..16_384)
+                .step_by(2_048)
+                .map(|slot| {
+                    let mut connection = connection.clone();
+                    let master =
+                        SingleNodeRoutingInfo::SpecificNode(Route::new(slot, SlotAddr::Master));
+                    let ping: RedisFuture<'static, Value> = Box::pin(async move {
+                        let routing = RoutingInfo::SingleNode(master);
+                        connection.route_command(redis::cmd("PING"), routing).await
+                    });
+                    ping
+                })
+                .collect(),
         }
     }
 

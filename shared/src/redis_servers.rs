@@ -1,8 +1,9 @@
 //! Where Redis is: one server, a cluster, or a master that Sentinels know.
 
 use redis::cluster::{ClusterClient, ClusterClientBuilder};
-use redis::sentinel::{SentinelClient, SentinelClientBuilder, SentinelServerType};
-use redis::{ConnectionAddr, ConnectionInfo, IntoConnectionInfo as _, RedisResult, TlsMode};
+use redis::{
+    ConnectionAddr, ConnectionInfo, IntoConnectionInfo as _, RedisConnectionInfo, RedisResult,
+};
 use url::Url;
 
 use crate::tls::Authorities;
@@ -32,21 +33,11 @@ pub(crate) enum Kind {
 /// A master that is found by asking Sentinels.
 #[derive(Clone, Debug)]
 pub(crate) struct Sentinels {
-    /// The Sentinels, with the user name, password and database number of the master.
-    nodes: Vec<ConnectionInfo>,
-    master: String,
-    username: Option<String>,
-    password: Option<String>,
-}
-
-impl From<ConnectionInfo> for RedisServers {
-    /// One server.
-    fn from(info: ConnectionInfo) -> Self {
-        Self {
-            kind: Kind::Server(info),
-            authorities: None,
-        }
-    }
+    pub(crate) nodes: Vec<ConnectionInfo>,
+    /// What they call it.
+    pub(crate) master: String,
+    /// The way to it, but for its address.
+    of_master: ConnectionInfo,
 }
 
 impl RedisServers {
@@ -71,7 +62,13 @@ impl RedisServers {
         if rest.contains('#') {
             return Err(NO_FRAGMENT);
         }
-        // A password may hold an @, and only a password may.
+        let is_sentinel = kind == "sentinel";
+        // What is about the Sentinels says nothing of a server.
+        let (rest, query) = match rest.split_once('?') {
+            Some((rest, query)) if is_sentinel => (rest, query),
+            _ => (rest, ""),
+        };
+        // The password of a server may hold an @.
         let (user, rest) = match rest.rsplit_once('@') {
             Some((user, rest)) => (format!("{user}@"), rest),
             None => (String::new(), rest),
@@ -80,20 +77,11 @@ impl RedisServers {
             Some(end) => rest.split_at(end),
             None => (rest, ""),
         };
-        let (path, query) = path.split_once('?').unwrap_or((path, ""));
-        let is_sentinel = kind == "sentinel";
-        // What is about the Sentinels says nothing of a server.
-        let (ours, others) = if is_sentinel {
-            (query, "")
-        } else {
-            ("", query)
-        };
         let default_port = if is_sentinel { ":26379" } else { "" };
         let mut nodes = Vec::new();
         for host in hosts.split(',') {
             let port = if has_port(host) { "" } else { default_port };
-            let question = if others.is_empty() { "" } else { "?" };
-            let url = format!("{scheme}://{user}{host}{port}{path}{question}{others}");
+            let url = format!("{scheme}://{user}{host}{port}{path}");
             nodes.push(server(&url, authorities)?);
         }
         let kind = match (kind, nodes.as_slice()) {
@@ -104,13 +92,19 @@ impl RedisServers {
                 }
                 Kind::Cluster(nodes)
             }
-            ("sentinel", _) => Kind::Sentinels(Sentinels::new(nodes, ours)?),
+            ("sentinel", _) => Kind::Sentinels(Sentinels::new(nodes, query)?),
             _ => return Err(URL_EXPECTED),
         };
         Ok(Self {
             kind,
             authorities: authorities.cloned(),
         })
+    }
+
+    /// Whether keys lie on several servers, so that what is done in one step must be about one slot.
+    #[must_use]
+    pub const fn is_cluster(&self) -> bool {
+        matches!(self.kind, Kind::Cluster(_))
     }
 
     /// Whether TLS is spoken with them.
@@ -136,40 +130,10 @@ impl RedisServers {
         }
         configure(builder).build()
     }
-
-    /// A client that asks the Sentinels for the master.
-    pub(crate) fn sentinel_client(&self, sentinels: &Sentinels) -> RedisResult<SentinelClient> {
-        let addresses = sentinels.nodes.iter().map(|node| node.addr().clone());
-        let mut builder =
-            SentinelClientBuilder::new(addresses, &sentinels.master, SentinelServerType::Master)?;
-        if let Some(username) = &sentinels.username {
-            builder = builder.set_client_to_sentinel_username(username);
-        }
-        if let Some(password) = &sentinels.password {
-            builder = builder.set_client_to_sentinel_password(password);
-        }
-        if let Some(node) = sentinels.nodes.first() {
-            let settings = node.redis_settings();
-            builder = builder.set_client_to_redis_db(settings.db());
-            if let Some(username) = settings.username() {
-                builder = builder.set_client_to_redis_username(username);
-            }
-            if let Some(password) = settings.password() {
-                builder = builder.set_client_to_redis_password(password);
-            }
-        }
-        if self.speak_tls() {
-            builder = builder.set_client_to_redis_tls_mode(TlsMode::Secure);
-            // The Sentinels' own addresses have them already.
-            if let Some(authorities) = &self.authorities {
-                builder = builder.set_client_to_redis_certificates(authorities.for_redis());
-            }
-        }
-        builder.build()
-    }
 }
 
 impl Sentinels {
+    /// `nodes` are the Sentinels, with what is needed to log in to the master.
     fn new(nodes: Vec<ConnectionInfo>, query: &str) -> Result<Self, &'static str> {
         let (mut master, mut username, mut password) = (None, None, None);
         for (name, value) in url::form_urlencoded::parse(query.as_bytes()) {
@@ -181,12 +145,33 @@ impl Sentinels {
             };
             *place = Some(value.into_owned()).filter(|value| !value.is_empty());
         }
+        let mut of_a_sentinel = RedisConnectionInfo::default();
+        if let Some(username) = username {
+            of_a_sentinel = of_a_sentinel.set_username(username);
+        }
+        if let Some(password) = password {
+            of_a_sentinel = of_a_sentinel.set_password(password);
+        }
         Ok(Self {
-            nodes,
+            of_master: nodes.first().ok_or(URL_EXPECTED)?.clone(),
+            nodes: nodes
+                .into_iter()
+                .map(|node| node.set_redis_settings(of_a_sentinel.clone()))
+                .collect(),
             master: master.ok_or("?master=name, as the Sentinels call the master")?,
-            username,
-            password,
         })
+    }
+
+    /// The master, when it is at this address.
+    pub(crate) fn master_at(&self, host: String, port: u16) -> ConnectionInfo {
+        let mut address = self.of_master.addr().clone();
+        match &mut address {
+            ConnectionAddr::TcpTls {
+                host: h, port: p, ..
+            } => (*h, *p) = (host, port),
+            other => *other = ConnectionAddr::Tcp(host, port),
+        }
+        self.of_master.clone().set_addr(address)
     }
 }
 
@@ -242,16 +227,22 @@ mod tests {
         }
 
         let servers = parse(
-            "redis-sentinel://me:secret@a,b:7,[::1]/3?master=the%20one&sentinel_password=p%26q",
+            "redis-sentinel://me:secret@a,b:7,[::1]/3?master=the%20one&sentinel_password=p%26q@r",
         );
         let Kind::Sentinels(sentinels) = servers.kind else {
             panic!("no Sentinels");
         };
         assert_eq!(addresses(&sentinels.nodes), "a:26379 b:7 ::1:26379");
-        assert_eq!(sentinels.nodes[0].redis_settings().db(), 3);
         assert_eq!(sentinels.master, "the one");
-        assert_eq!(sentinels.password.as_deref(), Some("p&q"));
-        assert_eq!(sentinels.username, None);
+        let of_a_sentinel = sentinels.nodes[0].redis_settings();
+        assert_eq!(of_a_sentinel.password(), Some("p&q@r"));
+        assert_eq!(of_a_sentinel.username(), None);
+        let master = sentinels.master_at("m".to_owned(), 9);
+        assert_eq!(master.addr().to_string(), "m:9");
+        assert_eq!(master.redis_settings().db(), 3);
+        assert_eq!(master.redis_settings().password(), Some("secret"));
+        assert!(!format!("{sentinels:?}").contains("secret"));
+        assert!(!format!("{sentinels:?}").contains("p&q"));
     }
 
     #[test]

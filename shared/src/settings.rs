@@ -8,7 +8,6 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 use clap::Args;
-use redis::IntoConnectionInfo as _;
 
 use crate::logging::LogFormat;
 use crate::partition::MOST_PARTITIONS;
@@ -264,10 +263,8 @@ impl CommonArguments {
         let redis = Setting::secret("REDIS_URL", self.redis_url.as_deref());
         let redis = match redis.redis_url(redis_authorities.as_ref())? {
             Some(redis) => redis,
-            None => "redis://127.0.0.1:6379"
-                .into_connection_info()
-                .map_err(|_| SettingError::new("REDIS_URL", "nothing", "a URL"))?
-                .into(),
+            None => RedisServers::parse("redis://127.0.0.1:6379", None)
+                .map_err(|expected| SettingError::new("REDIS_URL", "nothing", expected))?,
         };
         let log_filter = Setting::new("RUST_LOG", self.rust_log.as_deref())
             .optional(

@@ -134,7 +134,7 @@ impl CacheTags {
             CacheMode::Keys => format!("{}{NAME}", self.prefix),
             // In a cluster in the slot of the hash, which a script changes together with it.
             CacheMode::Next { key_prefix }
-                if self.link.is_cluster() && !key_prefix.contains('{') =>
+                if self.link.is_cluster() && !has_hash_tag(key_prefix) =>
             {
                 format!("{{{}}}:{NAME}", revalidated_tags(key_prefix))
             }
@@ -157,4 +157,41 @@ impl CacheTags {
 /// The hash in which the handlers look.
 fn revalidated_tags(key_prefix: &str) -> String {
     format!("{key_prefix}__revalidated_tags__")
+}
+
+/// Whether the slot of a key that begins like this is that of what stands in its braces
+/// (<https://redis.io/docs/latest/operate/oss_and_stack/reference/cluster-spec/#hash-tags>).
+fn has_hash_tag(key: &str) -> bool {
+    let behind = key.split_once('{').map(|(_, behind)| behind);
+    behind.is_some_and(|behind| behind.find('}').is_some_and(|length| length > 0))
+}
+
+/// Whether the keys of a mode can lie in one slot, as they must in a cluster: a brace that closes nothing would
+/// cut off the one that is put round the whole name.
+#[must_use]
+pub fn fits_a_slot(mode: &CacheMode) -> bool {
+    match mode {
+        CacheMode::Keys => true,
+        CacheMode::Next { key_prefix } => has_hash_tag(key_prefix) || !key_prefix.contains('}'),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_prefix_with_a_brace_that_closes_nothing_fits_no_slot() {
+        let fits = |key_prefix: &str| {
+            fits_a_slot(&CacheMode::Next {
+                key_prefix: key_prefix.to_owned(),
+            })
+        };
+        for key_prefix in ["", "app:", "{app}", "x{app}:", "a{b", "{{}}"] {
+            assert!(fits(key_prefix), "{key_prefix}");
+        }
+        for key_prefix in ["a}b", "{}x", "{}{app}"] {
+            assert!(!fits(key_prefix), "{key_prefix}");
+        }
+    }
 }

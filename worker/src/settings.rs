@@ -8,7 +8,7 @@ use shared::redis_servers::RedisServers;
 use shared::settings::{CommonArguments, CommonSettings, Setting, SettingError};
 use shared::svix_id::SvixId;
 
-use crate::cache_tags::CacheMode;
+use crate::cache_tags::{CacheMode, fits_a_slot};
 use crate::command::Command;
 use crate::database_url::DatabaseUrl;
 use crate::explain;
@@ -131,6 +131,16 @@ impl Arguments {
 
     fn settings(&self, database: DatabaseUrl) -> Result<Settings, SettingError> {
         let common = self.common.settings(DEFAULT_ADMIN_ADDRESS)?;
+        let cache_redis = Setting::secret("CACHE_REDIS_URL", self.cache_redis_url.as_deref())
+            .redis_url(common.redis_authorities.as_ref())?;
+        let cache_mode = self.cache_mode()?;
+        if cache_redis.as_ref().unwrap_or(&common.redis).is_cluster() && !fits_a_slot(&cache_mode) {
+            return Err(SettingError::new(
+                "CACHE_KEY_PREFIX",
+                format!("{:?}", self.cache_key_prefix.as_deref().unwrap_or_default()),
+                "no } in it, or a hash tag such as {app}, in a cluster",
+            ));
+        }
         Ok(Settings {
             batch_size: Setting::new("BATCH_SIZE", self.batch_size.as_deref())
                 .number(256, 1..=10_000)?
@@ -142,9 +152,8 @@ impl Arguments {
                 .unwrap_or(u32::MAX),
             reclaim_after: Setting::new("RECLAIM_AFTER_MS", self.reclaim_after_ms.as_deref())
                 .milliseconds(30_000, 100..=86_400_000)?,
-            cache_redis: Setting::secret("CACHE_REDIS_URL", self.cache_redis_url.as_deref())
-                .redis_url(common.redis_authorities.as_ref())?,
-            cache_mode: self.cache_mode()?,
+            cache_redis,
+            cache_mode,
             cache_second_deletion: Some(
                 Setting::new(
                     "CACHE_SECOND_DELETION_MS",

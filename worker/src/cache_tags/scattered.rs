@@ -6,8 +6,8 @@ use redis::{ErrorKind, RedisResult, Script};
 use shared::redis_link::RedisLink;
 use tokio::task::JoinSet;
 
-/// How many entries go in one command.
-const ENTRIES_AT_ONCE: usize = 1000;
+/// How many entries are deleted at once.
+const ENTRIES_AT_ONCE: usize = 256;
 
 /// Deletes tags, all at once, with the entries that bear them.
 ///
@@ -18,15 +18,12 @@ pub(super) async fn delete(link: &RedisLink, tags: Vec<String>) -> RedisResult<(
     for tag in tags {
         deleting.spawn(delete_tag(link.clone(), tag));
     }
-    let panicked = |_| Err((ErrorKind::Client, "deleting a tag has panicked").into());
-    while let Some(deleted) = deleting.join_next().await {
-        deleted.unwrap_or_else(panicked)?;
-    }
-    Ok(())
+    all(deleting).await
 }
 
 /// What a reader adds to the SET meanwhile stays in it, so that it is still named: the SET itself is not
-/// deleted, and is gone with its last member.
+/// deleted, and is gone with its last member. An entry that a reader writes again under the same name is
+/// deleted once more when its name is gone.
 async fn delete_tag(mut link: RedisLink, tag: String) -> RedisResult<()> {
     let entries: RedisResult<Vec<Vec<u8>>> = redis::cmd("SMEMBERS")
         .arg(&tag)
@@ -35,11 +32,10 @@ async fn delete_tag(mut link: RedisLink, tag: String) -> RedisResult<()> {
     match entries {
         Ok(entries) => {
             for entries in entries.chunks(ENTRIES_AT_ONCE) {
-                // The redis crate sends each server those that lie there.
-                let mut unlink = redis::cmd("UNLINK");
-                unlink.arg(entries).exec_async(&mut link).await?;
+                unlink(&link, entries).await?;
                 let mut remove = redis::cmd("SREM");
                 remove.arg(&tag).arg(entries).exec_async(&mut link).await?;
+                unlink(&link, entries).await?;
             }
             Ok(())
         }
@@ -48,6 +44,28 @@ async fn delete_tag(mut link: RedisLink, tag: String) -> RedisResult<()> {
         }
         Err(error) => Err(error),
     }
+}
+
+/// Each by itself: of a command about several, the redis crate leaves out those whose server it does not
+/// reach.
+async fn unlink(link: &RedisLink, entries: &[Vec<u8>]) -> RedisResult<()> {
+    let mut unlinking = JoinSet::new();
+    for entry in entries {
+        let (mut link, mut unlink) = (link.clone(), redis::cmd("UNLINK"));
+        unlink.arg(entry);
+        unlinking.spawn(async move { unlink.exec_async(&mut link).await });
+    }
+    all(unlinking).await
+}
+
+/// Waits for all of them, whatever becomes of some.
+async fn all(mut tasks: JoinSet<RedisResult<()>>) -> RedisResult<()> {
+    let mut outcome = Ok(());
+    while let Some(done) = tasks.join_next().await {
+        let panicked = |_| Err((ErrorKind::Client, "a task has panicked").into());
+        outcome = outcome.and(done.unwrap_or_else(panicked));
+    }
+    outcome
 }
 
 /// Tags that await their second deletion, out of `awaiting`, each with its time; and milliseconds until

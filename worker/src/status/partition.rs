@@ -110,6 +110,7 @@ fn retry(partition: u32, row: &[Vec<u8>]) -> Option<Retry> {
         (reason, holder) if reason.is_empty() && !holder.is_empty() => {
             format!("the e-mail address belongs to another user: {holder}")
         }
+        (reason, holder) if !holder.is_empty() => format!("{reason}: {holder}"),
         (reason, _) => reason,
     };
     Some(Retry {

@@ -2,8 +2,10 @@
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
+use shared::partition::partition_of;
 use shared::queue::Keys;
 use shared::redis_link::RedisLink;
 use shared::redis_servers::RedisServers;
@@ -143,7 +145,11 @@ async fn slots_move_while_events_flow() {
     let url = cluster.url();
     let workers = partitioned(&world, &url, &[]);
     let partitions = PARTITIONS.to_string();
-    let ingest = Ingest::start(&url, &[("REDIS_PARTITIONS", partitions.as_str())]).await;
+    let settings = [
+        ("REDIS_PARTITIONS", partitions.as_str()),
+        ("REDIS_MIN_REPLICAS", "1"),
+    ];
+    let ingest = Ingest::start(&url, &settings).await;
     let watched = Arc::clone(&world);
     let fault = tokio::task::spawn_blocking(move || {
         wait_for_events(&watched);
@@ -162,6 +168,39 @@ async fn slots_move_while_events_flow() {
             && status::problem(snapshot, "Redis (queue)").is_null()
     })
     .await;
+}
+
+/// P8: it is not waited for, neither by who has a connection to it nor by who comes anew.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_master_of_a_cluster_that_hangs_is_left_for_its_replica() {
+    let cluster = RedisCluster::start().unwrap();
+    let world = World::migrated();
+    let url = cluster.url();
+    let workers = partitioned(&world, &url, &[]);
+    let partitions = PARTITIONS.to_string();
+    let settings = [("REDIS_PARTITIONS", partitions.as_str())];
+    let ingest = Ingest::start(&url, &settings).await;
+    let newcomer = Ingest::start(&url, &settings).await;
+    let id = (0..).map(|n| format!("user_{n}"));
+    let id = id.into_iter().find(|id| partition_of(id, PARTITIONS) == 0);
+    let id = id.unwrap();
+    let deliver = async |ingest: &Ingest, second: i64| {
+        let payload = user(&id, &format!("{second}@example.com"), second).updated();
+        ingest
+            .deliver_until_taken(&format!("msg_{second}"), &payload)
+            .await;
+    };
+    deliver(&ingest, 1).await;
+    settle(&cluster, &workers);
+
+    let master = cluster.master_of(&Keys::of(0).events).unwrap();
+    cluster.nodes()[master].pause().unwrap();
+    deliver(&ingest, 2).await;
+    deliver(&newcomer, 3).await;
+    world.wait_for("both are applied", |world| {
+        world.sql("select email from users") == "3@example.com"
+    });
+    cluster.nodes()[master].resume().unwrap();
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -243,6 +282,39 @@ async fn cache_tags_are_deleted_wherever_in_a_cluster_they_lie() {
     .await
     .unwrap();
     assert_eq!(cached(), 0);
+
+    // A reader that caches on and on: whatever is there in the end is named, and so will be deleted.
+    let stop = Arc::new(AtomicBool::new(false));
+    let (mut reader, stopped) = (link.clone(), Arc::clone(&stop));
+    let of_reader = entries.clone();
+    let reading = tokio::spawn(async move {
+        while !stopped.load(Ordering::Relaxed) {
+            for entry in &of_reader {
+                let mut set = redis::cmd("SET");
+                set.arg(entry)
+                    .arg("page")
+                    .exec_async(&mut reader)
+                    .await
+                    .unwrap();
+                let mut name = redis::cmd("SADD");
+                name.arg("app:global:users").arg(entry);
+                name.exec_async(&mut reader).await.unwrap();
+            }
+        }
+    });
+    for _ in 0..100 {
+        tags(CacheMode::Keys, None).delete(&users).await.unwrap();
+    }
+    stop.store(true, Ordering::Relaxed);
+    reading.await.unwrap();
+    for entry in &entries {
+        let is_there = ask(entry, &["EXISTS", entry]) == "1";
+        let name = ["SISMEMBER", "app:global:users", entry];
+        assert!(
+            !is_there || ask(name[1], &name) == "1",
+            "{entry} has no name"
+        );
+    }
 
     for (key_prefix, awaiting) in [
         (
