@@ -1,5 +1,6 @@
 //! `worker reconcile`: who was there before the endpoint, and what differs.
 
+use std::collections::HashSet;
 use std::process::Output;
 
 use serde_json::Value;
@@ -147,10 +148,12 @@ fn users_of_the_same_time_are_read_too() {
     let gone = |users: &mut Vec<Value>| drop(users.drain(..100));
     clerk.state().after_pages.push_back(Box::new(gone));
     run(&world, &clerk, &[]);
-    let svix_ids = world.redis(&["XRANGE", EVENTS, "-", "+"]);
-    for n in 0..1100 {
-        assert!(svix_ids.contains(&format!("reconcile_user_{n:05}_")), "{n}");
-    }
+    let entries = world.redis(&["XRANGE", EVENTS, "-", "+"]);
+    let svix_ids = entries
+        .lines()
+        .filter(|line| line.starts_with("reconcile_"));
+    let users: HashSet<&str> = svix_ids.map(|svix_id| &svix_id[10..20]).collect();
+    assert_eq!(users.len(), 1100);
 }
 
 /// P8
@@ -216,7 +219,7 @@ fn after_a_kill_it_goes_on_where_it_was() {
         .mishaps
         .extend([None, None, None, Some(Mishap::Hang)]);
     let redis = world.redis.url();
-    let worker = xtask::program::Program::start_file(
+    let worker = Program::start_file(
         "worker",
         std::path::Path::new(env!("CARGO_BIN_EXE_worker")),
         &["reconcile"],
