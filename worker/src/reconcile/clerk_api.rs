@@ -52,6 +52,14 @@ struct Answer {
     body: Bytes,
 }
 
+/// Why there is no answer, in words.
+enum NoAnswer {
+    /// It may come another time.
+    Failed(String),
+    /// The two ends do not agree about TLS: somebody has to do something about it.
+    Untrusted(String),
+}
+
 impl ClerkApi {
     /// Connects to nothing yet. `url` has no slash at its end.
     ///
@@ -130,7 +138,8 @@ impl ClerkApi {
                     }
                     status => return Err(format!("Clerk answers {status}")),
                 },
-                Err(reason) => (reason, None),
+                Err(NoAnswer::Untrusted(reason)) => return Err(reason),
+                Err(NoAnswer::Failed(reason)) => (reason, None),
             };
             if failing_since.elapsed() > PATIENCE {
                 return Err(format!("{reason}, for {} min now", PATIENCE.as_secs() / 60));
@@ -146,7 +155,7 @@ impl ClerkApi {
         }
     }
 
-    async fn ask(&self, path: &str) -> Result<Answer, String> {
+    async fn ask(&self, path: &str) -> Result<Answer, NoAnswer> {
         let request = Request::get(format!("{}{path}", self.url))
             .header(AUTHORIZATION, self.authorization.clone())
             .header(
@@ -154,19 +163,21 @@ impl ClerkApi {
                 concat!("clerk-sync/", env!("CARGO_PKG_VERSION")),
             )
             .body(Empty::new())
-            .map_err(|error| error.to_string())?;
+            .map_err(|error| NoAnswer::of(&error))?;
         let exchange = async {
             let answer = self.client.request(request).await;
-            let (head, body) = answer.map_err(|error| in_words(&error))?.into_parts();
+            let (head, body) = answer.map_err(|error| NoAnswer::of(&error))?.into_parts();
             let body = Limited::new(body, LONGEST_ANSWER).collect().await;
             let seconds = head.headers.get(RETRY_AFTER).and_then(seconds);
             Ok(Answer {
                 status: head.status,
                 retry_after: seconds.map(Duration::from_secs),
-                body: body.map_err(|error| in_words(error.as_ref()))?.to_bytes(),
+                body: body
+                    .map_err(|error| NoAnswer::of(error.as_ref()))?
+                    .to_bytes(),
             })
         };
-        let late = |_| Err("Clerk does not answer in time".to_owned());
+        let late = |_| Err(NoAnswer::Failed("Clerk does not answer in time".to_owned()));
         tokio::time::timeout(TIMEOUT, exchange)
             .await
             .unwrap_or_else(late)
@@ -178,11 +189,15 @@ fn seconds(value: &HeaderValue) -> Option<u64> {
     value.to_str().ok()?.trim().parse().ok()
 }
 
-fn in_words(error: &(dyn Error + 'static)) -> String {
-    let mut root = error;
-    while let Some(source) = root.source() {
-        root = source;
+impl NoAnswer {
+    fn of(error: &(dyn Error + 'static)) -> Self {
+        if let Some(reason) = tls::reason(error) {
+            return Self::Untrusted(format!("Clerk cannot be asked ({reason})"));
+        }
+        let mut root = error;
+        while let Some(source) = root.source() {
+            root = source;
+        }
+        Self::Failed(format!("Clerk cannot be asked ({root})"))
     }
-    let reason = tls::reason(error).unwrap_or_else(|| root.to_string());
-    format!("Clerk cannot be asked ({reason})")
 }

@@ -11,9 +11,16 @@ use hyper::body::Incoming;
 use hyper::service::service_fn;
 use hyper::{Request, Response};
 use hyper_util::rt::TokioIo;
+use rustls::ServerConfig;
+use rustls::crypto::aws_lc_rs::default_provider;
+use rustls::pki_types::pem::PemObject as _;
+use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use serde_json::{Value, json};
+use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpListener;
+use tokio_rustls::TlsAcceptor;
 use tokio_util::sync::{CancellationToken, DropGuard};
+use xtask::certificates::Certificate;
 use xtask::clerk_payload::UserPayload;
 
 pub(crate) const KEY: &str = "sk_test_0123456789abcdef";
@@ -56,9 +63,30 @@ pub(crate) struct ClerkServer {
 
 impl ClerkServer {
     pub(crate) fn start(users: Vec<Value>) -> Self {
+        Self::start_with(users, None)
+    }
+
+    /// One that speaks TLS, at `https://localhost`.
+    pub(crate) fn with_tls(users: Vec<Value>, certificate: &Certificate) -> Self {
+        let chain = CertificateDer::pem_file_iter(&certificate.certificate).unwrap();
+        let key = PrivateKeyDer::from_pem_file(&certificate.key).unwrap();
+        let config = ServerConfig::builder_with_provider(default_provider().into())
+            .with_safe_default_protocol_versions()
+            .unwrap()
+            .with_no_client_auth()
+            .with_single_cert(chain.map(Result::unwrap).collect(), key)
+            .unwrap();
+        Self::start_with(users, Some(TlsAcceptor::from(Arc::new(config))))
+    }
+
+    fn start_with(users: Vec<Value>, tls: Option<TlsAcceptor>) -> Self {
         let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
         listener.set_nonblocking(true).unwrap();
         let address: SocketAddr = listener.local_addr().unwrap();
+        let url = match &tls {
+            Some(_) => format!("https://localhost:{}", address.port()),
+            None => format!("http://{address}"),
+        };
         let state = Arc::new(Mutex::new(State {
             users,
             ..State::default()
@@ -70,10 +98,10 @@ impl ClerkServer {
                 .enable_all()
                 .build()
                 .unwrap();
-            runtime.block_on(stopped.run_until_cancelled(serve(listener, served)));
+            runtime.block_on(stopped.run_until_cancelled(serve(listener, tls, served)));
         });
         Self {
-            url: format!("http://{address}"),
+            url,
             state,
             _stop: stop.drop_guard(),
         }
@@ -99,19 +127,34 @@ pub(crate) fn listed(user: &UserPayload) -> Value {
     event["data"].clone()
 }
 
-async fn serve(listener: std::net::TcpListener, state: Arc<Mutex<State>>) {
+async fn serve(
+    listener: std::net::TcpListener,
+    tls: Option<TlsAcceptor>,
+    state: Arc<Mutex<State>>,
+) {
     let listener = TcpListener::from_std(listener).unwrap();
     loop {
         let (stream, _) = listener.accept().await.unwrap();
-        let state = Arc::clone(&state);
+        let (state, tls) = (Arc::clone(&state), tls.clone());
         tokio::spawn(async move {
-            let service = service_fn(|request| answer(request, &state));
-            // Errors are the client's.
-            let _ = hyper::server::conn::http1::Builder::new()
-                .serve_connection(TokioIo::new(stream), service)
-                .await;
+            match tls {
+                None => serve_connection(stream, &state).await,
+                Some(tls) => {
+                    if let Ok(stream) = tls.accept(stream).await {
+                        serve_connection(stream, &state).await;
+                    }
+                }
+            }
         });
     }
+}
+
+async fn serve_connection(stream: impl AsyncRead + AsyncWrite + Unpin, state: &Mutex<State>) {
+    let service = service_fn(|request| answer(request, state));
+    // Errors are the client's.
+    let _ = hyper::server::conn::http1::Builder::new()
+        .serve_connection(TokioIo::new(stream), service)
+        .await;
 }
 
 async fn answer(

@@ -4,6 +4,7 @@ use std::collections::HashSet;
 use std::process::Output;
 
 use serde_json::Value;
+use xtask::certificates::Authority;
 use xtask::clerk_payload::UserPayload;
 use xtask::program::Program;
 use xtask::wait;
@@ -210,6 +211,34 @@ fn a_wrong_key_or_a_wrong_setting_ends_it_at_once() {
     assert_eq!(world.backlog(), 0);
 }
 
+/// P11: the key is shown to nobody but Clerk.
+#[test]
+fn clerk_has_to_be_the_one_whom_the_system_trusts() {
+    let world = World::migrated();
+    let authority = Authority::new("Of Clerk's").unwrap();
+    let certificate = authority.server(&["localhost"]).unwrap();
+    let clerk = ClerkServer::with_tls(list(0..3), &certificate);
+    let trusted = authority.file();
+    let trusted = [("SSL_CERT_FILE", trusted.to_str().unwrap())];
+    let (output, code) = run_with(&world, &clerk, &[], &trusted);
+    assert_eq!(code, 0, "{output}");
+    assert_says(&output, &["3 users read: 0 equal, 3 missing"]);
+
+    let asked = clerk.state().requests.len();
+    let stranger = Authority::new("Of a stranger").unwrap();
+    let file = stranger.file();
+    let (output, code) = run_with(
+        &world,
+        &clerk,
+        &[],
+        &[("SSL_CERT_FILE", file.to_str().unwrap())],
+    );
+    assert_eq!(code, 2);
+    let unknown = "the server's certificate was signed by an unknown authority";
+    assert_says(&output, &[unknown]);
+    assert_eq!(clerk.state().requests.len(), asked);
+}
+
 #[test]
 fn after_a_kill_it_goes_on_where_it_was() {
     let world = World::migrated();
@@ -311,22 +340,25 @@ fn rows_without_a_user_are_deleted_when_they_are_few_and_clerk_says_so_twice() {
 #[test]
 fn what_is_newer_wins_and_who_is_deleted_stays_deleted() {
     let world = World::migrated();
-    let clerk = ClerkServer::start(list(0..5));
+    let clerk = ClerkServer::start(list(0..6));
     let later = |n: i64| nth(n).updated_at(1_800_000_000_000).first_name("Grace");
-    // Before it, older and newer; behind it, newer; a deletion before and behind.
+    // Before it, older and newer; behind it, newer, and the same version sent later; a deletion before and
+    // behind.
     world.add("msg_old", &nth(0).updated_at(1_600_000_000_000).created());
     world.add("msg_0", &later(1).updated());
     world.add("msg_1", &nth(2).deleted());
-    assert_says(&run(&world, &clerk, &[]), &["5 missing"]);
+    assert_says(&run(&world, &clerk, &[]), &["6 missing"]);
     world.add("msg_2", &later(3).updated());
     world.add("msg_3", &nth(4).deleted());
+    world.add("msg_4", &nth(5).first_name("Grace").updated());
     let _worker = world.worker();
     world.settle();
     let names = "select id || ' ' || name from users order by id";
-    let expected = "user_00000 Ada Lovelace\nuser_00001 Grace Lovelace\nuser_00003 Grace Lovelace";
+    let expected = "user_00000 Ada Lovelace\nuser_00001 Grace Lovelace\nuser_00003 Grace Lovelace\nuser_00005 Grace Lovelace";
     assert_eq!(world.sql(names), expected);
 
     // What Clerk tells now is what it told then.
+    clerk.state().users.pop();
     let output = run(&world, &clerk, &[]);
     assert_says(
         &output,
