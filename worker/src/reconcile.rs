@@ -147,7 +147,7 @@ impl Reconciliation {
         let ids: Vec<&str> = users.iter().map(|(user, _)| user.id.as_str()).collect();
         let ask = async || comparison::present(&self.database, &ids).await;
         let mut present = patiently(&self.progress, ask).await?;
-        let mut additions = Vec::new();
+        let (mut additions, mut found) = (Vec::new(), Vec::new());
         for (user, json) in users {
             let present = present.remove(user.id.as_str()).unwrap_or_default();
             let (word, r#type, event_at) = match present.compare(&user, asked_at) {
@@ -172,17 +172,18 @@ impl Reconciliation {
                     ("different", "user.updated", event_at)
                 }
             };
+            let id = line(user.id.as_str().as_bytes());
             if self.settings.dry_run {
-                self.progress
-                    .tell(&format!("{word} {}", line(user.id.as_str().as_bytes())));
+                found.push(format!("{word} {id}"));
                 continue;
             }
             match Addition::upsert(&user.id, r#type, json, user.updated_at, event_at) {
                 Some(addition) => additions.push(addition),
-                None => self
-                    .progress
-                    .tell("unusable: an id that is too long for a svix-id"),
+                None => self.progress.tell(&too_long(&id)),
             }
+        }
+        if !found.is_empty() {
+            self.progress.tell(&found.join("\n"));
         }
         self.stream.push(additions).await;
         Ok(())
@@ -233,14 +234,12 @@ impl Reconciliation {
                 kept += 1;
                 continue;
             }
-            match Addition::deletion(&candidate.id, candidate.updated_at) {
-                Some(addition) => {
-                    self.stream.push(vec![addition]).await;
-                    deleted += 1;
-                }
-                None => self
-                    .progress
-                    .tell("unusable: an id that is too long for a svix-id"),
+            if let Some(addition) = Addition::deletion(&candidate.id, candidate.updated_at) {
+                self.stream.push(vec![addition]).await;
+                deleted += 1;
+            } else {
+                let id = line(candidate.id.as_str().as_bytes());
+                self.progress.tell(&too_long(&id));
             }
         }
         self.progress.tell(&format!(
@@ -248,6 +247,10 @@ impl Reconciliation {
         ));
         Ok(())
     }
+}
+
+fn too_long(id: &str) -> String {
+    format!("unusable {id}: too long for a svix-id")
 }
 
 /// Asks PostgreSQL, and again while it is away.
@@ -259,7 +262,12 @@ async fn patiently<T>(
     loop {
         match ask().await {
             Ok(answer) => return Ok(answer),
-            Err(Failure::Refused(refusal)) => return Err(refusal.reason),
+            Err(Failure::Refused(refusal)) => {
+                let reason = refusal.reason;
+                return Err(format!(
+                    "PostgreSQL does not tell what is here: {reason} (worker migrate creates the tables)"
+                ));
+            }
             Err(failure) => {
                 progress.say(&format!("{}: waiting", failure.reason()));
                 tokio::time::sleep(back_off.after_failure()).await;

@@ -479,3 +479,16 @@ fn each_user_goes_to_its_own_partition() {
         );
     }
 }
+
+#[test]
+fn without_tables_it_says_so() {
+    let world = World::new();
+    let clerk = ClerkServer::start(list(0..1));
+    let (output, code) = run_with(&world, &clerk, &[], &[]);
+    assert_eq!(code, 2);
+    let text = "error: PostgreSQL does not tell what is here: ";
+    assert_says(
+        &output,
+        &[text, "42P01", "worker migrate creates the tables"],
+    );
+}
