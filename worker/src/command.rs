@@ -2,6 +2,8 @@
 
 use clap::Subcommand;
 
+use crate::reconcile::settings::ReconcileArguments;
+
 /// The subcommands; without one the worker works.
 #[derive(Subcommand, Debug, Clone)]
 pub enum Command {
@@ -14,4 +16,6 @@ pub enum Command {
         /// The event's svix-id, as in the log or in Clerk's dashboard: msg_...
         svix_id: String,
     },
+    /// Bring in the users that Clerk has already, and repair rows that differ
+    Reconcile(Box<ReconcileArguments>),
 }

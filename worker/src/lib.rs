@@ -24,6 +24,7 @@ pub mod plan;
 mod pooler;
 pub mod processor;
 pub mod queue;
+pub mod reconcile;
 pub mod retention;
 pub mod retry;
 pub mod ring;

@@ -27,7 +27,7 @@ use worker::processor::Processor;
 use worker::settings::{Arguments, Settings, Task};
 use worker::status::{Sources, Status};
 use worker::visibility::{self, InFlight};
-use worker::{explain, migration, retention, retry, second_deletion, status};
+use worker::{explain, migration, reconcile, retention, retry, second_deletion, status};
 
 /// How long a read waits for the first entry.
 const LONGEST_WAIT: Duration = Duration::from_secs(1);
@@ -41,6 +41,12 @@ fn main() -> ExitCode {
             migrate(&database).await.map(|()| ExitCode::SUCCESS)
         }
         Task::Explain(settings, svix_id) => explain(&settings, &svix_id).await,
+        Task::Reconcile(task) => {
+            let (settings, options) = *task;
+            reconcile::reconcile(&settings, options)
+                .await
+                .map(|()| ExitCode::SUCCESS)
+        }
         Task::CheckHealth(address) => admin::check_health(address)
             .await
             .map(|()| ExitCode::SUCCESS),

@@ -12,6 +12,7 @@ use crate::cache_tags::{CacheMode, fits_a_slot};
 use crate::command::Command;
 use crate::database_url::DatabaseUrl;
 use crate::explain;
+use crate::reconcile::settings::ReconcileSettings;
 
 const DEFAULT_ADMIN_ADDRESS: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 9101);
 
@@ -65,6 +66,8 @@ pub enum Task {
     Migrate(Box<(DatabaseUrl, CommonSettings)>),
     /// Tell where an event is.
     Explain(Box<Settings>, SvixId),
+    /// Bring in the users that Clerk has already.
+    Reconcile(Box<(Settings, ReconcileSettings)>),
     /// Ask the process with this admin address whether it is ready.
     CheckHealth(SocketAddr),
 }
@@ -122,6 +125,11 @@ impl Arguments {
                     Box::new(self.settings(database()?)?),
                     svix_id,
                 ));
+            }
+            Some(Command::Reconcile(arguments)) => {
+                let options = arguments.settings()?;
+                let settings = self.settings(database()?)?;
+                return Ok(Task::Reconcile(Box::new((settings, options))));
             }
             None => {}
         }

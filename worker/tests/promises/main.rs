@@ -7,6 +7,7 @@
 
 mod addresses;
 mod cache;
+mod clerk_server;
 mod convergence;
 mod crash;
 mod dead_letters;
@@ -25,6 +26,7 @@ mod operation;
 mod outages;
 mod partitions;
 mod pooler;
+mod reconcile;
 mod retries;
 mod second_deletion;
 mod several_servers;

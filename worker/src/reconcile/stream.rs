@@ -1,0 +1,265 @@
+//! Puts events on the streams as the ingest does, in the room that it leaves.
+
+use std::time::{Duration, SystemTime};
+
+use redis::RedisResult;
+use serde::Serialize;
+use serde_json::value::RawValue;
+use sha2::{Digest as _, Sha256};
+use shared::partition::partition_of;
+use shared::queue::{Keys, field};
+use shared::redis_link::{self, RedisLink};
+use shared::svix_id::SvixId;
+use tokio::task::JoinSet;
+
+use crate::back_off::BackOff;
+use crate::reconcile::pages::Place;
+use crate::reconcile::progress::Progress;
+use crate::reconcile::settings::ReconcileSettings;
+use crate::user::UserId;
+
+/// How many events are sent at once.
+const EVENTS_AT_ONCE: usize = 64;
+/// Between two looks whether there is room.
+const BETWEEN_LOOKS: Duration = Duration::from_millis(500);
+/// For how long an interrupted run can be gone on with, in seconds.
+const PLACE_EXPIRY: u64 = 24 * 60 * 60;
+
+/// An event about a user that no webhook has brought.
+#[derive(Clone, Debug)]
+pub struct Addition {
+    svix_id: SvixId,
+    user_id: UserId,
+    r#type: &'static str,
+    payload: String,
+}
+
+impl Addition {
+    /// The user looks like `json`. The same event always has the same svix-id, so that runs that overlap, or
+    /// one that is repeated, change nothing twice. `None` where the id is too long for a svix-id.
+    #[must_use]
+    pub fn upsert(
+        user_id: &UserId,
+        r#type: &'static str,
+        json: &RawValue,
+        updated_at: SystemTime,
+        event_at: SystemTime,
+    ) -> Option<Self> {
+        let event_at = milliseconds(event_at);
+        let name = format!("{}_{event_at}", milliseconds(updated_at));
+        Self::new(user_id, r#type, &name, event_at, json)
+    }
+
+    /// The user is gone. A deletion is for good whatever its time is; this one is that of the row, so that
+    /// nothing looks older than it is.
+    #[must_use]
+    pub fn deletion(user_id: &UserId, updated_at: SystemTime) -> Option<Self> {
+        #[derive(Serialize)]
+        struct Deleted<'a> {
+            id: &'a str,
+            object: &'static str,
+            deleted: bool,
+        }
+        let deleted = Deleted {
+            id: user_id.as_str(),
+            object: "user",
+            deleted: true,
+        };
+        let event_at = milliseconds(updated_at);
+        Self::new(user_id, "user.deleted", "deleted", event_at, &deleted)
+    }
+
+    fn new(
+        user_id: &UserId,
+        r#type: &'static str,
+        name: &str,
+        timestamp: i64,
+        data: &(impl Serialize + ?Sized),
+    ) -> Option<Self> {
+        #[derive(Serialize)]
+        struct Event<'a, D: ?Sized> {
+            data: &'a D,
+            object: &'static str,
+            timestamp: i64,
+            r#type: &'static str,
+        }
+        let event = Event {
+            data,
+            object: "event",
+            timestamp,
+            r#type,
+        };
+        Some(Self {
+            svix_id: SvixId::parse(&format!("reconcile_{}_{name}", user_id.as_str()))?,
+            user_id: user_id.clone(),
+            r#type,
+            payload: serde_json::to_string(&event).ok()?,
+        })
+    }
+}
+
+/// The streams, and what is remembered beside them.
+pub struct Stream {
+    link: RedisLink,
+    /// The keys of the streams.
+    streams: Vec<String>,
+    max_waiting: u64,
+    /// Where the place is kept: a key for each instance of Clerk, so that nobody goes on with the list
+    /// of another one.
+    place: String,
+    progress: Progress,
+}
+
+impl Stream {
+    /// The streams of `partitions` partitions.
+    #[must_use]
+    pub fn new(
+        link: RedisLink,
+        partitions: u32,
+        settings: &ReconcileSettings,
+        progress: Progress,
+    ) -> Self {
+        let mut instance = Sha256::new();
+        instance.update(&settings.api_url);
+        instance.update(settings.authorization.as_bytes());
+        let [first, second, third, fourth, ..] = instance.finalize().0;
+        let instance = u32::from_be_bytes([first, second, third, fourth]);
+        let streams = 0..partitions.max(1);
+        Self {
+            link,
+            streams: streams.map(|number| Keys::of(number).events).collect(),
+            max_waiting: settings.max_waiting,
+            place: format!("{{clerk:0}}:reconcile:{instance:08x}"),
+            progress,
+        }
+    }
+
+    /// Puts all on the streams of their users, as soon as there is room. Waits while Redis is away.
+    pub async fn push(&self, mut additions: Vec<Addition>) {
+        let mut back_off = BackOff::of_a_store();
+        while !additions.is_empty() {
+            let room = self.room().await.min(additions.len());
+            let rest = additions.split_off(room);
+            let mut adding = JoinSet::new();
+            for addition in additions {
+                let (command, mut link) = (self.command(&addition), self.link.clone());
+                adding.spawn(async move { (command.exec_async(&mut link).await, addition) });
+            }
+            let (mut failed, mut reason) = (rest, None);
+            // None of them panics.
+            while let Some(Ok((added, addition))) = adding.join_next().await {
+                if let Err(error) = added {
+                    reason = Some(redis_link::reason(&error));
+                    failed.push(addition);
+                }
+            }
+            additions = failed;
+            match reason {
+                Some(reason) => self.wait(&reason, &mut back_off).await,
+                None => back_off = BackOff::of_a_store(),
+            }
+        }
+    }
+
+    fn command(&self, addition: &Addition) -> redis::Cmd {
+        let partitions = u32::try_from(self.streams.len()).unwrap_or(u32::MAX);
+        let partition = partition_of(addition.user_id.as_str(), partitions);
+        let mut command = redis::cmd("XADD");
+        command
+            .arg(&self.streams[partition as usize])
+            .arg("*")
+            .arg(field::SVIX_ID)
+            .arg(addition.svix_id.as_str())
+            .arg(field::TYPE)
+            .arg(addition.r#type)
+            .arg(field::PAYLOAD)
+            .arg(&addition.payload)
+            .arg(field::RECEIVED_AT)
+            .arg(milliseconds(SystemTime::now()));
+        command
+    }
+
+    /// How many events may be added now, one at least.
+    async fn room(&self) -> usize {
+        let mut is_told = false;
+        loop {
+            let waiting = self.patiently(async || self.waiting().await).await;
+            let room = usize::try_from(self.max_waiting.saturating_sub(waiting));
+            match room.unwrap_or(usize::MAX).min(EVENTS_AT_ONCE) {
+                0 if is_told => {}
+                0 => {
+                    self.progress.say(&format!(
+                        "{waiting} entries wait in the stream: no room yet"
+                    ));
+                    is_told = true;
+                }
+                room => return room,
+            }
+            tokio::time::sleep(BETWEEN_LOOKS).await;
+        }
+    }
+
+    async fn waiting(&self) -> RedisResult<u64> {
+        let mut sum = 0;
+        for stream in &self.streams {
+            let mut length = redis::cmd("XLEN");
+            sum += length
+                .arg(stream)
+                .query_async::<u64>(&mut self.link.clone())
+                .await?;
+        }
+        Ok(sum)
+    }
+
+    /// Where an interrupted run has stopped.
+    pub async fn place(&self) -> Option<Place> {
+        let mut command = redis::cmd("GET");
+        command.arg(&self.place);
+        let ask = async || {
+            command
+                .query_async::<Option<String>>(&mut self.link.clone())
+                .await
+        };
+        self.patiently(ask).await?.parse().ok()
+    }
+
+    /// Remembers how far this one has come.
+    pub async fn keep(&self, place: Place) {
+        let mut command = redis::cmd("SET");
+        command.arg(&self.place).arg(place.to_string());
+        command.arg("EX").arg(PLACE_EXPIRY);
+        self.patiently(async || command.exec_async(&mut self.link.clone()).await)
+            .await;
+    }
+
+    /// This one has come to the end.
+    pub async fn forget_place(&self) {
+        let mut command = redis::cmd("DEL");
+        command.arg(&self.place);
+        self.patiently(async || command.exec_async(&mut self.link.clone()).await)
+            .await;
+    }
+
+    async fn patiently<T>(&self, mut ask: impl AsyncFnMut() -> RedisResult<T>) -> T {
+        let mut back_off = BackOff::of_a_store();
+        loop {
+            match ask().await {
+                Ok(answer) => return answer,
+                Err(error) => self.wait(&redis_link::reason(&error), &mut back_off).await,
+            }
+        }
+    }
+
+    async fn wait(&self, reason: &str, back_off: &mut BackOff) {
+        self.progress
+            .say(&format!("Redis cannot be asked ({reason}): waiting"));
+        tokio::time::sleep(back_off.after_failure()).await;
+    }
+}
+
+/// Since the epoch.
+fn milliseconds(time: SystemTime) -> i64 {
+    let count = |duration: Duration| i64::try_from(duration.as_millis()).unwrap_or(i64::MAX);
+    time.duration_since(SystemTime::UNIX_EPOCH)
+        .map_or_else(|before| -count(before.duration()), count)
+}
