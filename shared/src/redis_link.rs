@@ -84,7 +84,7 @@ struct Inner {
 enum Client {
     Known(Target),
     /// The master is asked for whenever the link connects.
-    Sentinels(Sentinels),
+    Sentinels(Box<Sentinels>),
 }
 
 /// What a connection leads to.
@@ -161,7 +161,7 @@ impl RedisLink {
                 let client = servers.cluster_client(nodes, of_a_cluster)?;
                 Client::Known(Target::Cluster(Box::new(client)))
             }
-            Kind::Sentinels(sentinels) => Client::Sentinels(sentinels.clone()),
+            Kind::Sentinels(sentinels) => Client::Sentinels(Box::new(sentinels.clone())),
         };
         let most = match client {
             Client::Known(Target::Cluster(_)) => MOST_CONNECTIONS_TO_A_CLUSTER,
