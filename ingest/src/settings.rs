@@ -24,7 +24,7 @@ pub struct Arguments {
     /// The longest body that is accepted, in bytes [default: 1048576]
     #[arg(long, env = "MAX_BODY_BYTES", hide_env_values = true)]
     max_body_bytes: Option<String>,
-    /// How many entries may wait in the stream before new ones are answered 503 [default: 1000000]
+    /// How many entries may wait, in all partitions together, before new ones are answered 503 [default: 1000000]
     #[arg(long, env = "MAX_BACKLOG", hide_env_values = true)]
     max_backlog: Option<String>,
     /// How many proxies in front append to X-Forwarded-For [default: 0]

@@ -203,7 +203,7 @@ pub fn redacted_url(value: &str) -> String {
 /// The flags that both programs have, as text.
 #[derive(Args, Debug, Default)]
 pub struct CommonArguments {
-    /// The Redis that holds the queue: redis://user:password@host:port/database, or rediss:// for TLS; several host:port, with commas between, are a cluster; redis-sentinel://host:port/database?master=name [default: redis://127.0.0.1:6379]
+    /// The Redis that holds the queue: redis://user:password@host:port/database, or rediss:// for TLS; several host:port, with commas between, or redis-cluster://host:port, are a cluster; redis-sentinel://host:port/database?master=name [default: redis://127.0.0.1:6379]
     #[arg(long, env = "REDIS_URL", hide_env_values = true, global = true)]
     redis_url: Option<String>,
     /// File of the authorities (PEM) that sign the certificates of rediss:// servers [default: the system's]
@@ -212,7 +212,7 @@ pub struct CommonArguments {
     /// Number of streams that the events are spread over, up to 64 [default: 1]
     #[arg(long, env = "REDIS_PARTITIONS", hide_env_values = true, global = true)]
     redis_partitions: Option<String>,
-    /// Address of /healthz, /readyz and /metrics [default: 127.0.0.1:9100 ingest, 127.0.0.1:9101 worker]
+    /// Address of /healthz, /readyz, /metrics and, of a worker, /status [default: 127.0.0.1:9100 ingest, 127.0.0.1:9101 worker]
     #[arg(long, env = "ADMIN_ADDR", hide_env_values = true, global = true)]
     admin_addr: Option<String>,
     /// How long to finish what is in flight after SIGTERM, in milliseconds [default: 10000]

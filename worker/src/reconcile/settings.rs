@@ -16,7 +16,7 @@ pub struct ReconcileArguments {
     /// Where Clerk's Backend API is [default: https://api.clerk.com]
     #[arg(long, env = "CLERK_API_URL", hide_env_values = true)]
     clerk_api_url: Option<String>,
-    /// How many entries the ingest lets wait in the stream; this command fills half of it at the most [default: 1000000]
+    /// How many entries the ingest lets wait, in all partitions together; this command fills half of it at the most [default: 1000000]
     #[arg(long, env = "MAX_BACKLOG", hide_env_values = true)]
     max_backlog: Option<String>,
     /// Tell by counts and ids what would be done, and do nothing
@@ -69,7 +69,7 @@ impl ReconcileArguments {
         })?;
         // Half: the rest is for webhooks, which must not be answered 503 because of us.
         let max_waiting = Setting::new("MAX_BACKLOG", self.max_backlog.as_deref())
-            .number(1_000_000, 1..=u64::MAX)?
+            .number(1_000_000, 1..=1_000_000_000)?
             .div_ceil(2);
         Ok(ReconcileSettings {
             authorization: Setting::secret("CLERK_SECRET_KEY", self.clerk_secret_key.as_deref())
