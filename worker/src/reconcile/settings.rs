@@ -13,7 +13,7 @@ pub struct ReconcileArguments {
     /// Secret key of Clerk's Backend API: sk_live_... or sk_test_... [required]
     #[arg(long, env = "CLERK_SECRET_KEY", hide_env_values = true)]
     clerk_secret_key: Option<String>,
-    /// Where Clerk's Backend API is [default: https://api.clerk.com]
+    /// Where Clerk's Backend API is [default: api.clerk.com, by HTTPS]
     #[arg(long, env = "CLERK_API_URL", hide_env_values = true)]
     clerk_api_url: Option<String>,
     /// How many entries the ingest lets wait, in all partitions together; this command fills half of it at the most [default: 1000000]
