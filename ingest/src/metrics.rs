@@ -60,6 +60,7 @@ impl Metrics {
         registry.register(Box::new(metrics.unreplicated.clone()))?;
         registry.register(Box::new(metrics.open_connections.clone()))?;
         // Alarms compare with zero before the first failure.
+        metrics.requests.with_label_values(&["503"]).inc_by(0);
         for kind in ["header", "timestamp", "signature", "body", "event"] {
             metrics
                 .verification_failures

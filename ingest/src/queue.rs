@@ -12,6 +12,7 @@ use shared::redis_link::RedisLink;
 use shared::svix_id::SvixId;
 use shared::traces::{self, Span, Step};
 use tokio::task::JoinSet;
+use tokio::time::timeout_at;
 
 use crate::backlog::{Backlog, NotAdmitted};
 use crate::metrics::Metrics;
@@ -58,8 +59,7 @@ impl NotQueued {
     }
 
     /// Redis has had its time.
-    #[must_use]
-    pub fn late() -> Self {
+    fn late() -> Self {
         Self::Unavailable(io::Error::from(io::ErrorKind::TimedOut).into())
     }
 }
@@ -89,22 +89,25 @@ impl Queue {
     /// `trace`, the entry tells whoever reads it of that step.
     ///
     /// # Errors
-    /// When they have not.
+    /// When they have not, by `deadline` at the latest.
     pub async fn push(
         &self,
         svix_id: &SvixId,
         event: &Envelope<'_>,
         payload: &[u8],
+        deadline: Instant,
         trace: Option<&Span>,
     ) -> Result<(), NotQueued> {
-        let admission = self
-            .backlog
-            .admit(|| self.backlog_length())
-            .await
-            .map_err(|error| match error {
-                NotAdmitted::Full => NotQueued::BacklogFull,
-                NotAdmitted::Unknown(error) => NotQueued::Unavailable(error),
-            })?;
+        let admission = timeout_at(
+            deadline.into(),
+            self.backlog.admit(|| self.backlog_length()),
+        )
+        .await
+        .map_err(|_| NotQueued::late())?
+        .map_err(|error| match error {
+            NotAdmitted::Full => NotQueued::BacklogFull,
+            NotAdmitted::Unknown(error) => NotQueued::Unavailable(error),
+        })?;
         reach(FaultPoint::Verified).await;
         let begun = Instant::now();
         let partition = self.partition_of(svix_id, event);
@@ -129,13 +132,18 @@ impl Queue {
                 .arg(field::TRACEPARENT)
                 .arg(span.context().to_string());
         }
-        let added = match &self.replication {
-            Some(replication) => replication.add(partition, command).await,
-            None => command
-                .exec_async(&mut self.link.clone())
-                .await
-                .map_err(NotQueued::Unavailable),
+        let adding = async {
+            match &self.replication {
+                Some(replication) => replication.add(partition, command).await,
+                None => command
+                    .exec_async(&mut self.link.clone())
+                    .await
+                    .map_err(NotQueued::Unavailable),
+            }
         };
+        let added = timeout_at(deadline.into(), adding)
+            .await
+            .unwrap_or_else(|_| Err(NotQueued::late()));
         drop(admission);
         if let Some(span) = span {
             let outcome = added.as_ref().map_or_else(NotQueued::name, |()| "queued");

@@ -1,6 +1,7 @@
 //! What the worker counts, in Prometheus' words and units.
 
 use std::collections::BTreeMap;
+use std::sync::{Arc, Once};
 
 use prometheus::core::{Collector as _, Metric as _};
 use prometheus::{
@@ -28,6 +29,8 @@ pub struct Metrics {
     waiting_retries: IntGauge,
     dead_letters: IntGauge,
     oldest_entry_seconds: Gauge,
+    registry: Registry,
+    depth_is_known: Arc<Once>,
 }
 
 /// What this process has counted since it began.
@@ -72,11 +75,6 @@ impl Metrics {
     /// # Errors
     /// When `registry` has metrics of these names already.
     pub fn new(registry: &Registry) -> prometheus::Result<Self> {
-        let gauge = |name: &str, help: &str| -> prometheus::Result<IntGauge> {
-            let gauge = IntGauge::new(name, help)?;
-            registry.register(Box::new(gauge.clone()))?;
-            Ok(gauge)
-        };
         let counters =
             |name: &str, help: &str, labels: &[&str]| -> prometheus::Result<IntCounterVec> {
                 let counters = IntCounterVec::new(Opts::new(name, help), labels)?;
@@ -99,7 +97,6 @@ impl Metrics {
             "clerk_queue_oldest_entry_seconds",
             "How many seconds the oldest entry has been in its stream",
         )?;
-        registry.register(Box::new(oldest_entry_seconds.clone()))?;
         let metrics = Self {
             events: counters(
                 "clerk_worker_events_total",
@@ -122,17 +119,19 @@ impl Metrics {
                 "Attempts that failed because a store was away",
                 &["store"],
             )?,
-            backlog: gauge(
+            backlog: IntGauge::new(
                 "clerk_queue_backlog_entries",
                 "Entries that wait or are being worked on",
             )?,
-            pending: gauge("clerk_queue_pending_entries", "Entries that a worker holds")?,
-            waiting_retries: gauge(
+            pending: IntGauge::new("clerk_queue_pending_entries", "Entries that a worker holds")?,
+            waiting_retries: IntGauge::new(
                 "clerk_queue_waiting_retries_entries",
                 "Entries that wait for their next attempt",
             )?,
-            dead_letters: gauge("clerk_queue_dead_letters_entries", "Dead letters")?,
+            dead_letters: IntGauge::new("clerk_queue_dead_letters_entries", "Dead letters")?,
             oldest_entry_seconds,
+            registry: registry.clone(),
+            depth_is_known: Arc::new(Once::new()),
         };
         // Alarms compare with zero before the first failure.
         for store in ["redis", "postgres"] {
@@ -151,8 +150,23 @@ impl Metrics {
         self.events.with_label_values(&[event_type, outcome]).inc();
     }
 
-    /// Sets the gauges of the queue.
+    /// Sets the gauges of the queue. There are none before the first time: nought would be a number that rises.
     pub fn depth(&self, depth: Depth) {
+        self.depth_is_known.call_once(|| {
+            let gauges = [
+                &self.backlog,
+                &self.pending,
+                &self.waiting_retries,
+                &self.dead_letters,
+            ];
+            // Nothing else has these names.
+            for gauge in gauges {
+                let _ = self.registry.register(Box::new(gauge.clone()));
+            }
+            let _ = self
+                .registry
+                .register(Box::new(self.oldest_entry_seconds.clone()));
+        });
         self.backlog.set(depth.backlog);
         self.pending.set(depth.pending);
         self.waiting_retries.set(depth.waiting_retries);

@@ -2,10 +2,13 @@
 //!
 //! Nothing here depends on which events are in which partition: only the ingest decides that.
 
-use redis::RedisResult;
+use std::sync::Arc;
+
+use redis::{ErrorKind, RedisResult};
 use shared::partition::MOST_PARTITIONS;
 use shared::redis_link::RedisLink;
 use shared::redis_servers::RedisServers;
+use tokio::sync::Mutex;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
@@ -14,7 +17,11 @@ use crate::queue::{Depth, Queue};
 
 /// The queues, in the order of their numbers.
 #[derive(Clone)]
-pub struct Partitions(Vec<Queue>);
+pub struct Partitions {
+    queues: Vec<Queue>,
+    /// What waited where when a partition was last asked.
+    depths: Arc<Mutex<Vec<Depth>>>,
+}
 
 impl Partitions {
     /// `count` partitions, at least one, for the consumer called `consumer`. They share `link`, but a
@@ -37,45 +44,53 @@ impl Partitions {
                 consumer.to_owned(),
             ))
         };
-        (0..count.max(1))
-            .map(queue)
-            .collect::<RedisResult<_>>()
-            .map(Self)
+        let queues: Vec<_> = (0..count.max(1)).map(queue).collect::<RedisResult<_>>()?;
+        Ok(Self {
+            depths: Arc::new(Mutex::new(vec![Depth::default(); queues.len()])),
+            queues,
+        })
     }
 
     /// All queues.
     pub fn iter(&self) -> impl Iterator<Item = &Queue> {
-        self.0.iter()
+        self.queues.iter()
     }
 
     /// The queue of a partition, if it is one of these.
     #[must_use]
     pub fn get(&self, partition: u32) -> Option<&Queue> {
-        self.0.get(partition as usize)
+        self.queues.get(partition as usize)
     }
 
-    /// What waits where, in all of them together; of the oldest entries, the oldest.
+    /// What waits where, in all of them together; of the oldest entries, the oldest. Of a partition whose server
+    /// does not answer while others do, what it was last.
     ///
     /// # Errors
-    /// When Redis cannot be used.
+    /// When no partition can be asked.
     pub async fn depth(&self) -> RedisResult<Depth> {
-        let mut sum = Depth::default();
-        for queue in &self.0 {
-            let depth = queue.depth().await?;
-            sum.backlog += depth.backlog;
-            sum.pending += depth.pending;
-            sum.waiting_retries += depth.waiting_retries;
-            sum.dead_letters += depth.dead_letters;
-            sum.oldest_entry = sum.oldest_entry.max(depth.oldest_entry);
+        let mut asking = JoinSet::new();
+        for (number, queue) in self.queues.iter().cloned().enumerate() {
+            asking.spawn(async move { (number, queue.depth().await) });
         }
-        Ok(sum)
+        let mut outcome = Err((ErrorKind::Client, "no partition was asked").into());
+        let mut depths = self.depths.lock().await;
+        while let Some(Ok((number, depth))) = asking.join_next().await {
+            match depth {
+                Ok(depth) => {
+                    depths[number] = depth;
+                    outcome = Ok(());
+                }
+                Err(error) => outcome = outcome.or(Err(error)),
+            }
+        }
+        outcome.map(|()| depths.iter().copied().fold(Depth::default(), Depth::with))
     }
 
     /// Leaves all of them at once: puts all that this consumer holds back and removes it. Returns how many
     /// entries were put back, and in how many partitions that failed.
     pub async fn leave(&self) -> (u64, usize) {
         let mut leaving = JoinSet::new();
-        for queue in &self.0 {
+        for queue in &self.queues {
             let queue = queue.clone();
             leaving.spawn(async move { queue.leave().await });
         }

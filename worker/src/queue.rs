@@ -64,6 +64,20 @@ pub struct Depth {
     pub oldest_entry: Duration,
 }
 
+impl Depth {
+    /// Both together; of the oldest entries, the older.
+    #[must_use]
+    pub fn with(self, other: Self) -> Self {
+        Self {
+            backlog: self.backlog + other.backlog,
+            pending: self.pending + other.pending,
+            waiting_retries: self.waiting_retries + other.waiting_retries,
+            dead_letters: self.dead_letters + other.dead_letters,
+            oldest_entry: self.oldest_entry.max(other.oldest_entry),
+        }
+    }
+}
+
 impl Queue {
     /// The queue of `partition` for the consumer called `consumer`; blocking reads hold up `reading`.
     #[must_use]
