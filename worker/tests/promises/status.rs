@@ -7,7 +7,7 @@ use shared::queue::Keys;
 use xtask::http::{Answer, Http};
 use xtask::wait;
 
-use crate::helpers::{DEAD, DEADLINE, EVENTS, RETRY, Worker, World, user};
+use crate::helpers::{DEAD, DEADLINE, EVENTS, RETRY, Worker, World, database, user};
 
 async fn get(worker: &Worker, path: &str) -> Answer {
     let url = format!("http://{}{path}", worker.admin);
@@ -235,6 +235,27 @@ async fn a_store_that_is_away_is_named_and_costs_its_own_part_alone() {
         text.contains("applied") && text.contains("Redis cannot be asked"),
         "{text}"
     );
+}
+
+/// However long one query takes, and however long all of them together.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_slow_ledger_is_no_trouble_of_postgresql() {
+    for slow in [
+        "begin; lock table clerk_sync.events",
+        "alter table clerk_sync.events rename to quick; create view clerk_sync.events as \
+         with slow as materialized (select pg_sleep(0.9)) select quick.* from clerk_sync.quick, slow",
+    ] {
+        let world = World::new();
+        let worker = world.worker();
+        world.add("msg_1", &user("user_1", "ada@example.com", 1).created());
+        world.settle();
+        let session = database(&world).connection().await.unwrap();
+        session.batch_execute(slow).await.unwrap();
+        let no_ledger = |snapshot: &Value| snapshot["outcomes"].is_null();
+        let snapshot = snapshot(&worker, "there are no outcomes", no_ledger).await;
+        assert_eq!(problem(&snapshot, "PostgreSQL"), &Value::Null, "{slow}");
+        drop(session);
+    }
 }
 
 /// Many viewers cost the stores no more than one.
