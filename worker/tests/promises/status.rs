@@ -97,6 +97,14 @@ async fn a_look_up_says_what_explain_says() {
     assert_eq!(found["explanation"]["recorded"]["user_id"], "user_1");
     let unknown = json_of(&worker, "/status/event?svix_id=msg_2").await;
     assert!(unknown["text"].as_str().unwrap().contains("It never came"));
+    world.redis.pause().unwrap();
+    let silent = json_of(&worker, "/status/event?svix_id=msg_1").await;
+    world.redis.resume().unwrap();
+    let text = silent["text"].as_str().unwrap();
+    assert!(
+        text.contains("applied") && text.contains("Redis does not answer in time"),
+        "{text}"
+    );
     for query in [
         "",
         "?svix_id=",
@@ -134,6 +142,11 @@ async fn the_page_can_only_be_read_and_a_browser_is_told_to_be_careful() {
         assert!(policy.starts_with("default-src 'none'; "), "{policy}");
         assert!(policy.contains("frame-ancestors 'none'"), "{policy}");
         assert!(!policy.contains("unsafe"), "{policy}");
+    }
+    for (path, status) in [("/status", 421), ("/status.json", 421), ("/metrics", 200)] {
+        let url = format!("http://{}{path}", worker.admin);
+        let rebound = http.send("GET", &url, &[("host", "rebind.example:9101")], "");
+        assert_eq!(rebound.await.unwrap().status, status, "{path}");
     }
     assert_eq!(get(&worker, "/status/").await.status, 404);
     let page = get(&worker, "/status").await.body;
