@@ -11,9 +11,10 @@ use http_body_util::Full;
 pub use hyper::StatusCode;
 use hyper::body::Incoming;
 use hyper::header::{
-    ALLOW, CACHE_CONTROL, CONTENT_SECURITY_POLICY, CONTENT_TYPE, HeaderName, HeaderValue,
-    REFERRER_POLICY, X_CONTENT_TYPE_OPTIONS,
+    ALLOW, CACHE_CONTROL, CONTENT_SECURITY_POLICY, CONTENT_TYPE, HOST, HeaderMap, HeaderName,
+    HeaderValue, REFERRER_POLICY, X_CONTENT_TYPE_OPTIONS,
 };
+use hyper::http::uri::Authority;
 use hyper::service::service_fn;
 use hyper::{Method, Request, Response};
 use hyper_util::client::legacy::Client;
@@ -26,6 +27,9 @@ use tokio_util::sync::CancellationToken;
 /// Requests on the admin address that are served at the same time; more wait.
 const MAX_CONNECTIONS: usize = 32;
 const HEADER_TIMEOUT: Duration = Duration::from_secs(5);
+/// How long a connection may last, so that whoever reads no answer holds no place for ever: longer than
+/// any answer takes.
+const CONNECTION_TIMEOUT: Duration = Duration::from_secs(30);
 /// Longer than the first store that does not answer is waited for.
 const HEALTH_CHECK_TIMEOUT: Duration = Duration::from_secs(4);
 
@@ -40,7 +44,7 @@ pub trait Health: Send + Sync + 'static {
     /// Brings gauges up to date before they are read. Must not wait long for a store that is away.
     fn refresh(&self) -> impl Future<Output = ()> + Send;
 
-    /// The paths of further pages.
+    /// The paths of further pages. They answer to an IP address or a name without a dot alone.
     fn pages(&self) -> &'static [&'static str] {
         &[]
     }
@@ -109,12 +113,12 @@ pub async fn serve<H: Health>(
         let (health, registry, stop) = (Arc::clone(&health), registry.clone(), stop.clone());
         tokio::spawn(async move {
             let service = service_fn(|request| answer(request, &*health, &registry, &stop));
-            let _ = hyper::server::conn::http1::Builder::new()
+            let connection = hyper::server::conn::http1::Builder::new()
                 .timer(TokioTimer::new())
                 .header_read_timeout(HEADER_TIMEOUT)
                 .keep_alive(false)
-                .serve_connection(TokioIo::new(stream), service)
-                .await;
+                .serve_connection(TokioIo::new(stream), service);
+            let _ = tokio::time::timeout(CONNECTION_TIMEOUT, connection).await;
             drop(place);
         });
     }
@@ -148,12 +152,28 @@ async fn answer<H: Health>(
             health.refresh().await;
             metrics(registry)
         }
+        _ if !is_private(request.headers()) => text(
+            StatusCode::MISDIRECTED_REQUEST,
+            "only by an IP address, as localhost or by another name without a dot\n",
+        ),
         _ => {
             let query = request.uri().query().unwrap_or_default();
             let page = health.page(path, query).await;
             page.map_or_else(not_found, Response::from)
         }
     })
+}
+
+/// Whether a browser has been sent here by an address or name that no website can have. One that lets its
+/// own name point to 127.0.0.1 would otherwise read the pages through the browser of whoever visits it.
+fn is_private(headers: &HeaderMap) -> bool {
+    let host = headers.get(HOST).map(HeaderValue::as_bytes);
+    let Some(Ok(authority)) = host.map(Authority::try_from) else {
+        return false;
+    };
+    let host = authority.host();
+    let address = host.trim_start_matches('[').trim_end_matches(']');
+    !host.contains('.') || address.parse::<IpAddr>().is_ok()
 }
 
 fn not_found() -> Response<Full<Bytes>> {
@@ -211,5 +231,32 @@ pub async fn check_health(address: SocketAddr) -> Result<(), String> {
             "{url} did not answer within {} s",
             HEALTH_CHECK_TIMEOUT.as_secs()
         )),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_name_that_a_website_can_have_is_not_private() {
+        for (host, expected) in [
+            ("127.0.0.1:9101", true),
+            ("10.1.2.3", true),
+            ("[::1]:9101", true),
+            ("[fd00::1.2.3.4]", true),
+            ("localhost:9101", true),
+            ("clerk-worker:9101", true),
+            ("rebind.example:9101", false),
+            ("localhost.", false),
+            ("127.0.0.1.rebind.example", false),
+            ("user@rebind.example", false),
+            ("", false),
+            ("a b", false),
+        ] {
+            let headers = HeaderMap::from_iter([(HOST, HeaderValue::from_static(host))]);
+            assert_eq!(is_private(&headers), expected, "{host}");
+        }
+        assert!(!is_private(&HeaderMap::new()));
     }
 }

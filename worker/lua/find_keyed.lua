@@ -17,10 +17,12 @@ end
 local waiting, letter = {}, {}
 local due, packed = redis.call('ZSCORE', retry, svix_id), redis.call('HGET', entries, svix_id)
 if due and packed then
-  local value = by_name(cmsgpack.unpack(packed))
+  -- An entry that was written by hand may hold anything.
+  local is_packed, list = pcall(cmsgpack.unpack, packed)
+  local value = is_packed and type(list) == 'table' and by_name(list) or {}
   waiting = {
-    string.format('%.0f', math.max(0, due - now)), tostring(value.attempts or ''), value.reason or '',
-    value.holder or '',
+    string.format('%.0f', math.max(0, due - now)), tostring(value.attempts or ''), tostring(value.reason or ''),
+    tostring(value.holder or ''),
   }
 end
 local id = redis.call('HGET', letters, svix_id)

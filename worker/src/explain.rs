@@ -2,7 +2,9 @@
 //!
 //! No payload leaves Redis for it: the scripts return ids, reasons and times only.
 
-use std::fmt;
+mod wording;
+
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use redis::{RedisResult, Script};
@@ -16,13 +18,30 @@ use tokio_postgres::types::{ToSql, Type};
 use crate::database::Database;
 use crate::failure::Failure;
 
-/// How many entries of all streams together `worker explain` reads at the most, the oldest of each
-/// partition first.
-pub const MOST_ENTRIES: u64 = 200_000;
-/// How many of them Redis reads in one step, during which it serves nobody else.
+/// How far a search goes.
+#[derive(Debug, Clone, Copy)]
+pub struct Limits {
+    /// How many entries of all streams together it reads at the most, the oldest of each partition first.
+    pub entries: u64,
+    /// How long each of the two stores may take.
+    pub time: Duration,
+}
+
+impl Limits {
+    /// Those of `worker explain`.
+    pub const COMMAND: Self = Self {
+        entries: 200_000,
+        time: Duration::from_secs(15),
+    };
+    /// Those of the status page, on which one look-up waits for the other.
+    pub const PAGE: Self = Self {
+        entries: 20_000,
+        time: Duration::from_secs(4),
+    };
+}
+
+/// How many entries Redis reads in one step, during which it serves nobody else, if they are small.
 const ENTRIES_AT_ONCE: u64 = 500;
-/// How long each store may take.
-const TIMEOUT: Duration = Duration::from_secs(15);
 
 /// All that is known of one event.
 #[derive(Debug, Serialize)]
@@ -136,13 +155,13 @@ pub fn replay_line(partition: u32, svix_id: &str) -> Option<String> {
     ))
 }
 
-/// Asks Redis, in all partitions that there may ever have been, and the ledger. Reads `most_entries`
-/// entries of streams at the most, where no key tells.
+/// Asks Redis, in all partitions that there may ever have been, and the ledger. Streams are read, where no
+/// key tells, as far as `limits` let it.
 pub async fn explain(
     link: &RedisLink,
     database: &Database,
     retention_days: i32,
-    most_entries: u64,
+    limits: Limits,
     svix_id: &SvixId,
 ) -> Explanation {
     let mut explanation = Explanation {
@@ -157,23 +176,21 @@ pub async fn explain(
         link: link.clone(),
         svix_id: svix_id.as_str(),
         places: Vec::new(),
-        left: most_entries,
+        left: limits.entries,
         incomplete: false,
+        reached: BTreeMap::new(),
+        away: BTreeMap::new(),
     };
-    match tokio::time::timeout(TIMEOUT, search.everywhere()).await {
-        Ok(Ok(())) => {}
-        Ok(Err(error)) => explanation.unreachable.push(format!(
-            "Redis cannot be asked: {}",
-            redis_link::reason(&error)
-        )),
-        Err(_) => explanation
-            .unreachable
-            .push("Redis does not answer in time".to_owned()),
+    let searched = tokio::time::timeout(limits.time, search.everywhere()).await;
+    explanation.unreachable.extend(search.problem());
+    if searched.is_err() {
+        let reason = "Redis does not answer in time".to_owned();
+        explanation.unreachable.push(reason);
     }
     explanation.places = search.places;
     explanation.incomplete = search.incomplete;
     // After Redis: an event is in the ledger before it leaves the stream.
-    match tokio::time::timeout(TIMEOUT, recorded(database, svix_id)).await {
+    match tokio::time::timeout(limits.time, recorded(database, svix_id)).await {
         Ok(Ok(recorded)) => explanation.recorded = recorded,
         Ok(Err(failure)) => explanation
             .unreachable
@@ -217,20 +234,74 @@ struct Search<'a> {
     places: Vec<Place>,
     left: u64,
     incomplete: bool,
+    /// Up to where each partition's events have been looked at.
+    reached: BTreeMap<u32, Reached>,
+    /// Which partitions cannot be asked, and why.
+    away: BTreeMap<u32, String>,
+}
+
+#[derive(Clone)]
+struct Reached {
+    /// Where to go on, as XRANGE has it.
+    start: String,
+    /// How many entries stand before.
+    before: u64,
+}
+
+impl Default for Reached {
+    fn default() -> Self {
+        Self {
+            start: "-".to_owned(),
+            before: 0,
+        }
+    }
 }
 
 impl Search<'_> {
-    /// By key, in the streams, and by key again: an event may have moved meanwhile.
-    async fn everywhere(&mut self) -> RedisResult<()> {
-        self.by_key().await?;
-        for partition in 0..MOST_PARTITIONS {
-            self.in_events(partition).await?;
-            if !self.has_letter() {
-                self.in_dead(partition).await?;
+    /// By key and in the streams, and once more: an event may have waited for its next attempt while the
+    /// streams were looked at, and be on its stream again since. What was read is not read again: an event
+    /// that comes back is behind it.
+    async fn everywhere(&mut self) {
+        for is_first in [true, false] {
+            for partition in 0..MOST_PARTITIONS {
+                let asked = self.by_key(partition).await;
+                self.note(partition, asked);
+            }
+            for partition in 0..MOST_PARTITIONS {
+                let asked = self.in_streams(partition, is_first).await;
+                self.note(partition, asked);
+            }
+            if !self.places.is_empty() {
+                return;
             }
         }
-        if self.places.is_empty() {
-            self.by_key().await?;
+    }
+
+    /// A partition that cannot be asked is not asked again; the others are, on other servers perhaps.
+    fn note(&mut self, partition: u32, asked: RedisResult<()>) {
+        if let Err(error) = asked {
+            self.away.insert(partition, redis_link::reason(&error));
+        }
+    }
+
+    fn problem(&self) -> Option<String> {
+        let (first, reason) = self.away.first_key_value()?;
+        let count = u32::try_from(self.away.len()).unwrap_or(MOST_PARTITIONS);
+        Some(if count == MOST_PARTITIONS {
+            format!("Redis cannot be asked: {reason}")
+        } else {
+            format!("Redis cannot be asked about {count} partitions, {first} first: {reason}")
+        })
+    }
+
+    async fn in_streams(&mut self, partition: u32, is_first: bool) -> RedisResult<()> {
+        if self.away.contains_key(&partition) {
+            return Ok(());
+        }
+        self.in_events(partition).await?;
+        // A letter that has come since has its key.
+        if is_first && !self.has_letter() {
+            self.in_dead(partition).await?;
         }
         Ok(())
     }
@@ -240,11 +311,13 @@ impl Search<'_> {
         places.any(|place| matches!(place, Place::Dead { .. }))
     }
 
-    async fn by_key(&mut self) -> RedisResult<()> {
-        let script = Script::new(include_str!("../lua/find_keyed.lua"));
-        for partition in 0..MOST_PARTITIONS {
-            let keys = Keys::of(partition);
-            let (waiting, letter): (Fields, Fields) = script
+    async fn by_key(&mut self, partition: u32) -> RedisResult<()> {
+        if self.away.contains_key(&partition) {
+            return Ok(());
+        }
+        let keys = Keys::of(partition);
+        let (waiting, letter): (Fields, Fields) =
+            Script::new(include_str!("../lua/find_keyed.lua"))
                 .key(&keys.dead)
                 .key(&keys.dead_letters)
                 .key(&keys.retry)
@@ -252,17 +325,16 @@ impl Search<'_> {
                 .arg(self.svix_id)
                 .invoke_async(&mut self.link)
                 .await?;
-            if let [due, attempts, reason, holder] = waiting.as_slice() {
-                self.places.push(Place::Retry {
-                    partition,
-                    due: number(due),
-                    attempts: line(attempts),
-                    reason: line(reason),
-                    holder: Some(line(holder)).filter(|holder| !holder.is_empty()),
-                });
-            }
-            self.places.extend(self.letter(partition, &letter));
+        if let [due, attempts, reason, holder] = waiting.as_slice() {
+            self.places.push(Place::Retry {
+                partition,
+                due: number(due),
+                attempts: line(attempts),
+                reason: line(reason),
+                holder: Some(line(holder)).filter(|holder| !holder.is_empty()),
+            });
         }
+        self.places.extend(self.letter(partition, &letter));
         Ok(())
     }
 
@@ -281,14 +353,18 @@ impl Search<'_> {
     }
 
     async fn in_dead(&mut self, partition: u32) -> RedisResult<()> {
-        let (_, fields) = self.in_stream(&Keys::of(partition).dead).await?;
+        let dead = Keys::of(partition).dead;
+        let fields = self.in_stream(&dead, &mut Reached::default()).await?;
         self.places.extend(self.letter(partition, &fields));
         Ok(())
     }
 
     async fn in_events(&mut self, partition: u32) -> RedisResult<()> {
         let events = Keys::of(partition).events;
-        let (before, fields) = self.in_stream(&events).await?;
+        let mut reached = self.reached.remove(&partition).unwrap_or_default();
+        let fields = self.in_stream(&events, &mut reached).await?;
+        let before = reached.before;
+        self.reached.insert(partition, reached);
         let [entry, _, _, age] = fields.as_slice() else {
             return Ok(());
         };
@@ -324,28 +400,27 @@ impl Search<'_> {
         Ok(())
     }
 
-    /// How many entries stand before the event's, and what is told of that.
-    async fn in_stream(&mut self, stream: &str) -> RedisResult<(u64, Fields)> {
+    /// What is told of the event's entry, if it stands behind what has been `reached`.
+    async fn in_stream(&mut self, stream: &str, reached: &mut Reached) -> RedisResult<Fields> {
         let script = Script::new(include_str!("../lua/find_entry.lua"));
-        let (mut start, mut before) = ("-".to_owned(), 0);
         loop {
-            let (looked, next, fields): (u64, String, Fields) = script
+            let (looked, next, at_end, fields): (u64, String, bool, Fields) = script
                 .key(stream)
                 .arg(self.svix_id)
-                .arg(start)
+                .arg(&reached.start)
                 .arg(ENTRIES_AT_ONCE)
                 .invoke_async(&mut self.link)
                 .await?;
-            before += looked;
+            reached.start = next;
+            reached.before += looked;
             self.left = self.left.saturating_sub(looked);
-            if next.is_empty() {
-                return Ok((before, fields));
+            if at_end || !fields.is_empty() {
+                return Ok(fields);
             }
             if self.left == 0 {
                 self.incomplete = true;
-                return Ok((before, Fields::new()));
+                return Ok(Fields::new());
             }
-            start = next;
         }
     }
 }
@@ -355,116 +430,9 @@ pub(crate) fn line(bytes: &[u8]) -> String {
     String::from_utf8_lossy(bytes).replace(char::is_control, " ")
 }
 
-fn number(bytes: &[u8]) -> u64 {
+/// 0 where it is none.
+pub(crate) fn number(bytes: &[u8]) -> u64 {
     line(bytes).parse().unwrap_or(0)
-}
-
-/// A time span for people.
-struct Span(u64);
-
-impl fmt::Display for Span {
-    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self.0 / 1000 {
-            seconds @ 0..120 => write!(formatter, "{seconds} s"),
-            seconds @ 120..7200 => write!(formatter, "{} min", seconds / 60),
-            seconds @ 7200..172_800 => write!(formatter, "{} h", seconds / 3600),
-            seconds => write!(formatter, "{} days", seconds / 86_400),
-        }
-    }
-}
-
-impl fmt::Display for Place {
-    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Unread {
-                partition,
-                entry,
-                before,
-                age,
-            } => write!(
-                formatter,
-                "unread: entry {entry} of {{clerk:{partition}}}:events, received {} ago, {before} \
-                 entries before it; no worker has taken it yet",
-                Span(*age)
-            ),
-            Self::Pending {
-                partition,
-                entry,
-                consumer,
-                idle,
-                deliveries,
-            } => write!(
-                formatter,
-                "pending: entry {entry} of {{clerk:{partition}}}:events is held by {consumer}, \
-                 idle for {}, deliveries {deliveries}",
-                Span(*idle)
-            ),
-            Self::Retry {
-                partition,
-                due,
-                attempts,
-                reason,
-                holder,
-            } => {
-                write!(
-                    formatter,
-                    "retry: waits in {{clerk:{partition}}}:retry, failed attempts {attempts}, the next in {}: {reason}",
-                    Span(*due)
-                )?;
-                match holder {
-                    Some(holder) => write!(formatter, ": {holder}"),
-                    None => Ok(()),
-                }
-            }
-            Self::Dead {
-                partition,
-                letter,
-                reason,
-                attempts,
-                age,
-                replay,
-            } => {
-                write!(
-                    formatter,
-                    "dead letter: {letter} of {{clerk:{partition}}}:dead, failed {} ago, attempts {attempts}: {reason}",
-                    Span(*age)
-                )?;
-                match replay {
-                    Some(replay) => write!(formatter, "\n  replay: {replay}"),
-                    None => Ok(()),
-                }
-            }
-        }
-    }
-}
-
-impl fmt::Display for Recorded {
-    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self {
-            outcome,
-            r#type,
-            processed_at,
-            ..
-        } = self;
-        let age = Span(self.age.try_into().unwrap_or(0));
-        let r#type = line(r#type.as_bytes());
-        write!(formatter, "{outcome}: {type} at {processed_at}, {age} ago")?;
-        let Some(user) = &self.user_id else {
-            return Ok(());
-        };
-        write!(formatter, ", user {}", line(user.as_bytes()))?;
-        if let Some(newest) = &self.newest {
-            write!(
-                formatter,
-                "; the newest event of the user is {}",
-                line(newest.as_bytes())
-            )?;
-        }
-        if self.deleted {
-            formatter.write_str("; the user is deleted and stays so")?;
-        }
-        Ok(())
-    }
 }
 
 impl Explanation {
@@ -484,34 +452,6 @@ impl Explanation {
             (true, false) if self.incomplete => 2,
             (true, false) => 1,
         }
-    }
-}
-
-impl fmt::Display for Explanation {
-    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        formatter.write_str(&self.svix_id)?;
-        for place in &self.places {
-            write!(formatter, "\n{place}")?;
-        }
-        if let Some(recorded) = &self.recorded {
-            write!(formatter, "\n{recorded}")?;
-        }
-        for reason in &self.unreachable {
-            write!(formatter, "\n{reason}")?;
-        }
-        if self.incomplete {
-            formatter
-                .write_str("\nthe streams are long: only their oldest entries were looked at")?;
-        }
-        if !self.is_found() && self.unreachable.is_empty() && !self.incomplete {
-            write!(
-                formatter,
-                "\nunknown: in no stream, not in the ledger. It never came, or was finished more than {} days \
-                 ago (LEDGER_RETENTION_DAYS), or its dead letter was dropped by hand",
-                self.retention_days
-            )?;
-        }
-        Ok(())
     }
 }
 

@@ -63,8 +63,8 @@ async fn explain(settings: &Settings, svix_id: &SvixId) -> Result<ExitCode, Stri
     let link = RedisLink::new(&settings.common.redis).map_err(|error| error.to_string())?;
     let database = Database::new(&settings.database)?;
     let days = settings.ledger_retention_days;
-    let explanation =
-        explain::explain(&link, &database, days, explain::MOST_ENTRIES, svix_id).await;
+    let limits = explain::Limits::COMMAND;
+    let explanation = explain::explain(&link, &database, days, limits, svix_id).await;
     writeln!(std::io::stdout(), "{explanation}").map_err(|error| error.to_string())?;
     Ok(ExitCode::from(explanation.exit_code()))
 }

@@ -35,11 +35,8 @@ const EVENT: &str = "/status/event";
 
 /// How long a snapshot is shown to everybody.
 const FRESH: Duration = Duration::from_secs(1);
-/// How long a look-up may take, and how long one waits for another to end.
-const LOOK_UP_TIMEOUT: Duration = Duration::from_secs(10);
+/// How long one look-up waits for another to end.
 const LOOK_UP_WAIT: Duration = Duration::from_secs(2);
-/// How many entries of streams a look-up reads; `worker explain` reads more.
-const LOOK_UP_ENTRIES: u64 = 20_000;
 
 /// What the page tells of.
 pub struct Sources {
@@ -129,14 +126,10 @@ impl Status {
             retention_days,
             ..
         } = &self.sources;
-        let look_up = explain::explain(link, database, *retention_days, LOOK_UP_ENTRIES, &svix_id);
-        match tokio::time::timeout(LOOK_UP_TIMEOUT, look_up).await {
-            Ok(explanation) => json_page(
-                StatusCode::OK,
-                json!({ "text": explanation.to_string(), "explanation": explanation }).to_string(),
-            ),
-            Err(_) => unavailable("the stores do not answer in time"),
-        }
+        let limits = explain::Limits::PAGE;
+        let explanation = explain::explain(link, database, *retention_days, limits, &svix_id).await;
+        let answer = json!({ "text": explanation.to_string(), "explanation": explanation });
+        json_page(StatusCode::OK, answer.to_string())
     }
 }
 

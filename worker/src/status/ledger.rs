@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 
 use deadpool_postgres::Client;
 use serde::Serialize;
+use tokio_postgres::error::SqlState;
 use tokio_postgres::types::{ToSql, Type};
 
 use crate::database::Database;
@@ -15,8 +16,8 @@ use crate::failure::Failure;
 const ROWS: i64 = 20;
 /// Seconds; the last is for ever.
 const TIME_SPANS: [f64; 4] = [5.0, 600.0, 86_400.0, 3.0e9];
-/// How long PostgreSQL works on one of them at the most.
-const TIMEOUT: &str = "SET LOCAL statement_timeout = '1500ms'";
+/// How long all of them may take together, the connection included: less than the page waits.
+const TIMEOUT: Duration = Duration::from_millis(1500);
 /// How much longer than it took it is until the next time: PostgreSQL is busy with it for a
 /// twentieth of the time.
 const PAUSES: u32 = 19;
@@ -51,8 +52,8 @@ impl Ledger {
         &mut self,
         database: &Database,
     ) -> Result<Option<Vec<Outcome>>, Failure> {
-        let mut connection = database.connection().await?;
         let began = Instant::now();
+        let mut connection = database.connection().await?;
         if let Some((read, next)) = self.turn
             && began < next
         {
@@ -66,20 +67,32 @@ impl Ledger {
         }
         // In case nobody waits for the end of this.
         (self.rows, self.turn) = (None, Some((began, began + PAUSE_AFTER_NONE)));
-        let rows = read(&mut connection).await;
+        let rows = read(&mut connection, began + TIMEOUT).await;
         let now = Instant::now();
         self.turn = Some((now, now + (now - began) * PAUSES));
-        self.rows = Some(rows?);
+        self.rows = match rows {
+            Ok(rows) => Some(rows),
+            // PostgreSQL answers; the ledger is long or locked.
+            Err(error) if error.code() == Some(&SqlState::QUERY_CANCELED) => None,
+            Err(error) => return Err(error.into()),
+        };
         Ok(self.rows.clone())
     }
 }
 
-async fn read(connection: &mut Client) -> Result<Vec<Outcome>, tokio_postgres::Error> {
+async fn read(
+    connection: &mut Client,
+    end: Instant,
+) -> Result<Vec<Outcome>, tokio_postgres::Error> {
     let transaction = connection.build_transaction().read_only(true);
     let transaction = transaction.start().await?;
-    transaction.batch_execute(TIMEOUT).await?;
     let mut rows = Vec::new();
     for seconds in TIME_SPANS {
+        let left = end.saturating_duration_since(Instant::now());
+        // 0 would be for ever.
+        let left = left.as_millis().max(1);
+        let limit = format!("SET LOCAL statement_timeout = {left}");
+        transaction.batch_execute(&limit).await?;
         let sql = include_str!("../../sql/newest_events.sql");
         // Without a name: see the module pooler.
         let parameters: [(&(dyn ToSql + Sync), Type); 2] =

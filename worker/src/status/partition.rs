@@ -5,7 +5,7 @@ use serde::Serialize;
 use shared::queue::{CONSUMER_GROUP, Keys};
 use shared::redis_link::RedisLink;
 
-use crate::explain::{line, replay_line};
+use crate::explain::{line, number, replay_line};
 
 /// How many rows a list has at the most.
 pub(crate) const MOST_ROWS: usize = 50;
@@ -135,8 +135,4 @@ fn letter(partition: u32, row: &[Vec<u8>]) -> Option<Letter> {
         attempts: line(attempts),
         age: number(age),
     })
-}
-
-fn number(bytes: &[u8]) -> u64 {
-    line(bytes).parse().unwrap_or(0)
 }

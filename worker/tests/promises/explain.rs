@@ -1,5 +1,6 @@
 //! `worker explain`: where an event is and why.
 
+use shared::queue::Keys;
 use xtask::program::Program;
 
 use crate::helpers::{DEAD, EVENTS, RETRY, World, user};
@@ -146,6 +147,35 @@ fn a_finished_event_is_explained_by_the_ledger() {
     world.add("msg_gone", &of_user(4).deleted());
     world.settle();
     assert_explained(&world, "msg_old", 0, &["the user is deleted and stays so"]);
+}
+
+/// Redis serves nobody else during a step.
+#[test]
+fn a_step_over_large_entries_is_a_short_one() {
+    let world = World::migrated();
+    let heavy = "local heavy = string.rep('x', 2 ^ 20) \
+       for i = 1, 12 do redis.call('XADD', KEYS[1], '*', 'svix-id', 'msg_' .. i, 'payload', heavy) end return 1";
+    world.redis(&["EVAL", heavy, "1", EVENTS]);
+    let script = include_str!("../../lua/find_entry.lua");
+    let step = world.redis(&["EVAL", script, "1", EVENTS, "msg_12", "-", "500"]);
+    assert_eq!(step.lines().next(), Some("4"), "{step}");
+    let last = ["unread: entry", "11 entries before it"];
+    assert_explained(&world, "msg_12", 0, &last);
+    assert_explained(&world, "msg_13", 1, &["unknown: "]);
+}
+
+/// What one partition holds is no reason not to look at the others.
+#[test]
+fn a_partition_that_cannot_be_read_does_not_end_the_search() {
+    let world = World::migrated();
+    world.redis(&["SET", "{clerk:1}:events", "junk"]);
+    let add = "XADD {clerk:2}:events * svix-id msg_1 payload {}";
+    world.redis(&add.split(' ').collect::<Vec<_>>());
+    world.redis(&["ZADD", RETRY, "1", "msg_junk"]);
+    world.redis(&["HSET", &Keys::of(0).retry_entries, "msg_junk", "junk"]);
+    let away = "Redis cannot be asked about 1 partitions, 1 first: ";
+    assert_explained(&world, "msg_1", 2, &["unread: entry", "{clerk:2}", away]);
+    assert_explained(&world, "msg_junk", 2, &["retry: waits in {clerk:0}", away]);
 }
 
 #[test]

@@ -7,7 +7,7 @@ use shared::queue::Keys;
 use xtask::http::{Answer, Http};
 use xtask::wait;
 
-use crate::helpers::{DEAD, DEADLINE, EVENTS, RETRY, Worker, World, user};
+use crate::helpers::{DEAD, DEADLINE, EVENTS, RETRY, Worker, World, database, user};
 
 async fn get(worker: &Worker, path: &str) -> Answer {
     let url = format!("http://{}{path}", worker.admin);
@@ -97,6 +97,14 @@ async fn a_look_up_says_what_explain_says() {
     assert_eq!(found["explanation"]["recorded"]["user_id"], "user_1");
     let unknown = json_of(&worker, "/status/event?svix_id=msg_2").await;
     assert!(unknown["text"].as_str().unwrap().contains("It never came"));
+    world.redis.pause().unwrap();
+    let silent = json_of(&worker, "/status/event?svix_id=msg_1").await;
+    world.redis.resume().unwrap();
+    let text = silent["text"].as_str().unwrap();
+    assert!(
+        text.contains("applied") && text.contains("Redis does not answer in time"),
+        "{text}"
+    );
     for query in [
         "",
         "?svix_id=",
@@ -134,6 +142,11 @@ async fn the_page_can_only_be_read_and_a_browser_is_told_to_be_careful() {
         assert!(policy.starts_with("default-src 'none'; "), "{policy}");
         assert!(policy.contains("frame-ancestors 'none'"), "{policy}");
         assert!(!policy.contains("unsafe"), "{policy}");
+    }
+    for (path, status) in [("/status", 421), ("/status.json", 421), ("/metrics", 200)] {
+        let url = format!("http://{}{path}", worker.admin);
+        let rebound = http.send("GET", &url, &[("host", "rebind.example:9101")], "");
+        assert_eq!(rebound.await.unwrap().status, status, "{path}");
     }
     assert_eq!(get(&worker, "/status/").await.status, 404);
     let page = get(&worker, "/status").await.body;
@@ -235,6 +248,27 @@ async fn a_store_that_is_away_is_named_and_costs_its_own_part_alone() {
         text.contains("applied") && text.contains("Redis cannot be asked"),
         "{text}"
     );
+}
+
+/// However long one query takes, and however long all of them together.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_slow_ledger_is_no_trouble_of_postgresql() {
+    for slow in [
+        "begin; lock table clerk_sync.events",
+        "alter table clerk_sync.events rename to quick; create view clerk_sync.events as \
+         with slow as materialized (select pg_sleep(0.9)) select quick.* from clerk_sync.quick, slow",
+    ] {
+        let world = World::new();
+        let worker = world.worker();
+        world.add("msg_1", &user("user_1", "ada@example.com", 1).created());
+        world.settle();
+        let session = database(&world).connection().await.unwrap();
+        session.batch_execute(slow).await.unwrap();
+        let no_ledger = |snapshot: &Value| snapshot["outcomes"].is_null();
+        let snapshot = snapshot(&worker, "there are no outcomes", no_ledger).await;
+        assert_eq!(problem(&snapshot, "PostgreSQL"), &Value::Null, "{slow}");
+        drop(session);
+    }
 }
 
 /// Many viewers cost the stores no more than one.
