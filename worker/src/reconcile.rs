@@ -7,6 +7,7 @@ pub mod clerk_api;
 pub mod comparison;
 pub mod deletion;
 pub mod pages;
+pub mod patience;
 pub mod progress;
 pub mod settings;
 pub mod stream;
@@ -14,25 +15,30 @@ pub mod stream;
 use std::collections::HashSet;
 use std::fmt;
 use std::hash::{BuildHasher as _, RandomState};
-use std::time::SystemTime;
+use std::time::{Duration, SystemTime};
 
 use serde_json::value::RawValue;
 use shared::redis_link::RedisLink;
 
-use crate::back_off::BackOff;
 use crate::database::Database;
 use crate::explain::line;
-use crate::failure::Failure;
+use crate::failure::{Failure, Remedy};
 use crate::settings::Settings;
 use crate::user::User;
 use clerk_api::ClerkApi;
 use comparison::Comparison;
+use deletion::Candidate;
 use pages::{ListedUser, Pages};
+use patience::Patience;
 use progress::Progress;
 use settings::ReconcileSettings;
 use stream::{Addition, Stream};
 
+/// How often Clerk is asked for the users that it counts and has not listed.
+const LOOKS: u32 = 3;
+
 struct Reconciliation {
+    started: SystemTime,
     settings: ReconcileSettings,
     api: ClerkApi,
     database: Database,
@@ -60,25 +66,32 @@ struct Counts {
 /// standard output.
 ///
 /// # Errors
-/// When Clerk or the database refuses something, or too many rows would be deleted; in one line. A store
-/// that is away is waited for.
+/// When Clerk or the database refuses something, Clerk does not list all users, a store stays away, standard
+/// output cannot be written, or too many rows would be deleted; in one line.
 pub async fn reconcile(settings: &Settings, options: ReconcileSettings) -> Result<(), String> {
     let link = RedisLink::new(&settings.common.redis).map_err(|error| error.to_string())?;
     let progress = Progress::new();
     let authorization = options.authorization.clone();
     let partitions = settings.common.partitions;
-    Reconciliation {
+    let reconciliation = Reconciliation {
+        started: SystemTime::now(),
         api: ClerkApi::new(&options.api_url, authorization, progress.clone())?,
         database: Database::new(&settings.database)?,
-        stream: Stream::new(link, partitions, &options, progress.clone()),
+        stream: Stream::new(
+            link,
+            partitions,
+            &options,
+            &settings.database,
+            progress.clone(),
+        ),
         settings: options,
-        progress,
+        progress: progress.clone(),
         counts: Counts::default(),
         listed: HashSet::new(),
         hasher: RandomState::new(),
-    }
-    .run()
-    .await
+    };
+    reconciliation.run().await?;
+    progress.is_told()
 }
 
 impl Reconciliation {
@@ -86,7 +99,7 @@ impl Reconciliation {
         // Who is to know that a user is missing has to have seen all of them.
         let can_resume = !self.settings.dry_run && !self.settings.delete_missing;
         let place = if can_resume && !self.settings.from_start {
-            self.stream.place().await.unwrap_or_default()
+            self.stream.place().await?.unwrap_or_default()
         } else {
             pages::Place::default()
         };
@@ -99,20 +112,10 @@ impl Reconciliation {
             ));
         }
         let mut pages = Pages::from(place);
-        loop {
-            let asked_at = SystemTime::now();
-            let Some(users) = pages.next(&mut self.api).await? else {
-                break;
-            };
-            self.progress.read(users.len());
-            self.take(&users, asked_at).await?;
-            if can_resume {
-                self.stream.keep(pages.place()).await;
-            }
-        }
+        self.read(&mut pages, can_resume).await?;
         self.progress.end();
         if can_resume {
-            self.stream.forget_place().await;
+            self.stream.forget_place().await?;
         }
         self.progress.tell(&self.counts.to_string());
         if self.settings.dry_run {
@@ -122,6 +125,35 @@ impl Reconciliation {
             self.delete_missing().await?;
         }
         Ok(())
+    }
+
+    /// Reads the list until it has named as many users as Clerk counts.
+    async fn read(&mut self, pages: &mut Pages, can_resume: bool) -> Result<(), String> {
+        let mut looks = 0;
+        loop {
+            let asked_at = SystemTime::now();
+            if let Some(users) = pages.next(&mut self.api).await? {
+                self.progress.read(users.len());
+                self.take(&users, asked_at).await?;
+                if can_resume {
+                    self.stream.keep(pages.place()).await?;
+                }
+                continue;
+            }
+            let listed = pages.place().offset;
+            let total = self.api.count().await?;
+            let Some(total) = total.filter(|total| *total > listed as u64) else {
+                return Ok(());
+            };
+            // Who has come meanwhile is on the next page.
+            looks += 1;
+            if looks == LOOKS {
+                let counts = &self.counts;
+                return Err(format!(
+                    "Clerk has {total} users and lists {listed} only ({counts})"
+                ));
+            }
+        }
     }
 
     /// Compares users with what is here, and puts on the stream what is missing or different.
@@ -185,35 +217,35 @@ impl Reconciliation {
         if !found.is_empty() {
             self.progress.tell(&found.join("\n"));
         }
-        self.stream.push(additions).await;
-        Ok(())
+        self.stream.push(additions).await
     }
 
     async fn delete_missing(&mut self) -> Result<(), String> {
-        let (mut rows, mut missing, mut last) = (0, Vec::new(), String::new());
-        loop {
-            let ask = async || deletion::rows_after(&self.database, &last).await;
-            let next = patiently(&self.progress, ask).await?;
-            let Some(row) = next.last() else { break };
-            row.id.as_str().clone_into(&mut last);
-            rows += next.len();
-            missing.extend(next.into_iter().filter(|row| {
-                let is_listed = self.hasher.hash_one(row.id.as_str());
-                !self.listed.contains(&is_listed)
-            }));
-        }
-        let count = missing.len();
+        let (mut count, mut left_over) = (0, 0);
+        let counted = |row: Candidate| match row.was_deleted {
+            true => left_over += 1,
+            false => count += 1,
+        };
+        let rows = self.unlisted(counted).await?;
         self.progress.tell(&format!(
             "{count} of {rows} rows are of users that Clerk does not list"
         ));
+        if left_over > 0 {
+            self.progress.tell(&format!(
+                "{left_over} more were written after their users' deletion was applied: no event deletes them"
+            ));
+        }
         if self.settings.dry_run {
-            for candidate in &missing {
-                self.progress.tell(&format!(
-                    "unlisted {}",
-                    line(candidate.id.as_str().as_bytes())
-                ));
-            }
-            return Ok(());
+            let tell = |row: Candidate| {
+                let word = if row.was_deleted {
+                    "left over"
+                } else {
+                    "unlisted"
+                };
+                let id = line(row.id.as_str().as_bytes());
+                self.progress.tell(&format!("{word} {id}"));
+            };
+            return self.unlisted(tell).await.map(drop);
         }
         if count == 0 {
             return Ok(());
@@ -227,6 +259,14 @@ impl Reconciliation {
         if !self.settings.yes && !deletion::confirm(&format!("Delete these {count} rows?"))? {
             return Err("nothing was deleted".to_owned());
         }
+        // Only now, when it is known that they are few.
+        let mut missing = Vec::new();
+        let collect = |row: Candidate| {
+            if !row.was_deleted && missing.len() < count {
+                missing.push(row);
+            }
+        };
+        self.unlisted(collect).await?;
         let (mut deleted, mut kept) = (0, 0);
         for candidate in missing {
             // It may have come while the list was read.
@@ -235,7 +275,7 @@ impl Reconciliation {
                 continue;
             }
             if let Some(addition) = Addition::deletion(&candidate.id, candidate.updated_at) {
-                self.stream.push(vec![addition]).await;
+                self.stream.push(vec![addition]).await?;
                 deleted += 1;
             } else {
                 let id = line(candidate.id.as_str().as_bytes());
@@ -246,6 +286,27 @@ impl Reconciliation {
             "{deleted} deletions were put on the stream; {kept} of the users are there after all"
         ));
         Ok(())
+    }
+
+    /// Gives `each` the rows of users that Clerk has not listed, other than those that are newer than its
+    /// list; returns how many rows there are in all.
+    async fn unlisted(&self, mut each: impl FnMut(Candidate)) -> Result<usize, String> {
+        let (mut rows, mut last) = (0, String::new());
+        loop {
+            let ask = async || deletion::rows_after(&self.database, &last).await;
+            let next = patiently(&self.progress, ask).await?;
+            let Some(row) = next.last() else {
+                return Ok(rows);
+            };
+            row.id.as_str().clone_into(&mut last);
+            rows += next.len();
+            for row in next {
+                let is_listed = self.hasher.hash_one(row.id.as_str());
+                if row.updated_at < self.started && !self.listed.contains(&is_listed) {
+                    each(row);
+                }
+            }
+        }
     }
 }
 
@@ -258,21 +319,28 @@ async fn patiently<T>(
     progress: &Progress,
     mut ask: impl AsyncFnMut() -> Result<T, Failure>,
 ) -> Result<T, String> {
-    let mut back_off = BackOff::of_a_store();
+    let mut patience = Patience::new(progress);
     loop {
-        match ask().await {
+        let failure = match ask().await {
             Ok(answer) => return Ok(answer),
-            Err(Failure::Refused(refusal)) => {
-                let reason = refusal.reason;
-                return Err(format!(
-                    "PostgreSQL does not tell what is here: {reason} (worker migrate creates the tables)"
-                ));
-            }
-            Err(failure) => {
-                progress.say(&format!("{}: waiting", failure.reason()));
-                tokio::time::sleep(back_off.after_failure()).await;
-            }
+            Err(failure) => failure,
+        };
+        let reason = failure.reason();
+        if let Failure::Refused(refusal) = &failure
+            && !matches!(refusal.remedy, Remedy::Repeat | Remedy::Stalled)
+        {
+            // No such table, or schema.
+            let is_empty = ["42P01", "3F000"].iter().any(|code| reason.contains(code));
+            let hint = if is_empty {
+                " (worker migrate creates the tables)"
+            } else {
+                ""
+            };
+            return Err(format!(
+                "PostgreSQL does not tell what is here: {reason}{hint}"
+            ));
         }
+        patience.wait(reason, Duration::ZERO).await?;
     }
 }
 

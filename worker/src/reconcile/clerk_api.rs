@@ -1,7 +1,7 @@
 //! The part of Clerk's Backend API that is needed: <https://clerk.com/docs/reference/backend-api>.
 
 use std::error::Error;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use bytes::Bytes;
 use http_body_util::{BodyExt as _, Empty, Limited};
@@ -17,7 +17,7 @@ use serde_json::value::RawValue;
 use shared::tls;
 use tokio::time::{Interval, MissedTickBehavior};
 
-use crate::back_off::BackOff;
+use crate::reconcile::patience::Patience;
 use crate::reconcile::progress::Progress;
 use crate::user::UserId;
 
@@ -31,9 +31,8 @@ const PACE: Duration = Duration::from_millis(125);
 const TIMEOUT: Duration = Duration::from_secs(60);
 /// How long an answer may be, in bytes: 256 KiB a user, most of it metadata.
 const LONGEST_ANSWER: usize = PAGE * 256 * 1024;
-/// For how long no request may succeed before we give up. Waiting for as long as Clerk asks for does not
-/// count.
-const PATIENCE: Duration = Duration::from_secs(600);
+/// How long we wait at the most because Clerk, or somebody in between, asks for it.
+const LONGEST_RETRY_AFTER: Duration = Duration::from_secs(300);
 /// What an id may be made of in a path.
 const IN_A_PATH: &AsciiSet = &NON_ALPHANUMERIC.remove(b'_').remove(b'-');
 
@@ -119,39 +118,39 @@ impl ClerkApi {
         Ok(answer.is_some())
     }
 
-    /// `None` if there is no such thing.
+    /// `None` if Clerk says that there is no such thing.
     async fn get(&mut self, path: &str) -> Result<Option<Bytes>, String> {
-        let mut back_off = BackOff::of_a_store();
-        let mut failing_since = Instant::now();
+        let progress = self.progress.clone();
+        let mut patience = Patience::new(&progress);
         loop {
             self.pace.tick().await;
-            let (reason, wait) = match self.ask(path).await {
+            let (reason, asked) = match self.ask(path).await {
                 Ok(answer) => match answer.status.as_u16() {
                     200..300 => return Ok(Some(answer.body)),
-                    404 => return Ok(None),
+                    404 if is_of_clerk(&answer.body) => return Ok(None),
+                    404 => {
+                        let reason =
+                            "404 comes from somebody else than Clerk: is CLERK_API_URL right?";
+                        return Err(reason.to_owned());
+                    }
                     401 | 403 => {
                         let status = answer.status.as_str();
                         return Err(format!("Clerk refuses CLERK_SECRET_KEY ({status})"));
                     }
                     status @ (408 | 429 | 500..) => {
-                        (format!("Clerk answers {status}"), answer.retry_after)
+                        let asked = answer.retry_after.unwrap_or_default();
+                        // Waiting for one's turn is no failure.
+                        if status == 429 {
+                            patience.extend(asked);
+                        }
+                        (format!("Clerk answers {status}"), asked)
                     }
                     status => return Err(format!("Clerk answers {status}")),
                 },
                 Err(NoAnswer::Untrusted(reason)) => return Err(reason),
-                Err(NoAnswer::Failed(reason)) => (reason, None),
+                Err(NoAnswer::Failed(reason)) => (reason, Duration::ZERO),
             };
-            if failing_since.elapsed() > PATIENCE {
-                return Err(format!("{reason}, for {} min now", PATIENCE.as_secs() / 60));
-            }
-            let next = wait.unwrap_or_else(|| back_off.after_failure());
-            let seconds = next.as_secs_f32();
-            self.progress
-                .say(&format!("{reason}: waiting {seconds:.1} s"));
-            tokio::time::sleep(next).await;
-            if wait.is_some() {
-                failing_since = Instant::now();
-            }
+            patience.wait(&reason, asked).await?;
         }
     }
 
@@ -171,7 +170,8 @@ impl ClerkApi {
             let seconds = head.headers.get(RETRY_AFTER).and_then(seconds);
             Ok(Answer {
                 status: head.status,
-                retry_after: seconds.map(Duration::from_secs),
+                retry_after: seconds
+                    .map(|seconds| Duration::from_secs(seconds).min(LONGEST_RETRY_AFTER)),
                 body: body
                     .map_err(|error| NoAnswer::of(error.as_ref()))?
                     .to_bytes(),
@@ -182,6 +182,23 @@ impl ClerkApi {
             .await
             .unwrap_or_else(late)
     }
+}
+
+/// Whether a 404 is Clerk's: a proxy's says nothing about users.
+fn is_of_clerk(body: &[u8]) -> bool {
+    #[derive(Deserialize)]
+    struct Body {
+        errors: Vec<Code>,
+    }
+    #[derive(Deserialize)]
+    struct Code {
+        code: String,
+    }
+    let body: Result<Body, _> = serde_json::from_slice(body);
+    body.is_ok_and(|body| {
+        let mut codes = body.errors.iter();
+        codes.any(|error| error.code == "resource_not_found")
+    })
 }
 
 /// Of the header `Retry-After`.

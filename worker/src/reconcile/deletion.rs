@@ -19,6 +19,8 @@ pub struct Candidate {
     pub id: UserId,
     /// Its `"updatedAt"`.
     pub updated_at: SystemTime,
+    /// Whether a deletion of the user was applied: this row was written afterwards, by somebody else.
+    pub was_deleted: bool,
 }
 
 /// The rows that come after the one of `id`, in the order of ids; none at the end.
@@ -34,10 +36,14 @@ pub async fn rows_after(database: &Database, id: &str) -> Result<Vec<Candidate>,
     let rows = connection.query_typed(sql, &parameters).await?;
     let mut candidates = Vec::with_capacity(rows.len());
     for row in rows {
-        let updated_at = row.try_get(1)?;
+        let (updated_at, was_deleted) = (row.try_get(1)?, row.try_get(2)?);
         // A column holds nothing else.
         if let Some(id) = UserId::parse(row.try_get(0)?) {
-            candidates.push(Candidate { id, updated_at });
+            candidates.push(Candidate {
+                id,
+                updated_at,
+                was_deleted,
+            });
         }
     }
     Ok(candidates)

@@ -49,17 +49,30 @@ pub struct Pages {
 
 impl From<Box<RawValue>> for ListedUser {
     fn from(json: Box<RawValue>) -> Self {
+        // Each for itself: one that cannot be read does not take the other with it.
         #[derive(Deserialize, Default)]
-        struct Head {
-            id: Option<String>,
-            created_at: Option<i64>,
+        struct Head<'a> {
+            #[serde(borrow)]
+            id: Option<&'a RawValue>,
+            #[serde(borrow)]
+            created_at: Option<&'a RawValue>,
         }
         let head: Head = serde_json::from_str(json.get()).unwrap_or_default();
+        let id = head.id.and_then(|id| serde_json::from_str(id.get()).ok());
+        let created_at = head.created_at;
+        let created_at = created_at.and_then(|time| serde_json::from_str(time.get()).ok());
         Self {
+            id,
+            created_at,
             json,
-            id: head.id,
-            created_at: head.created_at,
         }
+    }
+}
+
+impl ListedUser {
+    /// What it is known by: all that it says, for want of an id.
+    fn name(&self) -> &str {
+        self.id.as_deref().unwrap_or_else(|| self.json.get())
     }
 }
 
@@ -102,25 +115,25 @@ impl Pages {
             };
             // After a step back it is not the end that was asked for.
             let went_forth = overlap == OVERLAP;
-            if went_forth && self.has_named(last) {
+            self.place = Place {
+                offset: offset + users.len(),
+                created_at: last.created_at,
+            };
+            if went_forth && users.iter().all(|user| self.has_named(user)) {
                 return Ok(None);
             }
             if went_forth {
                 self.steps = 0;
             }
-            self.place = Place {
-                offset: offset + users.len(),
-                created_at: last.created_at,
-            };
-            let ids = users.iter().filter_map(|user| user.id.clone()).collect();
-            let known = std::mem::replace(&mut self.known, ids);
-            let is_new = |user: &ListedUser| user.id.as_ref().is_none_or(|id| !known.contains(id));
+            let names = users.iter().map(|user| user.name().to_owned()).collect();
+            let known = std::mem::replace(&mut self.known, names);
+            let is_new = |user: &ListedUser| !known.contains(user.name());
             return Ok(Some(users.into_iter().filter(is_new).collect()));
         }
     }
 
     fn has_named(&self, user: &ListedUser) -> bool {
-        user.id.as_ref().is_some_and(|id| self.known.contains(id))
+        self.known.contains(user.name())
     }
 
     /// Whether everybody before `user` has been read. Not where two have the same time and no page in

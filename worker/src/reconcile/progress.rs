@@ -1,7 +1,7 @@
 //! What is said meanwhile: results on standard output, the rest on standard error, which on a terminal is
 //! a bar.
 
-use std::io::Write as _;
+use std::io::{self, ErrorKind, Write as _};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -16,6 +16,8 @@ pub struct Progress {
     /// It shows nothing where standard error is no terminal.
     bar: ProgressBar,
     last_line: Arc<Mutex<Instant>>,
+    /// Why a result could not be written, the first time.
+    lost: Arc<Mutex<Option<io::Error>>>,
 }
 
 impl Default for Progress {
@@ -31,6 +33,7 @@ impl Progress {
         Self {
             bar: ProgressBar::no_length(),
             last_line: Arc::new(Mutex::new(Instant::now())),
+            lost: Arc::default(),
         }
     }
 
@@ -73,13 +76,30 @@ impl Progress {
     /// A line on standard error.
     pub fn say(&self, line: &str) {
         // Who has closed it does not want to know.
-        self.bar
-            .suspend(|| drop(writeln!(std::io::stderr(), "{line}")));
+        self.bar.suspend(|| drop(writeln!(io::stderr(), "{line}")));
     }
 
     /// A line on standard output.
     pub fn tell(&self, line: &str) {
-        self.bar
-            .suspend(|| drop(writeln!(std::io::stdout(), "{line}")));
+        let written = self.bar.suspend(|| writeln!(io::stdout(), "{line}"));
+        if let Err(error) = written
+            // Who has closed it has seen enough.
+            && error.kind() != ErrorKind::BrokenPipe
+        {
+            let mut lost = self.lost.lock().unwrap_or_else(PoisonError::into_inner);
+            lost.get_or_insert(error);
+        }
+    }
+
+    /// Whether all that was told has been written.
+    ///
+    /// # Errors
+    /// Why it has not, in words.
+    pub fn is_told(&self) -> Result<(), String> {
+        let lost = self.lost.lock().unwrap_or_else(PoisonError::into_inner);
+        match lost.as_ref() {
+            Some(error) => Err(format!("standard output cannot be written: {error}")),
+            None => Ok(()),
+        }
     }
 }

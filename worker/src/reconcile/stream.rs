@@ -12,8 +12,9 @@ use shared::redis_link::{self, RedisLink};
 use shared::svix_id::SvixId;
 use tokio::task::JoinSet;
 
-use crate::back_off::BackOff;
+use crate::database_url::DatabaseUrl;
 use crate::reconcile::pages::Place;
+use crate::reconcile::patience::Patience;
 use crate::reconcile::progress::Progress;
 use crate::reconcile::settings::ReconcileSettings;
 use crate::user::UserId;
@@ -104,24 +105,33 @@ pub struct Stream {
     /// The keys of the streams.
     streams: Vec<String>,
     max_waiting: u64,
-    /// Where the place is kept: a key for each instance of Clerk, so that nobody goes on with the list
-    /// of another one.
+    /// Where the place is kept: a key for each instance of Clerk and database, so that nobody goes on with
+    /// the list of another one.
     place: String,
     progress: Progress,
 }
 
 impl Stream {
-    /// The streams of `partitions` partitions.
+    /// The streams of `partitions` partitions, for the workers of `database`.
     #[must_use]
     pub fn new(
         link: RedisLink,
         partitions: u32,
         settings: &ReconcileSettings,
+        database: &DatabaseUrl,
         progress: Progress,
     ) -> Self {
         let mut instance = Sha256::new();
         instance.update(&settings.api_url);
         instance.update(settings.authorization.as_bytes());
+        let config = &database.config;
+        let hosts = (
+            config.get_hosts(),
+            config.get_hostaddrs(),
+            config.get_ports(),
+        );
+        let name = config.get_dbname().or(config.get_user());
+        instance.update(format!("{hosts:?} {name:?}"));
         let [first, second, third, fourth, ..] = instance.finalize().0;
         let instance = u32::from_be_bytes([first, second, third, fourth]);
         let streams = 0..partitions.max(1);
@@ -134,11 +144,14 @@ impl Stream {
         }
     }
 
-    /// Puts all on the streams of their users, as soon as there is room. Waits while Redis is away.
-    pub async fn push(&self, mut additions: Vec<Addition>) {
-        let mut back_off = BackOff::of_a_store();
+    /// Puts all on the streams of their users, as soon as there is room.
+    ///
+    /// # Errors
+    /// When Redis has been away, or has refused it, for too long; in words.
+    pub async fn push(&self, mut additions: Vec<Addition>) -> Result<(), String> {
+        let mut patience = Patience::new(&self.progress);
         while !additions.is_empty() {
-            let room = self.room().await.min(additions.len());
+            let room = self.room().await?.min(additions.len());
             let rest = additions.split_off(room);
             let mut adding = JoinSet::new();
             for addition in additions {
@@ -155,10 +168,11 @@ impl Stream {
             }
             additions = failed;
             match reason {
-                Some(reason) => self.wait(&reason, &mut back_off).await,
-                None => back_off = BackOff::of_a_store(),
+                Some(reason) => wait(&mut patience, &reason).await?,
+                None => patience = Patience::new(&self.progress),
             }
         }
+        Ok(())
     }
 
     fn command(&self, addition: &Addition) -> redis::Cmd {
@@ -180,10 +194,10 @@ impl Stream {
     }
 
     /// How many events may be added now, one at least.
-    async fn room(&self) -> usize {
+    async fn room(&self) -> Result<usize, String> {
         let mut is_told = false;
         loop {
-            let waiting = self.patiently(async || self.waiting().await).await;
+            let waiting = self.patiently(async || self.waiting().await).await?;
             let room = usize::try_from(self.max_waiting.saturating_sub(waiting));
             match room.unwrap_or(usize::MAX).min(EVENTS_AT_ONCE) {
                 0 if is_told => {}
@@ -193,7 +207,7 @@ impl Stream {
                     ));
                     is_told = true;
                 }
-                room => return room,
+                room => return Ok(room),
             }
             tokio::time::sleep(BETWEEN_LOOKS).await;
         }
@@ -212,7 +226,10 @@ impl Stream {
     }
 
     /// Where an interrupted run has stopped.
-    pub async fn place(&self) -> Option<Place> {
+    ///
+    /// # Errors
+    /// As [`Stream::push`].
+    pub async fn place(&self) -> Result<Option<Place>, String> {
         let mut command = redis::cmd("GET");
         command.arg(&self.place);
         let ask = async || {
@@ -220,41 +237,50 @@ impl Stream {
                 .query_async::<Option<String>>(&mut self.link.clone())
                 .await
         };
-        self.patiently(ask).await?.parse().ok()
+        let place = self.patiently(ask).await?;
+        Ok(place.and_then(|place| place.parse().ok()))
     }
 
     /// Remembers how far this one has come.
-    pub async fn keep(&self, place: Place) {
+    ///
+    /// # Errors
+    /// As [`Stream::push`].
+    pub async fn keep(&self, place: Place) -> Result<(), String> {
         let mut command = redis::cmd("SET");
         command.arg(&self.place).arg(place.to_string());
         command.arg("EX").arg(PLACE_EXPIRY);
         self.patiently(async || command.exec_async(&mut self.link.clone()).await)
-            .await;
+            .await
     }
 
     /// This one has come to the end.
-    pub async fn forget_place(&self) {
+    ///
+    /// # Errors
+    /// As [`Stream::push`].
+    pub async fn forget_place(&self) -> Result<(), String> {
         let mut command = redis::cmd("DEL");
         command.arg(&self.place);
         self.patiently(async || command.exec_async(&mut self.link.clone()).await)
-            .await;
+            .await
     }
 
-    async fn patiently<T>(&self, mut ask: impl AsyncFnMut() -> RedisResult<T>) -> T {
-        let mut back_off = BackOff::of_a_store();
+    async fn patiently<T>(
+        &self,
+        mut ask: impl AsyncFnMut() -> RedisResult<T>,
+    ) -> Result<T, String> {
+        let mut patience = Patience::new(&self.progress);
         loop {
             match ask().await {
-                Ok(answer) => return answer,
-                Err(error) => self.wait(&redis_link::reason(&error), &mut back_off).await,
+                Ok(answer) => return Ok(answer),
+                Err(error) => wait(&mut patience, &redis_link::reason(&error)).await?,
             }
         }
     }
+}
 
-    async fn wait(&self, reason: &str, back_off: &mut BackOff) {
-        self.progress
-            .say(&format!("Redis cannot be asked ({reason}): waiting"));
-        tokio::time::sleep(back_off.after_failure()).await;
-    }
+async fn wait(patience: &mut Patience<'_>, reason: &str) -> Result<(), String> {
+    let reason = format!("Redis cannot be asked ({reason})");
+    patience.wait(&reason, Duration::ZERO).await
 }
 
 /// Since the epoch.

@@ -45,6 +45,8 @@ type AfterPage = Box<dyn FnMut(&mut Vec<Value>) + Send>;
 pub(crate) struct State {
     /// Sorted by `created_at`.
     pub(crate) users: Vec<Value>,
+    /// How many of them are listed at the most, if not all.
+    pub(crate) most_listed: Option<usize>,
     /// Users who are not in the list, but found by id.
     pub(crate) unlisted: Vec<String>,
     pub(crate) mishaps: VecDeque<Option<Mishap>>,
@@ -224,6 +226,7 @@ impl State {
         let limit: usize = number("limit").unwrap_or(10);
         assert!((1..=500).contains(&limit), "{path}");
         let page = self.users.iter();
+        let page = page.take(self.most_listed.unwrap_or(usize::MAX));
         let all: Vec<&Value> = match parameters.get("order_by").copied() {
             Some("%2Bcreated_at") => page.collect(),
             // A bare plus sign is a space; the newest first is the default.

@@ -1,7 +1,7 @@
 //! `worker reconcile`: who was there before the endpoint, and what differs.
 
 use std::collections::HashSet;
-use std::process::Output;
+use std::process::{Command, Output};
 
 use serde_json::Value;
 use xtask::certificates::Authority;
@@ -155,6 +155,42 @@ fn users_of_the_same_time_are_read_too() {
         .filter(|line| line.starts_with("reconcile_"));
     let users: HashSet<&str> = svix_ids.map(|svix_id| &svix_id[10..20]).collect();
     assert_eq!(users.len(), 1100);
+}
+
+#[test]
+fn a_list_that_ends_too_early_is_no_success() {
+    let world = World::migrated();
+    let clerk = ClerkServer::start(list(0..700));
+    clerk.state().most_listed = Some(600);
+    let (output, code) = run_with(&world, &clerk, &[], &[]);
+    assert_eq!(code, 2, "{output}");
+    let reason =
+        "error: Clerk has 700 users and lists 600 only (600 users read: 0 equal, 600 missing";
+    assert_says(&output, &[reason]);
+    // The next one goes on there.
+    clerk.state().most_listed = None;
+    let output = run(&world, &clerk, &[]);
+    assert_says(&output, &["goes on after 600 users", "120 users read"]);
+    assert_eq!(world.redis(&["KEYS", "*reconcile*"]), "");
+}
+
+#[test]
+fn a_user_without_a_readable_id_does_not_hold_it_up() {
+    let world = World::migrated();
+    let mut users = list(0..30);
+    for n in [10, 29] {
+        users[n]["id"] = 7.into();
+    }
+    let clerk = ClerkServer::start(users);
+    let output = run(&world, &clerk, &[]);
+    assert_says(
+        &output,
+        &[
+            "unusable without an id",
+            "30 users read: 0 equal, 28 missing",
+            "2 unusable",
+        ],
+    );
 }
 
 /// P8
@@ -334,6 +370,71 @@ fn rows_without_a_user_are_deleted_when_they_are_few_and_clerk_says_so_twice() {
         world.sql("select id from users where id >= 'user_00017'"),
         "user_00018"
     );
+}
+
+/// What stands between Clerk and us has such answers too.
+#[test]
+fn not_found_has_to_come_from_clerk() {
+    let world = World::migrated();
+    let now = "insert into users values ('user_1', 'A', 'a@example.com', null, now(), ";
+    world.sql(&format!("{now} '2020-01-01')"));
+    let clerk = ClerkServer::start(vec![]);
+    // The number of users, a page, the number again.
+    let not_found = Some(Mishap::Status(404));
+    clerk.state().mishaps.extend([None, None, None, not_found]);
+    let delete = ["--delete-missing", "--max-delete-share", "100", "--yes"];
+    let (output, code) = run_with(&world, &clerk, &delete, &[]);
+    assert_eq!(code, 2, "{output}");
+    assert_says(&output, &["error: 404 comes from somebody else than Clerk"]);
+    assert_eq!(world.backlog(), 0);
+    let put = "1 deletions were put on the stream";
+    assert_says(&run(&world, &clerk, &delete), &[put]);
+}
+
+#[test]
+fn rows_that_no_event_deletes_are_told_of() {
+    let world = World::new();
+    let _worker = world.worker();
+    for n in 0..2 {
+        world.add_next(&nth(n).created());
+    }
+    world.add_next(&nth(0).deleted());
+    world.settle();
+    // Written by hand after the deletion, and by the application after the list.
+    world.sql(
+        "insert into users values
+         ('user_00000', 'A', 'a@example.com', null, now(), '2020-01-01'),
+         ('user_00002', 'B', 'b@example.com', null, now(), now() + interval '1 hour')",
+    );
+    let clerk = ClerkServer::start(list(1..2));
+    let before = added(&world);
+    let delete = ["--delete-missing", "--max-delete-share", "100", "--yes"];
+    let told = [
+        "0 of 3 rows are of users that Clerk does not list",
+        "1 more were written after their users' deletion was applied",
+    ];
+    assert_says(&run(&world, &clerk, &delete), &told);
+    assert_eq!((added(&world), count(&world)), (before, "3".into()));
+    let output = run(&world, &clerk, &["--delete-missing", "--dry-run"]);
+    assert_says(&output, &["left over user_00000"]);
+    assert!(!output.contains("user_00002"), "{output}");
+}
+
+#[test]
+fn results_that_cannot_be_written_are_no_success() {
+    let world = World::migrated();
+    let clerk = ClerkServer::start(list(0..3));
+    let redis = world.redis.url();
+    let full = std::fs::File::options().write(true).open("/dev/full");
+    let output = Command::new(env!("CARGO_BIN_EXE_worker"))
+        .args(["reconcile", "--dry-run"])
+        .envs(settings(&world, &redis, &clerk, &[]))
+        .stdout(full.unwrap())
+        .output()
+        .unwrap();
+    let told = String::from_utf8(output.stderr).unwrap();
+    assert_eq!(output.status.code(), Some(2), "{told}");
+    assert_says(&told, &["error: standard output cannot be written: "]);
 }
 
 /// P4
