@@ -85,7 +85,7 @@ impl<'a> Attempt<'a> {
 }
 
 impl Processor {
-    /// Tells the traces of what was tried; costs nothing where they are off.
+    /// Tells the traces of what was tried; makes no span where they are off.
     pub(super) fn trace(&self, partition: u32, attempts: &[Attempt<'_>]) {
         let ended = SystemTime::now();
         for attempt in attempts {
