@@ -167,7 +167,12 @@ fn a_list_that_ends_too_early_is_no_success() {
     let reason =
         "error: Clerk has 700 users and lists 600 only (600 users read: 0 equal, 600 missing";
     assert_says(&output, &[reason]);
-    // The next one goes on there.
+    // The next one goes on there, unless it is for another database.
+    let (server, _) = world.database_url.rsplit_once('/').unwrap();
+    let other = format!("{server}/template1");
+    let (output, _) = run_with(&world, &clerk, &[], &[("DATABASE_URL", &other)]);
+    assert_says(&output, &["42P01"]);
+    assert!(!output.contains("goes on after"), "{output}");
     clerk.state().most_listed = None;
     let output = run(&world, &clerk, &[]);
     assert_says(&output, &["goes on after 600 users", "120 users read"]);
