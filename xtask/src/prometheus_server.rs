@@ -17,7 +17,7 @@ use crate::{
     free_port::free_port,
     http::Http,
     packages,
-    wait::block_until,
+    wait::until,
 };
 
 /// A real Prometheus on a free port of 127.0.0.1 that reads targets every second. Dropping it kills it.
@@ -30,12 +30,13 @@ pub struct PrometheusServer {
 }
 
 impl PrometheusServer {
-    /// Starts one that reads `targets`, such as `127.0.0.1:9100`, and evaluates the rules of a file.
+    /// Starts one that reads `targets`, such as `127.0.0.1:9100`, and evaluates the rules of a file; waits until
+    /// it answers queries.
     ///
     /// # Errors
     ///
     /// When Prometheus is not installed or does not start; the message holds its log.
-    pub fn start(targets: &[&str], rules: &Path) -> anyhow::Result<Self> {
+    pub async fn start(targets: &[&str], rules: &Path) -> anyhow::Result<Self> {
         let program = packages::find("prometheus").context("prometheus is not installed")?;
         let folder = tempfile::Builder::new().prefix("prometheus-").tempdir()?;
         let settings = folder.path().join("prometheus.yaml");
@@ -59,9 +60,13 @@ impl PrometheusServer {
             .stdout(log.try_clone()?)
             .stderr(log);
         let process = ChildProcess::spawn(command)?;
-        block_until("Prometheus listens", Duration::from_secs(60), || {
-            !process.is_running() || std::net::TcpStream::connect(("127.0.0.1", port)).is_ok()
-        })?;
+        // It listens before it is ready, and then answers 503.
+        let ready = format!("http://127.0.0.1:{port}/-/ready");
+        until("Prometheus is ready", Duration::from_secs(60), async || {
+            let answer = Http::new().get(&ready).await;
+            !process.is_running() || answer.is_ok_and(|answer| answer.status == 200)
+        })
+        .await?;
         ensure!(
             process.is_running(),
             "Prometheus has not started:\n{}",

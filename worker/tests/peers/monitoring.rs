@@ -98,7 +98,9 @@ async fn every_query_of_the_dashboard_has_data_and_the_rules_are_loaded() {
     .unwrap();
     let rules = documents().join("monitoring/alerts.yaml");
     let targets = [ingest_admin.as_str(), worker_admin.as_str()];
-    let prometheus = PrometheusServer::start(&targets, &rules.canonicalize().unwrap()).unwrap();
+    let prometheus = PrometheusServer::start(&targets, &rules.canonicalize().unwrap())
+        .await
+        .unwrap();
     let url = format!("http://{endpoint}/api/webhooks/clerk");
     wait::until("both programs are ready", DEADLINE, async || {
         let ready = async |admin: &str| {
