@@ -1,14 +1,14 @@
 //! XADD, and the answer of Redis before ours.
 
 use std::io;
-use std::time::{Instant, SystemTime};
+use std::time::{Duration, Instant, SystemTime};
 
 use redis::{ErrorKind, RedisError};
 use shared::envelope::Envelope;
 use shared::fault_point::{FaultPoint, reach};
 use shared::partition::partition_of;
 use shared::queue::{Keys, field};
-use shared::redis_link::RedisLink;
+use shared::redis_link::{CONNECTION_TIMEOUT, RESPONSE_TIMEOUT, RedisLink};
 use shared::svix_id::SvixId;
 use shared::traces::{self, Span, Step};
 use tokio::task::JoinSet;
@@ -141,9 +141,13 @@ impl Queue {
                     .map_err(NotQueued::Unavailable),
             }
         };
-        let added = timeout_at(deadline.into(), adding)
-            .await
-            .unwrap_or_else(|_| Err(NotQueued::late()));
+        let added = if self.may_take_longer_than(deadline.saturating_duration_since(begun)) {
+            timeout_at(deadline.into(), adding)
+                .await
+                .unwrap_or_else(|_| Err(NotQueued::late()))
+        } else {
+            adding.await
+        };
         drop(admission);
         if let Some(span) = span {
             let outcome = added.as_ref().map_or_else(NotQueued::name, |()| "queued");
@@ -154,6 +158,13 @@ impl Queue {
             .observe(begun.elapsed().as_secs_f64());
         reach(FaultPoint::Queued).await;
         added
+    }
+
+    /// One server answers, or is given up, soon enough by itself, and a timer for each event would be a twentieth of
+    /// all that the ingest does for it.
+    fn may_take_longer_than(&self, time: Duration) -> bool {
+        let has_one_server = self.replication.is_none() && !self.link.is_cluster();
+        !has_one_server || time < CONNECTION_TIMEOUT + RESPONSE_TIMEOUT
     }
 
     /// What is about no user goes anywhere, but always to the same stream.
