@@ -7,3 +7,8 @@ SET LOCAL idle_in_transaction_session_timeout = '10s';
 -- A commit that a crash of PostgreSQL could undo is none: the entry is removed from Redis after it.
 SELECT set_config('synchronous_commit', 'local', true)
  WHERE current_setting('synchronous_commit') = 'off';
+-- Where this PostgreSQL knows these: how long a transaction may take the worker decides (17), and a session whose
+-- worker is gone lets go of its locks although a statement is still running (14).
+SELECT set_config(name, value, true)
+  FROM (VALUES ('transaction_timeout', '0'), ('client_connection_check_interval', '1s')) AS ours (name, value)
+ WHERE current_setting(name, true) IS NOT NULL;

@@ -4,21 +4,24 @@
 use std::time::Duration;
 
 use deadpool_postgres::Object;
+use tokio::time::error::Elapsed;
 
+use crate::canary;
 use crate::database::Database;
 use crate::event::Event;
 use crate::failure::{Failure, Refusal, Remedy};
 use crate::fence::Fence;
 use crate::ledger::Outcome;
 use crate::piece::Addresses;
+use crate::storage;
 use crate::transaction::{Attempt, transact};
 
 /// How long a transaction may take before the connection is given up: longer than its usual statements
-/// may take (see `begin.sql`), so this is for a server that says nothing any more.
+/// may take (see `begin.sql`), so this is for a server that says nothing any more, or for a commit that deferred
+/// triggers make long: nothing else limits that.
 const TRANSACTION_TIMEOUT: Duration = Duration::from_secs(100);
-/// When this many single events are held up and nothing at all passes, it is not the events: somebody
-/// has locked the table, or PostgreSQL crawls.
-const STALLED_IN_A_ROW: u32 = 3;
+/// How long it may take to find out whether PostgreSQL is fit for use.
+const CANARY_TIMEOUT: Duration = Duration::from_secs(15);
 /// How often a transaction that met another one is repeated at once.
 const REPEATS: u32 = 3;
 
@@ -51,9 +54,18 @@ pub struct Away {
     pub verdicts: Vec<Option<Verdict>>,
 }
 
+/// A failure of a part of the batch, once it is known whose it is.
+enum Judged {
+    /// The store's.
+    Away { store: &'static str, reason: String },
+    /// That of an event.
+    Refused(Refusal),
+    /// That of an event, unless an outage has just ended: the canary passed after the failure. So an event is tried
+    /// once more before it is blamed.
+    Doubtful(Refusal),
+}
+
 /// Applies `events` and returns a verdict on each, in their order. No two may have the same svix-id.
-/// `passing` tells that PostgreSQL has just let others of the batch pass, so that whatever is held up
-/// now is held up alone.
 ///
 /// # Errors
 /// When PostgreSQL, or the queue's Redis, is away. Applied again, what was committed before is [`Verdict::Duplicate`].
@@ -61,10 +73,8 @@ pub async fn apply(
     database: &Database,
     fence: &impl Fence,
     events: &[&Event],
-    passing: bool,
 ) -> Result<Vec<Verdict>, Away> {
     let mut verdicts: Vec<Option<Verdict>> = vec![None; events.len()];
-    let (mut committed, mut stalled) = (passing, 0);
     // Parts of the batch that are still to be applied, as indices; the last one is next.
     let mut parts: Vec<(Vec<usize>, Addresses)> =
         vec![((0..events.len()).collect(), Addresses::Assume)];
@@ -74,61 +84,25 @@ pub async fn apply(
         }
         let part_events: Vec<&Event> = part.iter().map(|index| events[*index]).collect();
         match apply_part(database, fence, &part_events, addresses).await {
-            Ok(Attempt::Committed(outcomes)) => {
-                committed = true;
-                for (index, verdict) in part.iter().zip(outcomes) {
-                    verdicts[*index] = Some(verdict);
+            Ok(attempt) => {
+                let (decided, rest, addresses) = outcome(&part, attempt, addresses);
+                for (index, verdict) in decided {
+                    verdicts[index] = Some(verdict);
+                }
+                parts.push((rest, addresses));
+            }
+            Err(Judged::Refused(refusal) | Judged::Doubtful(refusal)) => {
+                if let [index] = part[..] {
+                    verdicts[index] = Some(Verdict::Refused(refusal));
+                } else {
+                    let (first, second) = part.split_at(part.len() / 2);
+                    parts.push((second.to_vec(), Addresses::Assume));
+                    parts.push((first.to_vec(), Addresses::Assume));
                 }
             }
-            Ok(Attempt::Waiting(waiting)) => {
-                let mut rest = Vec::new();
-                for (place, index) in part.iter().enumerate() {
-                    match waiting.get(&place) {
-                        Some(holder) => {
-                            let holder = holder.clone();
-                            verdicts[*index] = Some(Verdict::Waiting { holder });
-                        }
-                        None => rest.push(*index),
-                    }
-                }
-                parts.push((rest, Addresses::Settle));
-            }
-            Ok(Attempt::Lost(lost)) => {
-                let (gone, rest): (Vec<_>, Vec<_>) = part
-                    .iter()
-                    .enumerate()
-                    .partition(|(place, _)| lost.contains(place));
-                for (_, index) in gone {
-                    verdicts[*index] = Some(Verdict::Lost);
-                }
-                parts.push((rest.iter().map(|(_, index)| **index).collect(), addresses));
-            }
-            Err(Failure::Refused(refusal)) if part.len() == 1 => {
-                stalled += u32::from(refusal.remedy == Remedy::Stalled);
-                if stalled >= STALLED_IN_A_ROW && !committed {
-                    return Err(Away {
-                        store: "postgres",
-                        reason: refusal.reason,
-                        verdicts,
-                    });
-                }
-                verdicts[part[0]] = Some(Verdict::Refused(refusal));
-            }
-            Err(Failure::Refused(_)) => {
-                let (first, second) = part.split_at(part.len() / 2);
-                parts.push((second.to_vec(), Addresses::Assume));
-                parts.push((first.to_vec(), Addresses::Assume));
-            }
-            Err(Failure::Unavailable(reason)) => {
+            Err(Judged::Away { store, reason }) => {
                 return Err(Away {
-                    store: "postgres",
-                    reason,
-                    verdicts,
-                });
-            }
-            Err(Failure::QueueUnavailable(reason)) => {
-                return Err(Away {
-                    store: "redis",
+                    store,
                     reason,
                     verdicts,
                 });
@@ -139,29 +113,60 @@ pub async fn apply(
     Ok(verdicts.into_iter().flatten().collect())
 }
 
+/// The verdicts that an attempt at a part comes to, what of the part is still to be applied, and how.
+fn outcome(
+    part: &[usize],
+    attempt: Attempt,
+    addresses: Addresses,
+) -> (Vec<(usize, Verdict)>, Vec<usize>, Addresses) {
+    let (verdicts, addresses): (Vec<Option<Verdict>>, _) = match attempt {
+        Attempt::Committed(verdicts) => (verdicts, Addresses::Assume),
+        Attempt::Waiting(mut holders) => {
+            let waiting = |holder| Verdict::Waiting { holder };
+            let verdict = |place| holders.remove(&place).map(waiting);
+            ((0..part.len()).map(verdict).collect(), Addresses::Settle)
+        }
+        Attempt::Lost(lost) => {
+            let verdict = |place| lost.contains(&place).then_some(Verdict::Lost);
+            ((0..part.len()).map(verdict).collect(), addresses)
+        }
+    };
+    let (mut decided, mut rest) = (Vec::new(), Vec::new());
+    for (index, verdict) in part.iter().zip(verdicts) {
+        match verdict {
+            Some(verdict) => decided.push((*index, verdict)),
+            None => rest.push(*index),
+        }
+    }
+    (decided, rest, addresses)
+}
+
 /// One part, as often as it meets another transaction; with addresses settled once one is taken.
 async fn apply_part(
     database: &Database,
     fence: &impl Fence,
     events: &[&Event],
     mut addresses: Addresses,
-) -> Result<Attempt, Failure> {
-    let mut repeats = 0;
+) -> Result<Attempt, Judged> {
+    let (mut repeats, mut prepared_again, mut doubted) = (0, false, false);
     loop {
-        match apply_once(database, fence, events, addresses).await {
-            Err(Failure::Refused(Refusal {
-                remedy: Remedy::WaitUntilFree,
-                ..
-            })) if addresses == Addresses::Assume => {
+        let failure = match apply_once(database, fence, events, addresses).await {
+            Ok(attempt) => return Ok(attempt),
+            Err(failure) => failure,
+        };
+        match failure.remedy() {
+            Some(Remedy::WaitUntilFree) if addresses == Addresses::Assume => {
                 addresses = Addresses::Settle;
             }
-            Err(Failure::Refused(Refusal {
-                remedy: Remedy::Repeat,
-                ..
-            })) if repeats < REPEATS => {
-                repeats += 1;
+            Some(Remedy::Repeat) if repeats < REPEATS => repeats += 1,
+            Some(Remedy::PrepareAgain) if !prepared_again => {
+                database.forget_statements();
+                prepared_again = true;
             }
-            outcome => return outcome,
+            _ => match judge(database, events, failure).await {
+                Judged::Doubtful(_) if !doubted && events.len() == 1 => doubted = true,
+                judged => return Err(judged),
+            },
         }
     }
 }
@@ -173,19 +178,55 @@ async fn apply_once(
     addresses: Addresses,
 ) -> Result<Attempt, Failure> {
     let mut connection = database.connection().await?;
-    let outcome = tokio::time::timeout(
-        TRANSACTION_TIMEOUT,
-        transact(&mut connection, fence, events, addresses),
-    )
-    .await
-    .unwrap_or_else(|_| {
-        Err(Failure::Unavailable(
-            "PostgreSQL does not answer".to_owned(),
-        ))
-    });
-    if let Err(Failure::Unavailable(_)) = outcome {
-        // Nobody knows what state it is in: the pool makes a new one.
+    let attempt = transact(&mut connection, fence, events, addresses);
+    let attempt = tokio::time::timeout(TRANSACTION_TIMEOUT, attempt).await;
+    keep_if_sound(connection, attempt)
+}
+
+/// Finds out whose failure it is, where that is in doubt.
+async fn judge(database: &Database, events: &[&Event], failure: Failure) -> Judged {
+    let away = |reason| Judged::Away {
+        store: "postgres",
+        reason,
+    };
+    match failure {
+        Failure::Refused(refusal) => Judged::Refused(refusal),
+        Failure::Doubtful(refusal) => match ask(database, events).await {
+            Ok(()) => Judged::Doubtful(refusal),
+            Err(failure) => away(failure.reason().to_owned()),
+        },
+        Failure::Unavailable(reason) => away(reason),
+        Failure::QueueUnavailable(reason) => Judged::Away {
+            store: "redis",
+            reason,
+        },
+    }
+}
+
+/// Asks PostgreSQL, in a transaction of its own, whether it is fit for use.
+async fn ask(database: &Database, events: &[&Event]) -> Result<(), Failure> {
+    let mut connection = database.connection().await?;
+    let answer = async {
+        let transaction = connection.transaction().await?;
+        storage::begin(&transaction).await?;
+        canary::ask(&transaction, events.iter().copied()).await?;
+        Ok(transaction.rollback().await?)
+    };
+    let answer = tokio::time::timeout(CANARY_TIMEOUT, answer).await;
+    keep_if_sound(connection, answer)
+}
+
+/// What was said on a connection. One that nobody knows the state of is not given back to the pool, which makes a
+/// new one.
+fn keep_if_sound<T>(
+    connection: Object,
+    answer: Result<Result<T, Failure>, Elapsed>,
+) -> Result<T, Failure> {
+    let answer = answer.unwrap_or_else(|_| Err(Failure::unanswered()));
+    if let Err(failure) = &answer
+        && failure.breaks_the_session()
+    {
         drop(Object::take(connection));
     }
-    outcome
+    answer
 }

@@ -62,14 +62,19 @@ impl Database {
     /// [`Failure::Unavailable`] when there is none to be had.
     pub async fn connection(&self) -> Result<Object, Failure> {
         self.0.get().await.map_err(|error| match error {
-            PoolError::Backend(error) => match Failure::from(error) {
-                // Whatever happens before the first statement is the store's.
-                Failure::Refused(refusal) => Failure::Unavailable(refusal.reason),
-                unavailable => unavailable,
-            },
+            // Whatever happens before the first statement is the store's.
+            PoolError::Backend(error) => {
+                Failure::Unavailable(Failure::from(error).reason().to_owned())
+            }
             PoolError::Timeout(_) => Failure::Unavailable("PostgreSQL does not answer".to_owned()),
             other => Failure::Unavailable(format!("no connection to PostgreSQL: {other}")),
         })
+    }
+
+    /// Prepares every statement again before it is next used, in every session: after ALTER TABLE the plan of a
+    /// prepared statement may not be usable any more.
+    pub(crate) fn forget_statements(&self) {
+        self.0.manager().statement_caches.clear();
     }
 
     /// Whether the server answers.

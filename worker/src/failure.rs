@@ -1,11 +1,14 @@
-//! What to do about what PostgreSQL says, decided by its SQLSTATE
-//! (<https://www.postgresql.org/docs/15/errcodes-appendix.html>).
+//! What to do about what PostgreSQL says.
+//!
+//! Its SQLSTATE (<https://www.postgresql.org/docs/15/errcodes-appendix.html>) tells much, but not who says it: a
+//! trigger of the application may raise any code for one row, also that of a full disk. So only the codes that are
+//! about the row whoever raises them are taken as they are. For the rest PostgreSQL is [asked](crate::canary).
 //!
 //! The message and detail of an error quote the row, so neither is ever shown: a reason is made of
 //! the code, the constraint and the table.
 
 use tokio_postgres::Error;
-use tokio_postgres::error::{DbError, SqlState};
+use tokio_postgres::error::{DbError, Severity, SqlState};
 
 use crate::database_tls;
 use crate::user::UserId;
@@ -17,6 +20,8 @@ pub enum Failure {
     Unavailable(String),
     /// So is the queue's Redis, which has to be asked before the commit.
     QueueUnavailable(String),
+    /// Either of the two around it: only PostgreSQL can tell, see [`crate::canary`].
+    Doubtful(Refusal),
     /// The database refuses something in the batch.
     Refused(Refusal),
 }
@@ -73,6 +78,10 @@ pub enum Remedy {
     WaitUntilFree,
     /// PostgreSQL was held up on it, by another session's lock or by itself: try again later.
     Stalled,
+    /// PostgreSQL did not say anything in time: the same, in another session.
+    Unanswered,
+    /// The session knows its prepared statements no more, or they are outdated: at once again without them.
+    PrepareAgain,
     /// It may heal: try again later.
     TryLater,
     /// It cannot heal: dead-letter at once.
@@ -86,8 +95,37 @@ impl Failure {
         match self {
             Self::Unavailable(reason)
             | Self::QueueUnavailable(reason)
+            | Self::Doubtful(Refusal { reason, .. })
             | Self::Refused(Refusal { reason, .. }) => reason,
         }
+    }
+
+    /// What may be done about the event, if it is the event's failure or may be.
+    pub(crate) const fn remedy(&self) -> Option<Remedy> {
+        match self {
+            Self::Doubtful(refusal) | Self::Refused(refusal) => Some(refusal.remedy),
+            Self::Unavailable(_) | Self::QueueUnavailable(_) => None,
+        }
+    }
+
+    /// Whether nobody knows what state the session is in.
+    pub(crate) const fn breaks_the_session(&self) -> bool {
+        match self {
+            Self::Unavailable(_) => true,
+            Self::QueueUnavailable(_) => false,
+            Self::Doubtful(refusal) | Self::Refused(refusal) => {
+                matches!(refusal.remedy, Remedy::Unanswered | Remedy::PrepareAgain)
+            }
+        }
+    }
+
+    /// A transaction that did not end in time.
+    pub(crate) fn unanswered() -> Self {
+        Self::Doubtful(Refusal {
+            reason: "PostgreSQL does not answer".to_owned(),
+            remedy: Remedy::Unanswered,
+            quoted: Quoted::default(),
+        })
     }
 }
 
@@ -107,50 +145,58 @@ impl From<Error> for Failure {
 }
 
 fn of_database(error: &DbError) -> Failure {
+    let ends_session = match error.parsed_severity() {
+        Some(severity) => matches!(severity, Severity::Fatal | Severity::Panic),
+        None => matches!(error.severity(), "FATAL" | "PANIC"),
+    };
+    if ends_session {
+        return Failure::Unavailable(reason(error));
+    }
+    let refusal = |remedy| Refusal {
+        reason: reason(error),
+        remedy,
+        quoted: Quoted::of(error.detail()),
+    };
     match remedy(error.code()) {
-        Some(remedy) => Failure::Refused(Refusal {
-            reason: reason(error),
-            remedy,
-            quoted: Quoted::of(error.detail()),
-        }),
-        None => Failure::Unavailable(reason(error)),
+        Ok(certain) => Failure::Refused(refusal(certain)),
+        Err(doubtful) => Failure::Doubtful(refusal(doubtful)),
     }
 }
 
-/// `None` when it is the store that is at fault, not the event.
-fn remedy(code: &SqlState) -> Option<Remedy> {
-    let remedy = match *code {
-        SqlState::T_R_SERIALIZATION_FAILURE | SqlState::T_R_DEADLOCK_DETECTED => Remedy::Repeat,
-        SqlState::UNIQUE_VIOLATION | SqlState::EXCLUSION_VIOLATION => Remedy::WaitUntilFree,
-        SqlState::LOCK_NOT_AVAILABLE | SqlState::QUERY_CANCELED => Remedy::Stalled,
-        SqlState::FOREIGN_KEY_VIOLATION => Remedy::TryLater,
-        SqlState::NOT_NULL_VIOLATION | SqlState::CHECK_VIOLATION => Remedy::GiveUp,
-        // No right to write, for a time or until somebody grants it.
-        SqlState::INSUFFICIENT_PRIVILEGE | SqlState::READ_ONLY_SQL_TRANSACTION => return None,
-        // The session was ended for idling inside a transaction: we were held up. Or it has lost its
-        // prepared statements, behind a pooler.
-        SqlState::IDLE_IN_TRANSACTION_SESSION_TIMEOUT | SqlState::INVALID_SQL_STATEMENT_NAME => {
-            return None;
-        }
+/// `Ok` for what is about the row, `Err` where it may as well be PostgreSQL that is at fault: what is to be
+/// done if it is not.
+fn remedy(code: &SqlState) -> Result<Remedy, Remedy> {
+    match *code {
+        SqlState::T_R_SERIALIZATION_FAILURE | SqlState::T_R_DEADLOCK_DETECTED => Ok(Remedy::Repeat),
+        SqlState::UNIQUE_VIOLATION | SqlState::EXCLUSION_VIOLATION => Ok(Remedy::WaitUntilFree),
+        // The second is what PostgreSQL 18 says of ON DELETE RESTRICT.
+        SqlState::FOREIGN_KEY_VIOLATION | SqlState::RESTRICT_VIOLATION => Ok(Remedy::TryLater),
+        SqlState::NOT_NULL_VIOLATION | SqlState::CHECK_VIOLATION => Ok(Remedy::GiveUp),
+        SqlState::LOCK_NOT_AVAILABLE | SqlState::QUERY_CANCELED => Err(Remedy::Stalled),
+        // After ALTER TABLE the plan of a prepared statement may return other types than before; behind some
+        // poolers the statement is gone, or another one has its name.
+        SqlState::FEATURE_NOT_SUPPORTED
+        | SqlState::INVALID_SQL_STATEMENT_NAME
+        | SqlState::DUPLICATE_PSTATEMENT => Err(Remedy::PrepareAgain),
         _ => match code.code().get(..2) {
-            // Connection, authorization, no such database, resources, operator, system, configuration.
-            Some("08" | "28" | "3D" | "53" | "57" | "58" | "F0") => return None,
             // Data that no column takes; a limit of the program, such as the size of an index row.
-            Some("22" | "54") => Remedy::GiveUp,
-            // A trigger of the application, most likely.
-            _ => Remedy::TryLater,
+            Some("22" | "54") => Ok(Remedy::GiveUp),
+            // RAISE in a trigger of the application.
+            Some("P0") => Ok(Remedy::TryLater),
+            _ => Err(Remedy::TryLater),
         },
-    };
-    Some(remedy)
+    }
 }
 
 fn reason(error: &DbError) -> String {
     let what = match *error.code() {
         SqlState::UNIQUE_VIOLATION => "a unique value is taken by another row",
-        SqlState::FOREIGN_KEY_VIOLATION => "another table still points at the user",
+        SqlState::FOREIGN_KEY_VIOLATION | SqlState::RESTRICT_VIOLATION => {
+            "another table still points at the user"
+        }
         SqlState::NOT_NULL_VIOLATION => "a column of the application must not be null",
         SqlState::CHECK_VIOLATION => "a check of the application refuses the row",
-        SqlState::LOCK_NOT_AVAILABLE => "another session holds the row",
+        SqlState::LOCK_NOT_AVAILABLE => "another session holds a lock",
         SqlState::T_R_DEADLOCK_DETECTED => "deadlock",
         SqlState::QUERY_CANCELED => "the statement took too long or was cancelled",
         SqlState::RAISE_EXCEPTION => "a trigger of the application refuses the row",
@@ -178,14 +224,15 @@ fn reason(error: &DbError) -> String {
 mod tests {
     use super::*;
 
-    /// P8: a store that is away counts against nobody.
+    /// P6, P8: a trigger may raise what PostgreSQL says when it is away, and the other way round.
     #[test]
-    fn a_store_that_is_away_is_no_fault_of_the_event() {
+    fn what_may_be_the_store_or_the_event_is_not_told_by_its_code() {
         for code in [
-            "08006", "53100", "53300", "57P01", "57P03", "58030", "28P01", "3D000", "25006",
-            "42501",
+            "08006", "0A000", "25006", "25P03", "26000", "28P01", "3D000", "40003", "42501",
+            "42703", "42P01", "53100", "53300", "55P03", "57014", "57P01", "57P03", "58030",
+            "F0000", "HV000", "XX000", "ZZ999",
         ] {
-            assert_eq!(remedy(&SqlState::from_code(code)), None, "{code}");
+            assert!(remedy(&SqlState::from_code(code)).is_err(), "{code}");
         }
     }
 
@@ -196,17 +243,15 @@ mod tests {
             ("23P01", Remedy::WaitUntilFree),
             ("40001", Remedy::Repeat),
             ("40P01", Remedy::Repeat),
-            ("55P03", Remedy::Stalled),
+            ("23001", Remedy::TryLater),
             ("23503", Remedy::TryLater),
-            ("57014", Remedy::Stalled),
             ("P0001", Remedy::TryLater),
-            ("42703", Remedy::TryLater),
             ("23502", Remedy::GiveUp),
             ("23514", Remedy::GiveUp),
             ("22021", Remedy::GiveUp),
             ("54000", Remedy::GiveUp),
         ] {
-            assert_eq!(remedy(&SqlState::from_code(code)), Some(expected), "{code}");
+            assert_eq!(remedy(&SqlState::from_code(code)), Ok(expected), "{code}");
         }
     }
 }

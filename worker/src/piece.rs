@@ -63,6 +63,19 @@ impl<'a> Piece<'a> {
             .map(|users| Self(users.to_vec()))
     }
 
+    /// Its events, those of one user after those of another.
+    pub(crate) fn events(&self) -> impl Iterator<Item = &'a Event> {
+        self.0.iter().flatten().copied()
+    }
+
+    /// The event that is refused when this piece is: the newest one, if it is all of one user.
+    pub(crate) fn alone(&self) -> Option<&'a Event> {
+        let [events] = self.0.as_slice() else {
+            return None;
+        };
+        events.iter().copied().max_by_key(|event| event.revision())
+    }
+
     /// Locks the users, and writes those of whom nothing newer is known. After [`Failure::Refused`]
     /// [`storage::give_up_piece`] lets the transaction go on.
     pub(crate) async fn write(
@@ -107,15 +120,11 @@ impl<'a> Piece<'a> {
         refusal: &Refusal,
         addresses: Addresses,
     ) -> (Option<&'a Event>, Vec<Self>) {
-        if let [events] = self.0.as_mut_slice() {
-            let newest = events.iter().copied().max_by_key(|event| event.revision());
-            events.retain(|event| Some(&event.svix_id) != newest.map(|newest| &newest.svix_id));
-            let remaining = if events.is_empty() {
-                vec![]
-            } else {
-                vec![self]
-            };
-            return (newest, remaining);
+        if let Some(newest) = self.alone() {
+            self.0[0].retain(|event| event.svix_id != newest.svix_id);
+            let mut remaining = vec![self];
+            remaining.retain(|piece| !piece.0[0].is_empty());
+            return (Some(newest), remaining);
         }
         let is_named = |events: &Vec<&Event>| {
             events

@@ -109,7 +109,7 @@ impl Processor {
             holding.add(svix_id, queue, &entry.id);
         }
         let begun = SystemTime::now();
-        let verdicts = self.until_applied(&holding, &events, false).await?;
+        let verdicts = self.until_applied(&holding, &events).await?;
         let committed = SystemTime::now();
         self.delete_tags(&events, verdicts.iter().map(Some)).await?;
         reach(FaultPoint::TagsDeleted).await;
@@ -271,15 +271,26 @@ impl Processor {
         &self,
         holding: &Holding<'_>,
         events: &[&Event],
-        passing: bool,
     ) -> Result<Vec<Verdict>, Interrupted> {
         let mut back_off = BackOff::of_a_store();
+        let mut verdicts: Vec<Option<Verdict>> = vec![None; events.len()];
         loop {
-            match apply(&self.database, holding, events, passing).await {
-                Ok(verdicts) => return Ok(verdicts),
+            let open = |index: &usize| verdicts[*index].is_none();
+            let open: Vec<usize> = (0..events.len()).filter(open).collect();
+            let open_events: Vec<&Event> = open.iter().map(|index| events[*index]).collect();
+            match apply(&self.database, holding, &open_events).await {
+                Ok(given) => {
+                    for (index, verdict) in open.into_iter().zip(given) {
+                        verdicts[index] = Some(verdict);
+                    }
+                    return Ok(verdicts.into_iter().flatten().collect());
+                }
                 Err(away) => {
+                    for (index, verdict) in open.into_iter().zip(away.verdicts) {
+                        verdicts[index] = verdict;
+                    }
                     // What was committed must not wait for the rest.
-                    self.delete_tags(events, away.verdicts.iter().map(Option::as_ref))
+                    self.delete_tags(events, verdicts.iter().map(Option::as_ref))
                         .await?;
                     self.wait_for(away.store, &away.reason, &mut back_off)
                         .await?;

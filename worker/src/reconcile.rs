@@ -22,7 +22,7 @@ use shared::redis_link::RedisLink;
 
 use crate::database::Database;
 use crate::explain::line;
-use crate::failure::{Failure, Remedy};
+use crate::failure::Failure;
 use crate::settings::Settings;
 use crate::user::User;
 use clerk_api::ClerkApi;
@@ -326,11 +326,11 @@ async fn patiently<T>(
             Err(failure) => failure,
         };
         let reason = failure.reason();
-        if let Failure::Refused(refusal) = &failure
-            && !matches!(refusal.remedy, Remedy::Repeat | Remedy::Stalled)
-        {
-            // No such table, or schema.
-            let is_empty = ["42P01", "3F000"].iter().any(|code| reason.contains(code));
+        // No such table, or schema.
+        let is_empty = ["42P01", "3F000"].iter().any(|code| reason.contains(code));
+        // Such as a column that is not there. A right may yet be granted.
+        let is_wrong = reason.contains("SQLSTATE 42") && !reason.contains("SQLSTATE 42501");
+        if is_empty || is_wrong {
             let hint = if is_empty {
                 " (worker migrate creates the tables)"
             } else {

@@ -59,7 +59,7 @@ impl Processor {
         let waiting = ring.iter().map(|waiting| &waiting.event);
         let events: Vec<&Event> = std::iter::once(event).chain(waiting).collect();
         let begun = SystemTime::now();
-        let verdicts = self.until_applied(&holding, &events, true).await?;
+        let verdicts = self.until_applied(&holding, &events).await?;
         let committed = SystemTime::now();
         reach(FaultPoint::RingCommitted).await;
         self.delete_tags(&events, verdicts.iter().map(Some)).await?;

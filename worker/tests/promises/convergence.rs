@@ -43,7 +43,7 @@ async fn a_transaction_that_began_earlier_cannot_bring_a_deleted_user_back() {
         let database = database(&world);
         if known_before {
             let created = event("msg_create", &payload.created());
-            apply::apply(&database, &Unfenced, &[&created], false)
+            apply::apply(&database, &Unfenced, &[&created])
                 .await
                 .unwrap();
         }
@@ -112,7 +112,7 @@ async fn an_update_that_meets_a_deletion_in_the_same_instant_is_stale() {
         let database = database.clone();
         let update = event("msg_update", &payload.updated());
         async move {
-            apply::apply(&database, &Unfenced, &[&update], false)
+            apply::apply(&database, &Unfenced, &[&update])
                 .await
                 .unwrap()
         }
@@ -147,9 +147,7 @@ async fn the_same_event_in_two_hands_is_applied_once() {
                 (database.clone(), event.clone(), Arc::clone(&barrier));
             tokio::spawn(async move {
                 barrier.wait().await;
-                apply::apply(&database, &Unfenced, &[&event], false)
-                    .await
-                    .unwrap()
+                apply::apply(&database, &Unfenced, &[&event]).await.unwrap()
             })
         })
         .collect();

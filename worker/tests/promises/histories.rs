@@ -202,7 +202,7 @@ async fn apply_all(
                 // On a machine that is too busy the database seems to be away: then again.
                 let given = loop {
                     let events: Vec<&Event> = batch.values().map(Arc::as_ref).collect();
-                    if let Ok(given) = apply(&database, &Unfenced, &events, false).await {
+                    if let Ok(given) = apply(&database, &Unfenced, &events).await {
                         break given;
                     }
                 };

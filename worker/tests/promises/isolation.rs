@@ -1,6 +1,6 @@
 //! No event holds up another.
 
-use crate::helpers::{DEAD, RETRY, World, user};
+use crate::helpers::{DEAD, EVENTS, RETRY, World, user};
 
 /// P6
 #[test]
@@ -61,12 +61,18 @@ fn who_is_only_quoted_in_a_refused_row_is_applied() {
     );
 }
 
-/// P6: a row that the application holds locked.
+/// P6: rows that the application holds locked, whose events come first.
 #[test]
-fn a_locked_row_holds_up_its_own_event_only() {
+fn locked_rows_hold_up_their_own_events_only() {
     let world = World::migrated();
     let first = world.worker();
-    world.add_next(&user("user_locked", "locked@example.com", 1).created());
+    let locked = |n: u32, second| {
+        let email = format!("locked_{n}_{second}@example.com");
+        user(&format!("user_locked_{n}"), &email, second)
+    };
+    for n in 0..3 {
+        world.add_next(&locked(n, 1).created());
+    }
     world.settle();
     drop(first);
     let url = world.database_url.clone();
@@ -77,32 +83,33 @@ fn a_locked_row_holds_up_its_own_event_only() {
     let driver = runtime.spawn(connection);
     runtime
         .block_on(
-            client.batch_execute("begin; select 1 from users where id = 'user_locked' for update"),
+            client.batch_execute(
+                "begin; select 1 from users where id like 'user_locked%' for update",
+            ),
         )
         .unwrap();
+    for n in 0..3 {
+        world.add_next(&locked(n, 2).updated());
+    }
     for n in 0..20 {
         world.add_next(&user(&format!("user_{n}"), &format!("{n}@example.com"), 2).created());
-        if n == 10 {
-            world.add_next(&user("user_locked", "moved@example.com", 2).updated());
-        }
     }
-    let _worker = world.worker();
+    let worker = world.worker();
     world.wait_for("the neighbours are applied", |world| {
-        world.sql(
-            "select count(*) from users where email like '%@example.com' and id <> 'user_locked'",
-        ) == "20"
+        world.sql("select count(*) from users where id not like 'user_locked%'") == "20"
     });
-    world.wait_for("the locked one waits", |world| {
-        world.redis(&["ZCARD", RETRY]) == "1" || world.backlog() > 0
+    world.wait_for("the locked ones wait", |world| {
+        world.redis(&["ZCARD", RETRY]) == "3"
     });
-    assert_eq!(world.redis(&["XLEN", DEAD]), "0");
+    assert!(!worker.program.output().contains("a store is away"));
     runtime.block_on(client.batch_execute("commit")).unwrap();
     driver.abort();
     world.settle();
     assert_eq!(
-        world.sql("select email from users where id = 'user_locked'"),
-        "moved@example.com"
+        world.sql("select count(*) from users where email like 'locked_%_2@example.com'"),
+        "3"
     );
+    assert_eq!(world.redis(&["XLEN", DEAD]), "0");
 }
 
 /// P6: nor does a locked row of somebody who swaps addresses with others.
@@ -195,6 +202,95 @@ fn a_trigger_of_the_application_that_raises_is_tried_again() {
         "{}",
         worker.program.output()
     );
+}
+
+/// P6: a trigger may raise whatever PostgreSQL says of itself when it is away, full, or about to stop.
+#[test]
+fn whatever_a_trigger_raises_for_a_row_is_the_fault_of_its_own_event() {
+    const CODES: [&str; 18] = [
+        "08006", "0A000", "25006", "25P03", "26000", "28000", "3D000", "40001", "42501", "42P01",
+        "53100", "53300", "55P03", "57014", "57P03", "58030", "F0000", "XX000",
+    ];
+    let world = World::migrated();
+    world.sql(
+        "create function refuse() returns trigger language plpgsql as $$ \
+           begin if new.id like 'user_bad_%' \
+             then raise exception '%', new.email using errcode = right(new.id, 5); end if; \
+           return new; end $$; \
+         create trigger refuse before insert on users for each row execute function refuse()",
+    );
+    let mut bad = Vec::new();
+    for (n, code) in CODES.iter().enumerate() {
+        world.add_next(&user(&format!("user_{n}"), &format!("{n}@example.com"), 1).created());
+        let payload = user(
+            &format!("user_bad_{code}"),
+            &format!("{code}@example.com"),
+            1,
+        );
+        bad.push((world.add_next(&payload.created()), code));
+    }
+    let worker = world.worker_with(&[("MAX_ATTEMPTS", "2")]);
+    world.settle();
+    assert_eq!(
+        world.sql("select count(*) from users"),
+        CODES.len().to_string()
+    );
+    for (svix_id, code) in bad {
+        let reason = world.reason(&svix_id).unwrap();
+        assert!(reason.contains(code), "{code}: {reason}");
+        let attempts = world.dead_letter(&svix_id, "attempts");
+        assert_eq!(attempts.as_deref(), Some("2"), "{code}");
+        assert!(worker.program.output().contains(&svix_id), "{code}");
+    }
+    assert!(!worker.program.output().contains("@example.com"));
+}
+
+/// P6: only the commit tells, and it says what PostgreSQL says when it is full.
+#[test]
+fn what_a_deferred_trigger_raises_is_the_fault_of_its_own_event() {
+    let world = World::migrated();
+    world.sql(
+        "create function refuse() returns trigger language plpgsql as $$ \
+           begin if new.id = 'user_bad' then raise exception 'no' using errcode = '53100'; end if; \
+           return null; end $$; \
+         create constraint trigger refuse after insert on users deferrable initially deferred \
+           for each row execute function refuse()",
+    );
+    for n in 0..20 {
+        world.add_next(&user(&format!("user_{n}"), &format!("{n}@example.com"), 1).created());
+    }
+    let bad = world.add_next(&user("user_bad", "bad@example.com", 1).created());
+    let _worker = world.worker_with(&[("MAX_ATTEMPTS", "1")]);
+    world.settle();
+    assert_eq!(world.sql("select count(*) from users"), "20");
+    assert!(world.reason(&bad).unwrap().contains("53100"));
+    assert_eq!(world.redis(&["XLEN", DEAD]), "1");
+}
+
+/// P6: a trigger that takes 10 ms a row makes a large batch take long, and it is committed bit by bit.
+#[test]
+fn a_batch_that_takes_long_is_committed_bit_by_bit() {
+    let world = World::migrated();
+    world.sql(
+        "create function slow() returns trigger language plpgsql as $$ \
+           begin perform pg_sleep(0.01); return new; end $$; \
+         create trigger slow before insert on users for each row execute function slow()",
+    );
+    let script = "for i = 1, 1500 do \
+           local payload = string.gsub(ARGV[1], 'user_n', 'user_' .. i) \
+           payload = string.gsub(payload, 'n@example.com', i .. '@example.com') \
+           redis.call('XADD', KEYS[1], '*', 'svix-id', 'msg_' .. i, 'payload', payload) end";
+    let payload = user("user_n", "n@example.com", 1).created();
+    world.redis(&["EVAL", script, "1", EVENTS, &payload]);
+    let _worker = world.worker_with(&[("BATCH_SIZE", "10000"), ("MAX_ATTEMPTS", "1")]);
+    world.wait_for("a part of the batch is committed", |world| {
+        let applied: u32 = world.sql("select count(*) from users").parse().unwrap();
+        assert!(applied < 1500, "all of it was committed at once");
+        applied > 0
+    });
+    world.settle();
+    assert_eq!(world.sql("select count(*) from users"), "1500");
+    assert_eq!(world.redis(&["XLEN", DEAD]), "0");
 }
 
 fn tokio_runtime() -> tokio::runtime::Runtime {

@@ -201,7 +201,7 @@ fn terminated_sessions_lose_nothing() {
     assert!(worker.program.is_running());
 }
 
-/// P8: somebody locks the whole table for longer than any statement may wait.
+/// P8: somebody locks the whole table for longer than any statement may wait, however many events there are.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_locked_table_counts_against_nobody() {
     let world = World::migrated();
@@ -210,27 +210,225 @@ async fn a_locked_table_counts_against_nobody() {
         .await
         .unwrap();
     let driver = tokio::spawn(connection);
-    client
-        .batch_execute("begin; lock table users in access exclusive mode")
+    let waits = || worker.program.output().matches("a store is away").count();
+    for (round, (table, events)) in [
+        ("users", 1),
+        ("users", 2),
+        ("users", 20),
+        ("clerk_sync.events", 1),
+    ]
+    .into_iter()
+    .enumerate()
+    {
+        let lock = format!("begin; lock table {table} in access exclusive mode");
+        client.batch_execute(&lock).await.unwrap();
+        let before = waits();
+        for n in 0..events {
+            let id = format!("user_{round}_{n}");
+            world.add_next(&user(&id, &format!("{id}@example.com"), 1).created());
+        }
+        xtask::wait::until("it waits", crate::helpers::DEADLINE, async || {
+            waits() > before
+        })
         .await
         .unwrap();
-    let mut pipeline = Vec::new();
-    for n in 0..20 {
-        pipeline.push(user(&format!("user_{n}"), &format!("{n}@example.com"), 1).created());
+        no_attempt_was_used(&world);
+        client.batch_execute("commit").await.unwrap();
+        world.settle();
+        no_attempt_was_used(&world);
     }
-    let fill = "for i = 2, #ARGV do redis.call('XADD', KEYS[1], '*', 'svix-id', 'msg_' .. i, 'payload', ARGV[i]) end";
-    let mut command = vec!["EVAL", fill, "1", EVENTS, "-"];
-    command.extend(pipeline.iter().map(String::as_str));
-    world.redis(&command);
-    xtask::wait::until("it waits", crate::helpers::DEADLINE, async || {
-        worker.program.output().contains("a store is away")
+    driver.abort();
+    assert_eq!(world.sql("select count(*) from users"), "24");
+}
+
+/// P8: rights that are missing, of a whole table or of one column, are not the fault of an event.
+#[test]
+fn a_missing_right_counts_against_nobody() {
+    let world = World::migrated();
+    let role = format!("worker_{}", uuid::Uuid::new_v4().simple());
+    world.sql(&format!(
+        "create role {role} login; \
+         grant usage on schema clerk_sync to {role}; \
+         grant select, insert, update, delete on all tables in schema clerk_sync to {role}; \
+         grant select, insert, update, delete on users to {role}"
+    ));
+    let url = world
+        .database_url
+        .replacen("//postgres@", &format!("//{role}@"), 1);
+    assert_ne!(url, world.database_url);
+    let worker = world.worker_with(&[("DATABASE_URL", &url), ("MAX_ATTEMPTS", "1")]);
+    let waits = || worker.program.output().matches("a store is away").count();
+    let payload = user("user_1", "ada@example.com", 1);
+    for (right, event) in [
+        ("insert on users", payload.created()),
+        (
+            "update (email) on users",
+            user("user_1", "eve@example.com", 2).updated(),
+        ),
+        (
+            "update on clerk_sync.events",
+            user("user_1", "ada@example.com", 1).updated(),
+        ),
+        ("delete on users", payload.deleted()),
+    ] {
+        // A right to the table is one to each column.
+        let table = right.rsplit(' ').next().unwrap();
+        if right.contains('(') {
+            world.sql(&format!(
+                "revoke update on {table} from {role}; \
+                 grant update (name, \"imageUrl\", \"createdAt\", \"updatedAt\") on {table} to {role}"
+            ));
+        } else {
+            world.sql(&format!("revoke {right} from {role}"));
+        }
+        let before = waits();
+        world.add_next(&event);
+        xtask::wait::block_until(right, crate::helpers::DEADLINE, || waits() > before).unwrap();
+        no_attempt_was_used(&world);
+        world.sql(&format!("grant {right} to {role}"));
+        world.settle();
+        no_attempt_was_used(&world);
+    }
+    assert_eq!(world.sql("select count(*) from clerk_sync.events"), "4");
+    assert_eq!(world.users(), "");
+}
+
+/// P8: a pooler, or a broken disk, that answers everything with the same error.
+#[test]
+fn a_database_that_refuses_everything_counts_against_nobody() {
+    let world = World::migrated();
+    world.sql(
+        "create function refuse() returns trigger language plpgsql as $$ \
+           begin raise exception 'no' using errcode = 'XX000'; end $$; \
+         create trigger refuse before insert on clerk_sync.events for each row execute function refuse()",
+    );
+    let worker = world.worker_with(&[("MAX_ATTEMPTS", "1")]);
+    for n in 0..20 {
+        world.add_next(&user(&format!("user_{n}"), &format!("{n}@example.com"), 1).created());
+    }
+    xtask::wait::block_until("it waits", crate::helpers::DEADLINE, || {
+        worker.program.output().matches("a store is away").count() >= 3
     })
-    .await
     .unwrap();
     no_attempt_was_used(&world);
-    client.batch_execute("commit").await.unwrap();
-    driver.abort();
+    world.sql("drop trigger refuse on clerk_sync.events");
     world.settle();
     assert_eq!(world.sql("select count(*) from users"), "20");
     no_attempt_was_used(&world);
+}
+
+/// P8: a provider makes a database read-only when its disk is full. That is respected, and waited for.
+#[test]
+fn a_database_that_became_read_only_is_waited_for() {
+    let world = World::migrated();
+    let database = world.sql("select current_database()");
+    let set = |value: &str| {
+        // From another database, which nobody has made read-only.
+        let postgres = |sql: &str| world.postgres.psql("postgres", sql).unwrap();
+        postgres(&format!("alter database {database} {value}"));
+        postgres(&format!(
+            "select count(pg_terminate_backend(pid)) from pg_stat_activity where datname = '{database}'"
+        ))
+    };
+    let worker = world.worker_with(&[("MAX_ATTEMPTS", "1")]);
+    set("set default_transaction_read_only = on");
+    let good = world.add_next(&user("user_1", "ada@example.com", 1).created());
+    let unusable = world.add_next(r#"{"type":"user.created","data":{"id":"user_2"}}"#);
+    xtask::wait::block_until("it waits", crate::helpers::DEADLINE, || {
+        worker.program.output().matches("25006").count() >= 3
+    })
+    .unwrap();
+    assert_eq!(world.outcome(&good), "");
+    set("reset default_transaction_read_only");
+    world.settle();
+    assert_eq!(world.outcome(&good), "applied");
+    assert!(world.reason(&unusable).is_some());
+    assert_eq!(world.redis(&["XLEN", DEAD]), "1");
+}
+
+/// P8: somebody changes the type of a column under a worker that has prepared its statements.
+#[test]
+fn a_column_that_gets_another_type_costs_no_attempt() {
+    let world = World::migrated();
+    let _worker = world.worker_with(&[("MAX_ATTEMPTS", "1")]);
+    let mut second = 1;
+    let mut next = |world: &World| {
+        // A swap asks who holds which address.
+        let (a, b) = if second % 2 == 0 {
+            ("a", "b")
+        } else {
+            ("b", "a")
+        };
+        let payload = |id, address| user(id, &format!("{address}@example.com"), second).updated();
+        // Both in one batch, or one would have to wait.
+        let add = "for i, payload in ipairs(ARGV) do \
+             if i > 1 then redis.call('XADD', KEYS[1], '*', 'svix-id', ARGV[1] .. i, 'payload', payload) end end";
+        let (svix_id, a_moves, b_moves) = (
+            format!("msg_{second}_"),
+            payload("user_a", a),
+            payload("user_b", b),
+        );
+        world.redis(&["EVAL", add, "1", EVENTS, &svix_id, &a_moves, &b_moves]);
+        second += 1;
+        world.settle();
+        let expected = format!("{a}@example.com {b}@example.com");
+        assert_eq!(
+            world.sql("select string_agg(email, ' ' order by id) from users"),
+            expected
+        );
+    };
+    for alteration in [
+        "select 1",
+        "alter table users alter \"updatedAt\" type timestamptz(3)",
+        "alter table users alter email type text, alter id type text",
+        "alter table users add column a int; alter table users drop column a",
+    ] {
+        for _ in 0..2 {
+            next(&world);
+        }
+        world.sql(alteration);
+    }
+    next(&world);
+    no_attempt_was_used(&world);
+}
+
+/// P8: what was committed before an outage in the middle of a batch was applied, and is told so.
+#[tokio::test(flavor = "multi_thread")]
+async fn what_was_applied_before_an_outage_is_told_as_applied() {
+    let world = World::migrated();
+    // The commit of the whole batch fails, so it is tried in halves; in the second one PostgreSQL goes away.
+    world.sql(
+        "create function refuse() returns trigger language plpgsql as $$ \
+           begin if new.id = 'user_bad' then raise exception 'no'; end if; return null; end $$; \
+         create constraint trigger refuse after insert on users deferrable initially deferred \
+           for each row execute function refuse(); \
+         create function hang() returns trigger language plpgsql as $$ \
+           begin if new.id = 'user_hang' and exists (select from users where id = 'user_0') \
+             then perform pg_sleep(2); end if; return new; end $$; \
+         create trigger hang before insert on users for each row execute function hang()",
+    );
+    let ids = [
+        "user_0",
+        "user_1",
+        "user_2",
+        "user_bad",
+        "user_hang",
+        "user_3",
+    ];
+    for id in ids {
+        world.add_next(&user(id, &format!("{id}@example.com"), 1).created());
+    }
+    let worker = world.worker_with(&[("MAX_ATTEMPTS", "1")]);
+    let ended = "select count(pg_terminate_backend(pid)) from pg_stat_activity \
+         where datname = current_database() and wait_event = 'PgSleep' \
+           and (select count(*) from users) = 3";
+    world.wait_for("a session in the second half is ended", |world| {
+        world.sql(ended) == "1"
+    });
+    world.settle();
+    let url = format!("http://{}/metrics", worker.admin);
+    let metrics = xtask::http::Http::new().get(&url).await.unwrap().body;
+    assert!(!metrics.contains("duplicate"), "{metrics}");
+    let applied = r#"clerk_worker_events_total{outcome="applied",type="user.created"} 5"#;
+    assert!(metrics.contains(applied), "{metrics}");
 }
