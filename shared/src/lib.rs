@@ -3,6 +3,7 @@
 pub mod admin;
 pub mod envelope;
 pub mod fault_point;
+pub mod log_settings;
 pub mod logging;
 pub mod partition;
 pub mod queue;
