@@ -8,4 +8,5 @@ pub(crate) mod fuzz;
 pub(crate) mod instructions;
 pub(crate) mod send;
 pub(crate) mod stack;
+pub(crate) mod stop_signal;
 pub(crate) mod test;

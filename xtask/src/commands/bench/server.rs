@@ -4,9 +4,9 @@ use std::{net::SocketAddr, time::Duration};
 
 use anyhow::{Context as _, ensure};
 use tokio::net::TcpStream;
-use xtask::{free_port::free_port, http::Http, program::Program, wait};
+use xtask::{free_port::free_address, program::Program, wait};
 
-const READY_DEADLINE: Duration = Duration::from_secs(30);
+const LISTEN_DEADLINE: Duration = Duration::from_secs(30);
 
 /// A server that takes events.
 pub(crate) struct Server {
@@ -14,30 +14,29 @@ pub(crate) struct Server {
     pub(crate) address: SocketAddr,
 }
 
-pub(crate) fn free_address() -> anyhow::Result<SocketAddr> {
-    Ok(SocketAddr::from(([127, 0, 0, 1], free_port()?)))
-}
-
 impl Server {
-    /// The ingest, with its defaults; it is ready when this returns.
-    pub(crate) async fn ingest(redis_url: &str, secret: &str) -> anyhow::Result<Self> {
-        let (address, admin_address) = (free_address()?, free_address()?.to_string());
-        let program = Program::start(
-            "ingest",
-            &[
-                ("INGEST_ADDR", &address.to_string()),
-                ("ADMIN_ADDR", &admin_address),
-                ("REDIS_URL", redis_url),
-                ("CLERK_WEBHOOK_SIGNING_SECRET", secret),
-            ],
-        )?;
-        wait_until_ready("ingest", &program, &admin_address).await?;
-        Ok(Self { program, address })
+    /// The ingest, with its defaults but for `settings`; it is ready when this returns. Also how long it
+    /// took to be.
+    pub(crate) async fn ingest(
+        redis_url: &str,
+        secret: &str,
+        settings: &[(&str, &str)],
+    ) -> anyhow::Result<(Self, Duration)> {
+        let address = free_address()?;
+        let listens_on = address.to_string();
+        let environment = [
+            ("INGEST_ADDR", listens_on.as_str()),
+            ("REDIS_URL", redis_url),
+            ("CLERK_WEBHOOK_SIGNING_SECRET", secret),
+        ];
+        let environment = [&environment, settings].concat();
+        let (program, start_up) = Program::start_ready("ingest", &environment).await?;
+        Ok((Self { program, address }, start_up))
     }
 
     /// A server that needs no more than to listen on `address`.
     pub(crate) async fn listening(program: Program, address: SocketAddr) -> anyhow::Result<Self> {
-        let listens = wait::until("the server listens", READY_DEADLINE, async || {
+        let listens = wait::until("the server listens", LISTEN_DEADLINE, async || {
             !program.is_running() || TcpStream::connect(address).await.is_ok()
         });
         listens.await.with_context(|| program.output())?;
@@ -48,29 +47,4 @@ impl Server {
         );
         Ok(Self { program, address })
     }
-}
-
-/// Waits until `ingest` or `worker` says so.
-pub(crate) async fn wait_until_ready(
-    name: &str,
-    program: &Program,
-    admin_address: &str,
-) -> anyhow::Result<()> {
-    let http = Http::new();
-    let url = format!("http://{admin_address}/readyz");
-    let what = format!("{name} is ready");
-    let ready = wait::until(&what, READY_DEADLINE, async || {
-        !program.is_running()
-            || http
-                .get(&url)
-                .await
-                .is_ok_and(|answer| answer.status == 200)
-    });
-    ready.await.with_context(|| program.output())?;
-    ensure!(
-        program.is_running(),
-        "{name} has ended:\n{}",
-        program.output()
-    );
-    Ok(())
 }
