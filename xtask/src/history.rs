@@ -181,7 +181,7 @@ mod tests {
     }
 
     #[test]
-    fn svix_ids_and_rows_are_different() {
+    fn svix_ids_are_different() {
         let history = generated(1);
         let ids: BTreeSet<&str> = history
             .events
