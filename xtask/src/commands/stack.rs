@@ -7,12 +7,8 @@ use nix::sys::signal::Signal;
 use tempfile::TempDir;
 use uuid::Uuid;
 use xtask::{
-    free_port::free_port,
-    http::Http,
-    postgres_server::{self, PostgresServer},
-    program::Program,
-    redis_server::RedisServer,
-    wait,
+    free_port::free_port, http::Http, postgres_server::PostgresServer, postgres_user,
+    program::Program, redis_server::RedisServer, wait,
 };
 
 const READY_DEADLINE: Duration = Duration::from_secs(60);
@@ -153,7 +149,7 @@ pub(crate) fn data_folder(prefix: &str) -> anyhow::Result<TempDir> {
         .ancestors()
         .nth(2)
         .context("the current program is in no folder")?;
-    let parent = if postgres_server::can_work_in(target) {
+    let parent = if postgres_user::can_work_in(target) {
         PathBuf::from(target)
     } else {
         env::temp_dir()
