@@ -10,7 +10,7 @@ use std::{
 use anyhow::{Context as _, bail, ensure};
 use nix::unistd::Uid;
 
-use crate::postgres_server;
+use crate::server_programs;
 
 /// apt-get neither asks nor starts the packages' own services: the ones on the standard ports are
 /// not ours to start. RUNLEVEL is for machines without systemd, SYSTEMD_OFFLINE for those with it.
@@ -26,7 +26,7 @@ pub fn missing() -> Vec<&'static str> {
     if find("redis-server").is_none() || find("redis-cli").is_none() {
         missing.push("redis-server");
     }
-    if postgres_server::binaries().is_err() {
+    if server_programs::postgres_binaries().is_err() {
         missing.push("postgresql");
     }
     missing

@@ -13,7 +13,8 @@ use crate::{
     child_process::{self, ChildProcess},
     free_port::free_port,
     packages,
-    postgres_server::{PostgresServer, unprivileged_user},
+    postgres_server::PostgresServer,
+    postgres_user::unprivileged_user,
     wait::block_until,
 };
 

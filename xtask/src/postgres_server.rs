@@ -11,10 +11,10 @@ use std::{
     time::{Duration, Instant},
 };
 
-use anyhow::{Context as _, bail, ensure};
+use anyhow::{Context as _, ensure};
 use nix::{
     sys::signal::{Signal, kill},
-    unistd::{Pid, Uid, User},
+    unistd::{Pid, User},
 };
 use tempfile::TempDir;
 use uuid::Uuid;
@@ -23,6 +23,8 @@ use crate::{
     certificates::Certificate,
     child_process::{self, ChildProcess},
     free_port::free_port,
+    postgres_user::unprivileged_user,
+    server_programs,
     wait::block_until,
 };
 
@@ -77,7 +79,7 @@ impl PostgresServer {
         let mut server = Self {
             process: None,
             port: free_port()?,
-            binaries: binaries()?,
+            binaries: server_programs::postgres_binaries()?,
             user,
             path: folder.path().canonicalize()?,
             _folder: folder,
@@ -342,61 +344,6 @@ impl Drop for PostgresServer {
             process.wait(STOP_DEADLINE);
         }
         self.kill();
-    }
-}
-
-/// Where initdb and postgres are: in PATH, or where Debian keeps them.
-///
-/// # Errors
-///
-/// When they are in neither.
-pub fn binaries() -> anyhow::Result<PathBuf> {
-    let is_complete = |folder: &PathBuf| {
-        ["initdb", "postgres", "psql"]
-            .iter()
-            .all(|name| folder.join(name).is_file())
-    };
-    let path = env::var_os("PATH").unwrap_or_default();
-    if let Some(folder) = env::split_paths(&path).find(is_complete) {
-        return Ok(folder);
-    }
-    let versions = fs::read_dir("/usr/lib/postgresql")
-        .into_iter()
-        .flatten()
-        .flatten();
-    versions
-        .filter_map(|entry| {
-            let version: u32 = entry.file_name().to_str()?.parse().ok()?;
-            Some((version, entry.path().join("bin")))
-        })
-        .filter(|(_, folder)| is_complete(folder))
-        .max()
-        .map(|(_, folder)| folder)
-        .context("found no PostgreSQL server, neither in PATH nor in /usr/lib/postgresql")
-}
-
-/// Whether a server can have its data in `parent`: not if we are root and the user `postgres` may
-/// not enter it, as in a clone below `/root`.
-pub fn can_work_in(parent: &Path) -> bool {
-    let Ok(user) = unprivileged_user() else {
-        return false;
-    };
-    user.is_none()
-        || child_process::command("test", "KILL", user.as_ref())
-            .arg("-x")
-            .arg(parent)
-            .status()
-            .is_ok_and(|status| status.success())
-}
-
-/// `None` when we are not root: PostgreSQL can run as ourselves.
-pub(crate) fn unprivileged_user() -> anyhow::Result<Option<User>> {
-    if !Uid::effective().is_root() {
-        return Ok(None);
-    }
-    match User::from_name("postgres")? {
-        Some(user) => Ok(Some(user)),
-        None => bail!("PostgreSQL does not run as root, and there is no user named postgres"),
     }
 }
 

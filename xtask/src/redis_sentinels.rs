@@ -9,6 +9,7 @@ use crate::{
     child_process::{self, ChildProcess},
     free_port::free_port,
     redis_server::RedisServer,
+    server_programs,
     wait::block_until,
 };
 
@@ -52,7 +53,7 @@ impl RedisSentinels {
                 ),
             )?;
             let log = fs::File::create(folder.path().join(format!("{port}.log")))?;
-            let mut command = child_process::command("redis-server", "KILL", None);
+            let mut command = child_process::command(server_programs::redis_server(), "KILL", None);
             command.arg(&file).arg("--sentinel");
             command.stdout(log.try_clone()?).stderr(log);
             processes.push(ChildProcess::spawn(command)?);

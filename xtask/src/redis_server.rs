@@ -15,6 +15,7 @@ use crate::{
     certificates::Certificate,
     child_process::{self, ChildProcess},
     free_port::free_port,
+    server_programs,
     wait::block_until,
 };
 
@@ -103,7 +104,7 @@ impl RedisServer {
             .create(true)
             .append(true)
             .open(self.folder.path().join("redis.log"))?;
-        let mut command = child_process::command("redis-server", "KILL", None);
+        let mut command = child_process::command(server_programs::redis_server(), "KILL", None);
         command
             .args(["--port", &self.port.to_string()])
             .arg("--dir")

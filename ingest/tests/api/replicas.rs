@@ -104,6 +104,49 @@ async fn events_are_answered_503_while_too_few_replicas_have_them() -> anyhow::R
     Ok(())
 }
 
+/// P1: where the server has WAITAOF, an event that was answered 200 outlives a crash of both, also with the
+/// `everysec` that would lose two seconds otherwise.
+#[tokio::test]
+#[ignore = "WAITAOF needs Redis 7.2: cargo xtask test --newer-servers"]
+async fn what_was_answered_200_is_on_the_disk_of_a_replica() -> anyhow::Result<()> {
+    let mut master = RedisServer::start()?;
+    let mut replica = master.start_replica(master.port())?;
+    replica.cli(&["CONFIG", "SET", "appendfsync", "everysec"])?;
+    let ingest = Arc::new(Ingest::start_with(&master.url(), &ONE_REPLICA).await?);
+    let answers = crowd(&ingest, 300).await?;
+    master.kill();
+    replica.kill();
+    replica.restart()?;
+    let found = svix_ids(&replica).await?;
+    for (svix_id, answer) in answers {
+        assert_eq!(answer.status, 200);
+        assert!(found.contains(&svix_id), "answered 200 and lost: {svix_id}");
+    }
+    Ok(())
+}
+
+/// P1, P9: and what only the memory of a replica has, or the disk of the master lacks, is answered 503.
+#[tokio::test]
+#[ignore = "WAITAOF needs Redis 7.2: cargo xtask test --newer-servers"]
+async fn events_are_answered_503_while_master_or_replica_syncs_nothing_to_its_disk()
+-> anyhow::Result<()> {
+    let master = RedisServer::start()?;
+    let replica = master.start_replica(master.port())?;
+    let ingest = Ingest::start_with(&master.url(), &ONE_REPLICA).await?;
+    for server in [&replica, &master] {
+        for (setting, off, on) in [("appendonly", "no", "yes"), ("appendfsync", "no", "always")] {
+            server.cli(&["CONFIG", "SET", setting, off])?;
+            let svix_id = format!("msg_{setting}_{}", server.port());
+            assert_try_again(&ingest.deliver(&svix_id, &body()).await?);
+            // The replica has it, which is enough for WAIT.
+            assert!(svix_ids(&replica).await?.contains(&svix_id));
+            server.cli(&["CONFIG", "SET", setting, on])?;
+            is_accepted_soon(&ingest).await?;
+        }
+    }
+    Ok(())
+}
+
 /// P1: as many replicas as were asked for.
 #[tokio::test]
 async fn one_replica_is_not_enough_where_two_are_asked_for() -> anyhow::Result<()> {

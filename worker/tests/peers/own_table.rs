@@ -3,7 +3,7 @@
 use std::process::Command;
 
 use serde_json::json;
-use xtask::postgres_server;
+use xtask::server_programs;
 
 use crate::node::Node;
 use crate::user::User;
@@ -62,10 +62,14 @@ fn stays_as_it_is_and_is_kept_up_to_date(world: &World, node: &Node, reader: &st
 /// All that PostgreSQL knows of the application's schema: tables, types, defaults, constraints,
 /// indexes, triggers, privileges.
 fn structure(world: &World) -> String {
-    let output = Command::new(postgres_server::binaries().unwrap().join("pg_dump"))
-        .args(["--schema-only", "--schema=public", &world.database_url])
-        .output()
-        .unwrap();
+    let output = Command::new(
+        server_programs::postgres_binaries()
+            .unwrap()
+            .join("pg_dump"),
+    )
+    .args(["--schema-only", "--schema=public", &world.database_url])
+    .output()
+    .unwrap();
     assert!(output.status.success(), "{output:?}");
     let dump = String::from_utf8(output.stdout).unwrap();
     // Newer versions put a random word there.

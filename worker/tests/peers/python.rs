@@ -2,8 +2,8 @@
 
 use std::sync::OnceLock;
 
-use anyhow::Context as _;
 use serde_json::Value;
+use xtask::python_packages;
 
 use crate::peer::{self, Installation};
 
@@ -28,25 +28,7 @@ impl Python {
         static PYTHON: OnceLock<anyhow::Result<Python>> = OnceLock::new();
         peer::present(&PYTHON, || {
             Installation::of("peers-python", &FILES, |folder| {
-                folder
-                    .install(&["python3", "-m", "venv", "--clear", "environment"])
-                    .context("Python or its module venv is missing")?;
-                folder.install(&[
-                    "environment/bin/python",
-                    "-m",
-                    "pip",
-                    "install",
-                    "--quiet",
-                    "--disable-pip-version-check",
-                    "--timeout",
-                    "10",
-                    "--retries",
-                    "2",
-                    "--only-binary",
-                    ":all:",
-                    "--requirement",
-                    "requirements.txt",
-                ])
+                python_packages::install(&folder.file(""), &[])
             })
             .map(Self)
         })

@@ -2,6 +2,7 @@
 
 use std::{
     env,
+    path::PathBuf,
     process::{Command, ExitStatus},
 };
 
@@ -19,6 +20,14 @@ pub(crate) fn build_programs() -> anyhow::Result<()> {
 /// Runs `cargo ARGUMENTS` on the terminal, with the profile that this program was built with, so
 /// that what it builds lands beside it.
 pub(crate) fn cargo(arguments: &[&str]) -> anyhow::Result<ExitStatus> {
+    cargo_with(arguments, &[])
+}
+
+/// The same with variables of the environment.
+pub(crate) fn cargo_with(
+    arguments: &[&str],
+    environment: &[(&str, PathBuf)],
+) -> anyhow::Result<ExitStatus> {
     let cargo = env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
     let (subcommand, arguments) = arguments.split_first().context("which cargo command?")?;
     let profile: &[&str] = if cfg!(debug_assertions) {
@@ -30,6 +39,7 @@ pub(crate) fn cargo(arguments: &[&str]) -> anyhow::Result<ExitStatus> {
         .arg(subcommand)
         .args(profile)
         .args(arguments)
+        .envs(environment.iter().cloned())
         .status()
         .context("cannot run cargo")
 }

@@ -6,11 +6,8 @@ use anyhow::{Context as _, ensure};
 use nix::sys::signal::Signal;
 use tempfile::TempDir;
 use xtask::{
-    free_port::free_address,
-    postgres_server::{self, PostgresServer},
-    program::Program,
-    redis_server::RedisServer,
-    sender::new_secret,
+    free_port::free_address, postgres_server::PostgresServer, postgres_user, program::Program,
+    redis_server::RedisServer, sender::new_secret,
 };
 
 /// Above the programs' default of `SHUTDOWN_GRACE_MS`.
@@ -126,7 +123,7 @@ pub(crate) fn data_folder(prefix: &str) -> anyhow::Result<TempDir> {
         .ancestors()
         .nth(2)
         .context("the current program is in no folder")?;
-    let parent = if postgres_server::can_work_in(target) {
+    let parent = if postgres_user::can_work_in(target) {
         PathBuf::from(target)
     } else {
         env::temp_dir()

@@ -3,7 +3,7 @@
 use std::{fs, path::Path, process::Command, thread};
 
 use procfs::{CpuInfo, Current as _, Meminfo};
-use xtask::postgres_server;
+use xtask::server_programs;
 
 use super::rows::grouped;
 
@@ -16,7 +16,7 @@ pub(crate) fn machine() -> Vec<(&'static str, String)> {
         format!("{} GB", grouped(memory.mem_total as f64 / 1e9))
     });
     let kernel = fs::read_to_string("/proc/sys/kernel/osrelease").unwrap_or_default();
-    let postgres = postgres_server::binaries().map_or("missing".into(), |binaries| {
+    let postgres = server_programs::postgres_binaries().map_or("missing".into(), |binaries| {
         output(binaries.join("postgres"), &["--version"])
     });
     vec![
@@ -26,7 +26,10 @@ pub(crate) fn machine() -> Vec<(&'static str, String)> {
         ("processor", processor.unwrap_or("unknown").into()),
         ("memory", memory),
         ("kernel", kernel.trim().into()),
-        ("Redis", output("redis-server", &["--version"])),
+        (
+            "Redis",
+            output(server_programs::redis_server(), &["--version"]),
+        ),
         ("PostgreSQL", postgres),
         ("Node", output("node", &["--version"])),
     ]

@@ -3,7 +3,7 @@
 use std::{io::Write as _, process::Command};
 
 use anyhow::{Context as _, ensure};
-use xtask::postgres_server::{self, PostgresServer};
+use xtask::{postgres_server::PostgresServer, server_programs};
 
 /// What pgbench repeats.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -62,7 +62,7 @@ pub(crate) fn run(
 ) -> anyhow::Result<Outcome> {
     let mut file = tempfile::NamedTempFile::new()?;
     file.write_all(script.text().as_bytes())?;
-    let program = postgres_server::binaries()?.join("pgbench");
+    let program = server_programs::postgres_binaries()?.join("pgbench");
     let output = Command::new(&program)
         .args(["--no-vacuum", "--protocol=prepared"])
         .args(["--define=event=0", "--define=batch=0"])
