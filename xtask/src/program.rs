@@ -162,7 +162,7 @@ impl Program {
     }
 
     /// Blocks the thread until the program has ended; where other tasks must go on meanwhile, poll
-    /// [`Program::is_running`] with [`wait::until`](crate::wait::until) first.
+    /// [`Program::is_running`] with [`wait::until`] first.
     ///
     /// # Errors
     ///
