@@ -17,7 +17,7 @@ use tokio::time::Instant;
 /// for a request while others wait for a connection.
 pub const HEAD_TIMEOUT: Duration = Duration::from_secs(10);
 /// A head may have this many bytes while the places for long ones are taken.
-pub const SHORT_HEAD: usize = 16 << 10;
+pub const SHORT_HEAD: usize = 8 << 10;
 /// Bytes of one read. hyper doubles its buffer whenever a read fills the 8 KiB that it begins with, and keeps it while
 /// the connection waits; so it grows only for a head that is longer.
 const READ: u64 = (8 << 10) - 1;

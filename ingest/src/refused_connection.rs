@@ -88,7 +88,7 @@ impl LooksLike {
             Self::HeadTooLong => "a head of more than 64 KiB",
             Self::TooManyHeaders => "a head of more than 256 headers",
             Self::TooManyLongHeads => {
-                "a head of more than 16 KiB while 256 others are on their way"
+                "a head of more than 8 KiB while 256 others are on their way"
             }
             Self::Http2 => "HTTP/2",
             Self::ProxyProtocol => "a PROXY protocol line",

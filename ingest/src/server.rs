@@ -27,7 +27,7 @@ use crate::webhook::Endpoint;
 const MAX_CONNECTIONS: usize = 2048;
 /// Files that may be open then: the connections, and what else the process needs.
 pub const OPEN_FILES: u64 = MAX_CONNECTIONS as u64 + 128;
-/// Heads of more than 16 KiB that may be on their way at the same time. If every connection had one, they would take
+/// Heads of more than 8 KiB that may be on their way at the same time. If every connection had one, they would take
 /// 128 MiB.
 const MAX_LONG_HEADS: usize = 256;
 /// How long a connection lives: the first answer after that is its last, and says so. One that were closed between
