@@ -8,8 +8,8 @@ use tokio_util::sync::{CancellationToken, DropGuard};
 
 /// Memory for bodies, for the bytes of them that have come.
 ///
-/// When it is short, the body that has been on its way for longest gives way. A delivery is here in a moment; who
-/// sends most of a body and then keeps still gives way to it, however many of them there are.
+/// When it is short, the body that has been on its way for longest gives way. A delivery arrives in a moment, so senders
+/// that stall give way to it, however many there are.
 pub struct BodyMemory {
     /// One permit a byte.
     free: Arc<Semaphore>,
@@ -21,7 +21,7 @@ pub struct BodyMemory {
 struct Unfinished {
     /// How many there have been.
     begun: u64,
-    /// The memory of each, oldest first. One that is taken out of here is told to give way by its guard.
+    /// The memory of each, oldest first. The guard tells a body to give way when it is removed from here.
     bodies: BTreeMap<u64, (OwnedSemaphorePermit, DropGuard)>,
 }
 

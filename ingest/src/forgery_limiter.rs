@@ -14,8 +14,8 @@ pub const FORGED_ALLOWED: usize = 60;
 pub const WINDOW: Duration = Duration::from_secs(60);
 /// How long an address that sent a verified request is never limited.
 pub const TRUST: Duration = Duration::from_secs(3600);
-/// How often a limited address is looked at all the same. Behind a balancer that hides addresses Clerk's is the one of
-/// a flood: once a delivery of Clerk's was looked at, the address is no longer limited.
+/// How often a request of a limited address is looked at all the same. Behind a balancer that hides addresses, Clerk and
+/// a flood have the same one; as soon as one delivery verifies, the address is no longer limited.
 pub const LOOK: Duration = Duration::from_secs(1);
 /// How many addresses of each kind are remembered.
 const REMEMBERED: NonZeroUsize = NonZeroUsize::new(4096).unwrap();

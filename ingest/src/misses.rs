@@ -1,5 +1,5 @@
-//! Deliveries that miss the endpoint, and connections that never become a request. Neither leaves an error anywhere else
-//! (P13), so they are counted and logged; anybody can send them, so they are logged once a minute at the most.
+//! Deliveries that miss the endpoint, and connections that never become a request. They leave no error anywhere else
+//! (P13), so they are counted and logged. Anybody can send them, so they are logged at most once a minute.
 
 use std::time::Instant;
 

@@ -1,4 +1,4 @@
-//! A log line that comes once a minute at the most, however often there is reason for it.
+//! A log line that is written at most once a minute.
 
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};

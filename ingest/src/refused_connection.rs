@@ -87,9 +87,7 @@ impl LooksLike {
         match self {
             Self::HeadTooLong => "a head of more than 64 KiB",
             Self::TooManyHeaders => "a head of more than 256 headers",
-            Self::TooManyLongHeads => {
-                "a head of more than 8 KiB while 256 others are on their way"
-            }
+            Self::TooManyLongHeads => "a head of more than 8 KiB while 256 others are on their way",
             Self::Http2 => "HTTP/2",
             Self::ProxyProtocol => "a PROXY protocol line",
             Self::Tls => "TLS",

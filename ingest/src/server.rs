@@ -30,8 +30,8 @@ pub const OPEN_FILES: u64 = MAX_CONNECTIONS as u64 + 128;
 /// Heads of more than 8 KiB that may be on their way at the same time. If every connection had one, they would take
 /// 128 MiB.
 const MAX_LONG_HEADS: usize = 256;
-/// How long a connection lives: the first answer after that is its last, and says so. One that were closed between
-/// two requests could be so in the moment in which a proxy sends the next.
+/// How long a connection lives: the first answer after that is its last, and says so. Closing it between two requests
+/// could happen in the moment in which a proxy sends the next one.
 const LIFETIME: Duration = Duration::from_secs(300);
 /// How often a connection looks whether it has waited for too long, at the least.
 const LOOK: Duration = Duration::from_secs(5);
@@ -182,8 +182,8 @@ impl Connections {
     }
 }
 
-/// Reads a little further what nobody will answer any more: a connection that is closed while the sender still writes
-/// loses the answer on its way (RFC 9112, section 9.6).
+/// Reads the rest of a refused connection: one that is closed while the sender still writes loses the answer on its way
+/// (RFC 9112, section 9.6).
 async fn discard(mut stream: impl AsyncRead + AsyncWrite + Unpin) {
     let _ = timeout(DISCARD_TIMEOUT, async {
         stream.shutdown().await?;
@@ -278,7 +278,7 @@ mod tests {
         assert_eq!(begun.elapsed().as_secs(), 75);
     }
 
-    /// P9: where no place is free, who waits for nothing makes room.
+    /// P9: an idle connection is closed sooner while others wait for its place.
     #[tokio::test(start_paused = true)]
     async fn an_idle_connection_makes_room_where_there_is_none() {
         let connections = connections();

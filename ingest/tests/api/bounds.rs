@@ -252,7 +252,7 @@ async fn a_request_that_is_too_slow_is_cut_off() -> anyhow::Result<()> {
             "{answer}"
         );
     }
-    // All that while others waited for their next request, and for their first.
+    // Meanwhile these have waited for their first request, or for the next, and are still open.
     for stream in [&mut idle, &mut idle_after_a_request] {
         let request = delivery("msg_idle", &body, "connection: close\r\n")?;
         stream.write_all(request.as_bytes()).await?;
@@ -283,7 +283,7 @@ async fn a_connection_without_a_request_is_closed_after_the_idle_time() -> anyho
     let (idle, after_a_request) = tokio::try_join!(idle, after_a_request)?;
     assert_eq!(idle, "");
     assert_eq!(statuses(&after_a_request), ["200"], "{after_a_request}");
-    // This one is cut off for its body, which has ten seconds, and not for the idle time.
+    // A body has ten seconds, whatever the idle time is.
     assert!(!in_hand.is_finished());
     let in_hand = in_hand.await??;
     assert_eq!(statuses(&in_hand), ["408"], "{in_hand}");
@@ -291,7 +291,7 @@ async fn a_connection_without_a_request_is_closed_after_the_idle_time() -> anyho
     Ok(())
 }
 
-/// P9: whoever sends almost all of a body and stalls has memory for bytes that have come, and gives way.
+/// P9: a sender that stalls before the last byte of a body gives way to deliveries.
 #[tokio::test]
 async fn bodies_that_stall_make_no_delivery_wait() -> anyhow::Result<()> {
     let redis = RedisServer::start()?;
