@@ -5,6 +5,7 @@ use std::future::poll_fn;
 use std::net::{IpAddr, SocketAddr};
 use std::pin::{Pin, pin};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::task::Poll;
 use std::time::Duration;
 
@@ -46,6 +47,8 @@ struct Connections {
     stop: CancellationToken,
     idle_timeout: Duration,
     places: Arc<Semaphore>,
+    /// All places were taken, and fewer than half are free again.
+    crowded: Arc<AtomicBool>,
     long_heads: Arc<Semaphore>,
 }
 
@@ -109,8 +112,21 @@ impl Connections {
             stop,
             idle_timeout,
             places: Arc::new(Semaphore::new(MAX_CONNECTIONS)),
+            crowded: Arc::default(),
             long_heads: Arc::new(Semaphore::new(MAX_LONG_HEADS)),
         }
+    }
+
+    /// Whether idle connections are to make room. If one that is closed were enough to end that, those that wait in
+    /// the kernel's queue would come in one by one.
+    fn are_crowded(&self) -> bool {
+        // The place of the connection that is accepted next counts as taken.
+        match self.places.available_permits() {
+            0 => self.crowded.store(true, Ordering::Relaxed),
+            free if free > MAX_CONNECTIONS / 2 => self.crowded.store(false, Ordering::Relaxed),
+            _ => {}
+        }
+        self.crowded.load(Ordering::Relaxed)
     }
 
     async fn serve<S>(&self, stream: S, peer: IpAddr)
@@ -163,8 +179,7 @@ impl Connections {
                 return Poll::Ready(Some(ended));
             }
             loop {
-                // One place is always that of the connection which is accepted next.
-                let deadline = pace.deadline(self.places.available_permits() == 0);
+                let deadline = pace.deadline(self.are_crowded());
                 if let Some(deadline) = deadline.filter(|deadline| *deadline < timer.deadline()) {
                     timer.as_mut().reset(deadline);
                 }
@@ -286,7 +301,13 @@ mod tests {
         let mut idle = connect(&connections);
         tokio::time::sleep(Duration::from_secs(20)).await;
         let all = u32::try_from(connections.places.available_permits()).unwrap();
-        let _taken = connections.places.acquire_many(all).await.unwrap();
+        let _taken = connections.places.acquire_many(all / 4 * 3).await.unwrap();
+        drop(connections.places.acquire_many(all / 4).await.unwrap());
+        assert!(!connections.are_crowded());
+        let last = connections.places.acquire_many(all / 4).await.unwrap();
+        assert!(connections.are_crowded());
+        // A place that is free again is not enough.
+        drop(last);
         assert_eq!(idle.read(&mut [0; 1]).await.unwrap(), 0);
         assert!(begun.elapsed() <= Duration::from_secs(26), "{begun:?}");
     }
