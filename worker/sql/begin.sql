@@ -1,5 +1,5 @@
--- Runs at the start of every transaction that applies events. SET LOCAL, so that a connection that
--- is shared through a pooler carries nothing over.
+-- Runs at the start of every transaction that applies events, after utc.sql. SET LOCAL, so that a
+-- connection that is shared through a pooler carries nothing over.
 SET LOCAL lock_timeout = '300ms';
 SET LOCAL statement_timeout = '10s';
 -- A worker that hangs inside a transaction must not keep its locks from the others.

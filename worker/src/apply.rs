@@ -175,7 +175,13 @@ async fn apply_once(
     let mut connection = database.connection().await?;
     let outcome = tokio::time::timeout(
         TRANSACTION_TIMEOUT,
-        transact(&mut connection, fence, events, addresses),
+        transact(
+            &mut connection,
+            database.catalogue(),
+            fence,
+            events,
+            addresses,
+        ),
     )
     .await
     .unwrap_or_else(|_| {

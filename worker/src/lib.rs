@@ -4,6 +4,7 @@ pub mod address;
 pub mod apply;
 pub mod back_off;
 pub mod cache_tags;
+pub mod catalogue;
 pub mod command;
 mod connection_string;
 pub mod consumer;

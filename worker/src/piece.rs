@@ -5,10 +5,12 @@ use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 
 use deadpool_postgres::Transaction;
 use shared::fault_point::{FaultPoint, reach};
+use tokio_postgres::error::SqlState;
 
 use crate::address::settle;
+use crate::catalogue::{Catalogue, Columns, TooLong};
 use crate::event::Event;
-use crate::failure::{Failure, Refusal};
+use crate::failure::{Failure, Quoted, Refusal, Remedy};
 use crate::plan::plan;
 use crate::storage::{self, Claim};
 use crate::user::{User, UserId};
@@ -68,14 +70,38 @@ impl<'a> Piece<'a> {
     pub(crate) async fn write(
         &self,
         transaction: &Transaction<'_>,
+        catalogue: &Catalogue,
         addresses: Addresses,
     ) -> Result<Written<'a>, Failure> {
+        match self.try_to_write(transaction, catalogue, addresses).await {
+            Err(Unwritten::Database(error))
+                if error.code() == Some(&SqlState::STRING_DATA_RIGHT_TRUNCATION) =>
+            {
+                storage::begin_piece_again(transaction).await?;
+                if !catalogue.look(transaction).await? {
+                    // It is no column of ours.
+                    return Err(error.into());
+                }
+                storage::keep_piece(transaction).await?;
+                Ok(self.try_to_write(transaction, catalogue, addresses).await?)
+            }
+            outcome => Ok(outcome?),
+        }
+    }
+
+    async fn try_to_write(
+        &self,
+        transaction: &Transaction<'_>,
+        catalogue: &Catalogue,
+        addresses: Addresses,
+    ) -> Result<Written<'a>, Unwritten> {
         let newest: Vec<&Event> = plan(&self.0.concat()).newest.into_values().collect();
         let claims = storage::claim_versions(transaction, &newest).await?;
         reach(FaultPoint::VersionsClaimed).await;
         let mut winners = Winners::new(&newest, &claims);
+        let columns = winners.room(transaction, catalogue).await?;
         if addresses == Addresses::Settle {
-            let waiting = make_room(transaction, &mut winners).await?;
+            let waiting = make_room(transaction, &columns, &mut winners).await?;
             if !waiting.is_empty() {
                 let holder = |event: &&'a Event| {
                     let holder = waiting.get(event.upserted()?.id.as_str())?;
@@ -86,18 +112,17 @@ impl<'a> Piece<'a> {
         }
         storage::delete_users(transaction, &winners.deleted).await?;
         reach(FaultPoint::RowsDeleted).await;
-        let mut changed =
-            storage::upsert_users(transaction, &winners.users, &winners.first_seen).await?;
+        let (users, first_seen) = (&winners.users, &winners.first_seen);
+        let written = storage::upsert_users(transaction, users, &columns, first_seen).await?;
         reach(FaultPoint::RowsWritten).await;
-        let kept: Vec<&str> = winners
-            .users
-            .iter()
-            .map(|user| user.id.as_str())
-            .filter(|id| !changed.contains(*id))
-            .collect();
-        storage::adopt_newer_rows(transaction, &kept).await?;
-        changed.extend(winners.deleted.iter().map(|id| (*id).to_owned()));
-        Ok(Written::Changed(changed))
+        // Whose row was not written is newer, or a trigger of the application has left it out.
+        let ids = || users.iter().map(|user| user.id.as_str());
+        let left_out = ids().filter(|id| !written.contains(*id) && first_seen.contains(id));
+        let left_out: Vec<&str> = left_out.collect();
+        let newer = storage::adopt_newer_rows(transaction, &left_out).await?;
+        let changed = ids().filter(|id| !newer.contains(*id));
+        let changed = changed.chain(winners.deleted.iter().copied());
+        Ok(Written::Changed(changed.map(str::to_owned).collect()))
     }
 
     /// What to do after a refusal: the event that is refused, if that is certain, and the pieces that
@@ -141,6 +166,33 @@ impl<'a> Piece<'a> {
         };
         pieces.retain(|piece| !piece.0.is_empty());
         (None, pieces)
+    }
+}
+
+/// Why a piece is not written.
+enum Unwritten {
+    /// What PostgreSQL says.
+    Database(tokio_postgres::Error),
+    /// It would say so of this user.
+    TooLong(UserId, TooLong),
+}
+
+impl From<tokio_postgres::Error> for Unwritten {
+    fn from(error: tokio_postgres::Error) -> Self {
+        Self::Database(error)
+    }
+}
+
+impl From<Unwritten> for Failure {
+    fn from(unwritten: Unwritten) -> Self {
+        match unwritten {
+            Unwritten::Database(error) => error.into(),
+            Unwritten::TooLong(user_id, too_long) => Self::Refused(Refusal {
+                reason: too_long.to_string(),
+                remedy: Remedy::GiveUp,
+                quoted: Quoted::of(Some(user_id.as_str())),
+            }),
+        }
     }
 }
 
@@ -191,12 +243,33 @@ impl<'a> Winners<'a> {
         winners.oldest_first = events.into_iter().filter_map(Event::upserted).collect();
         winners
     }
+
+    /// The columns, which have room for all of them, if some are cut.
+    async fn room(
+        &self,
+        transaction: &Transaction<'_>,
+        catalogue: &Catalogue,
+    ) -> Result<Columns, Unwritten> {
+        let columns = catalogue.columns();
+        if self.users.iter().all(|user| columns.take_whole(user)) {
+            return Ok(columns);
+        }
+        // Somebody may have made them wider.
+        catalogue.look(transaction).await?;
+        let columns = catalogue.columns();
+        for user in &self.users {
+            let too_long = |reason| Unwritten::TooLong(user.id.clone(), reason);
+            columns.take(user).map_err(too_long)?;
+        }
+        Ok(columns)
+    }
 }
 
 /// Lets winners make room for each other and returns the ids of those who have to wait, and for whom;
 /// if there are any, nothing was written.
 async fn make_room(
     transaction: &Transaction<'_>,
+    columns: &Columns,
     winners: &mut Winners<'_>,
 ) -> Result<HashMap<String, String>, tokio_postgres::Error> {
     let present = storage::addresses_held(transaction, &winners.users).await?;
@@ -209,7 +282,7 @@ async fn make_room(
     };
     let held: Vec<(&str, &str)> = present
         .iter()
-        .map(|row| (row.user_id.as_str(), row.email.as_str()))
+        .filter_map(|row| Some((row.user_id.as_str(), row.email.as_deref()?)))
         .collect();
     let wanted: Vec<(&str, &str)> = winners
         .oldest_first
@@ -221,7 +294,7 @@ async fn make_room(
     let settlement = settle(&wanted, &leaving, &held);
     if settlement.waiting.is_empty() && !settlement.vacating.is_empty() {
         let vacating: Vec<&str> = settlement.vacating.into_iter().collect();
-        storage::vacate_addresses(transaction, &vacating).await?;
+        storage::vacate_addresses(transaction, &vacating, columns).await?;
         // Their rows are known to be older, though a trigger of the application may just have said
         // otherwise: they must get their addresses.
         winners.first_seen.retain(|user| !vacating.contains(user));

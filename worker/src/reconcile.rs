@@ -103,6 +103,8 @@ impl Reconciliation {
         } else {
             pages::Place::default()
         };
+        let look = async || self.database.read_catalogue().await;
+        patiently(&self.progress, look).await?;
         let total = self.api.count().await?;
         self.progress.begin(total, place.offset as u64);
         if place.offset > 0 {
@@ -159,6 +161,7 @@ impl Reconciliation {
     /// Compares users with what is here, and puts on the stream what is missing or different.
     async fn take(&mut self, listed: &[ListedUser], asked_at: SystemTime) -> Result<(), String> {
         self.counts.read += listed.len();
+        let columns = self.database.catalogue().columns();
         let mut users: Vec<(User, &RawValue)> = Vec::new();
         for ListedUser { json, id, .. } in listed {
             if let Some(id) = id
@@ -166,7 +169,12 @@ impl Reconciliation {
             {
                 self.listed.insert(self.hasher.hash_one(id.as_str()));
             }
-            match User::parse(json) {
+            let user = User::parse(json).map_err(|reason| reason.to_string());
+            let fits = |user: User| match columns.take(&user) {
+                Ok(()) => Ok(user),
+                Err(reason) => Err(reason.to_string()),
+            };
+            match user.and_then(fits) {
                 Ok(user) => users.push((user, json)),
                 Err(reason) => {
                     self.counts.unusable += 1;
@@ -182,7 +190,7 @@ impl Reconciliation {
         let (mut additions, mut found) = (Vec::new(), Vec::new());
         for (user, json) in users {
             let present = present.remove(user.id.as_str()).unwrap_or_default();
-            let (word, r#type, event_at) = match present.compare(&user, asked_at) {
+            let (word, r#type, event_at) = match present.compare(&user, &columns, asked_at) {
                 Comparison::Equal => {
                     self.counts.equal += 1;
                     continue;

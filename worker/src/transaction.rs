@@ -8,6 +8,7 @@ use shared::fault_point::{FaultPoint, reach};
 use tokio_postgres::IsolationLevel;
 
 use crate::apply::Verdict;
+use crate::catalogue::Catalogue;
 use crate::event::Event;
 use crate::failure::{Failure, Refusal};
 use crate::fence::Fence;
@@ -34,6 +35,7 @@ pub(crate) enum Attempt {
 /// (P3), and a second transaction with the same one waits there until this one has ended.
 pub(crate) async fn transact(
     connection: &mut Object,
+    catalogue: &Catalogue,
     fence: &impl Fence,
     events: &[&Event],
     addresses: Addresses,
@@ -73,7 +75,7 @@ pub(crate) async fn transact(
     let mut pieces = Piece::all(&new, addresses);
     pieces.reverse();
     while let Some(piece) = pieces.pop() {
-        match piece.write(&transaction, addresses).await {
+        match piece.write(&transaction, catalogue, addresses).await {
             Ok(Written::Changed(users)) => {
                 changed.extend(users);
                 if !pieces.is_empty() {
