@@ -113,3 +113,24 @@ fn a_name_that_is_cut_to_nothing_is_the_one_of_users_without_names() {
     world.settle();
     assert!(row(&world, "user_1").starts_with("Use|"));
 }
+
+/// P4: they make room for each other with an address that no one is to see, and the column takes.
+#[test]
+fn users_swap_their_addresses_where_the_column_takes_few_characters() {
+    for email in ["varchar(13)", "char(13)", "varchar(30)"] {
+        let world = with_table(&format!(
+            r#"alter table users alter email type {email};
+               insert into users values
+                 ('user_a', 'A', 'a@example.com', null, '2020-01-01', '2020-01-01'),
+                 ('user_b', 'B', 'b@example.com', null, '2020-01-01', '2020-01-01')"#
+        ));
+        world.add_next(&user("user_a", "b@example.com", 2).updated());
+        world.add_next(&user("user_b", "a@example.com", 2).updated());
+        let _worker = world.worker_with(&[("MAX_ATTEMPTS", "1")]);
+        world.settle();
+        assert_eq!(
+            world.sql("select id, trim(email) from users order by id"),
+            "user_a|b@example.com\nuser_b|a@example.com"
+        );
+    }
+}

@@ -55,6 +55,4 @@ fn times_without_a_zone_are_utc_whatever_the_database_the_role_and_the_url_say()
             "2024-05-28 08:00:00.381|2024-05-28 08:00:03\n2024-05-28 08:00:00.381|2024-05-28 08:00:12"
         );
     }
-    // The role is the server's, not the database's.
-    world.sql(&format!("drop role {role}"));
 }
