@@ -23,17 +23,17 @@ impl Catalogue {
         *self.0.read().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Reads them, and returns whether they are other ones than before.
+    /// Reads them.
     ///
     /// # Errors
     /// What PostgreSQL says.
-    pub async fn look(&self, transaction: &Transaction<'_>) -> Result<bool, Error> {
+    pub async fn look(&self, transaction: &Transaction<'_>) -> Result<(), Error> {
         let sql = include_str!("../sql/columns.sql");
         // Without a name: see the module pooler.
         let rows = transaction.query_typed(sql, &[]).await?;
         let columns = Columns::read(&rows)?;
-        let mut known = self.0.write().unwrap_or_else(PoisonError::into_inner);
-        Ok(std::mem::replace(&mut *known, columns) != columns)
+        *self.0.write().unwrap_or_else(PoisonError::into_inner) = columns;
+        Ok(())
     }
 }
 

@@ -36,3 +36,4 @@ pub mod storage;
 mod transaction;
 pub mod user;
 pub mod visibility;
+mod winners;

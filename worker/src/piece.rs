@@ -1,19 +1,19 @@
 //! Part of a transaction, behind a savepoint: what the database refuses in it is taken back without the
 //! rest of the batch (P6).
 
-use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
+use std::collections::{BTreeMap, HashMap, HashSet};
 
 use deadpool_postgres::Transaction;
 use shared::fault_point::{FaultPoint, reach};
 use tokio_postgres::error::SqlState;
 
-use crate::address::settle;
-use crate::catalogue::{Catalogue, Columns, TooLong};
+use crate::catalogue::Catalogue;
 use crate::event::Event;
-use crate::failure::{Failure, Quoted, Refusal, Remedy};
+use crate::failure::{Failure, Refusal};
 use crate::plan::plan;
-use crate::storage::{self, Claim};
-use crate::user::{User, UserId};
+use crate::storage;
+use crate::user::UserId;
+use crate::winners::{Unwritten, Winners};
 
 /// How many users a piece has. Where the database refuses one, what was written of the others in the piece is
 /// lost and written again; but each piece takes two round trips.
@@ -73,12 +73,14 @@ impl<'a> Piece<'a> {
         catalogue: &Catalogue,
         addresses: Addresses,
     ) -> Result<Written<'a>, Failure> {
+        let known = catalogue.columns();
         match self.try_to_write(transaction, catalogue, addresses).await {
             Err(Unwritten::Database(error))
                 if error.code() == Some(&SqlState::STRING_DATA_RIGHT_TRUNCATION) =>
             {
                 storage::begin_piece_again(transaction).await?;
-                if !catalogue.look(transaction).await? {
+                catalogue.look(transaction).await?;
+                if catalogue.columns() == known {
                     // It is no column of ours.
                     return Err(error.into());
                 }
@@ -101,7 +103,7 @@ impl<'a> Piece<'a> {
         let mut winners = Winners::new(&newest, &claims);
         let columns = winners.room(transaction, catalogue).await?;
         if addresses == Addresses::Settle {
-            let waiting = make_room(transaction, &columns, &mut winners).await?;
+            let waiting = winners.make_room(transaction, &columns).await?;
             if !waiting.is_empty() {
                 let holder = |event: &&'a Event| {
                     let holder = waiting.get(event.upserted()?.id.as_str())?;
@@ -167,141 +169,6 @@ impl<'a> Piece<'a> {
         pieces.retain(|piece| !piece.0.is_empty());
         (None, pieces)
     }
-}
-
-/// Why a piece is not written.
-enum Unwritten {
-    /// What PostgreSQL says.
-    Database(tokio_postgres::Error),
-    /// It would say so of this user.
-    TooLong(UserId, TooLong),
-}
-
-impl From<tokio_postgres::Error> for Unwritten {
-    fn from(error: tokio_postgres::Error) -> Self {
-        Self::Database(error)
-    }
-}
-
-impl From<Unwritten> for Failure {
-    fn from(unwritten: Unwritten) -> Self {
-        match unwritten {
-            Unwritten::Database(error) => error.into(),
-            Unwritten::TooLong(user_id, too_long) => Self::Refused(Refusal {
-                reason: too_long.to_string(),
-                remedy: Remedy::GiveUp,
-                quoted: Quoted::of(Some(user_id.as_str())),
-            }),
-        }
-    }
-}
-
-/// The users who are to be written.
-struct Winners<'a> {
-    /// Rows to write, in the order of user ids.
-    users: Vec<&'a User>,
-    /// The same in the order of their events.
-    oldest_first: Vec<&'a User>,
-    /// Rows to delete.
-    deleted: Vec<&'a str>,
-    /// Of whom nothing was known.
-    first_seen: Vec<&'a str>,
-}
-
-impl<'a> Winners<'a> {
-    fn new(newest: &[&'a Event], claims: &[Claim]) -> Self {
-        let claims: HashMap<&str, bool> = claims
-            .iter()
-            .map(|claim| (claim.user_id.as_str(), claim.first_seen))
-            .collect();
-        let mut winners = Self {
-            users: vec![],
-            oldest_first: vec![],
-            deleted: vec![],
-            first_seen: vec![],
-        };
-        let mut events = Vec::new();
-        for event in newest {
-            let Some(user_id) = event.user_id().map(UserId::as_str) else {
-                continue;
-            };
-            let Some(first_seen) = claims.get(user_id) else {
-                continue;
-            };
-            if *first_seen {
-                winners.first_seen.push(user_id);
-            }
-            match event.upserted() {
-                Some(user) => {
-                    winners.users.push(user);
-                    events.push(*event);
-                }
-                None => winners.deleted.push(user_id),
-            }
-        }
-        events.sort_by_key(|event| event.revision());
-        winners.oldest_first = events.into_iter().filter_map(Event::upserted).collect();
-        winners
-    }
-
-    /// The columns, which have room for all of them, if some are cut.
-    async fn room(
-        &self,
-        transaction: &Transaction<'_>,
-        catalogue: &Catalogue,
-    ) -> Result<Columns, Unwritten> {
-        let columns = catalogue.columns();
-        if self.users.iter().all(|user| columns.take_whole(user)) {
-            return Ok(columns);
-        }
-        // Somebody may have made them wider.
-        catalogue.look(transaction).await?;
-        let columns = catalogue.columns();
-        for user in &self.users {
-            let too_long = |reason| Unwritten::TooLong(user.id.clone(), reason);
-            columns.take(user).map_err(too_long)?;
-        }
-        Ok(columns)
-    }
-}
-
-/// Lets winners make room for each other and returns the ids of those who have to wait, and for whom;
-/// if there are any, nothing was written.
-async fn make_room(
-    transaction: &Transaction<'_>,
-    columns: &Columns,
-    winners: &mut Winners<'_>,
-) -> Result<HashMap<String, String>, tokio_postgres::Error> {
-    let present = storage::addresses_held(transaction, &winners.users).await?;
-    // The application's own row, newer than what we have: it will stay as it is.
-    let stays = |user: &User| {
-        winners.first_seen.contains(&user.id.as_str())
-            && present
-                .iter()
-                .any(|row| row.user_id == user.id.as_str() && row.updated_at > user.updated_at)
-    };
-    let held: Vec<(&str, &str)> = present
-        .iter()
-        .filter_map(|row| Some((row.user_id.as_str(), row.email.as_deref()?)))
-        .collect();
-    let wanted: Vec<(&str, &str)> = winners
-        .oldest_first
-        .iter()
-        .filter(|user| !stays(user))
-        .map(|user| (user.id.as_str(), user.email.as_str()))
-        .collect();
-    let leaving: BTreeSet<&str> = winners.deleted.iter().copied().collect();
-    let settlement = settle(&wanted, &leaving, &held);
-    if settlement.waiting.is_empty() && !settlement.vacating.is_empty() {
-        let vacating: Vec<&str> = settlement.vacating.into_iter().collect();
-        storage::vacate_addresses(transaction, &vacating, columns).await?;
-        // Their rows are known to be older, though a trigger of the application may just have said
-        // otherwise: they must get their addresses.
-        winners.first_seen.retain(|user| !vacating.contains(user));
-        reach(FaultPoint::AddressesVacated).await;
-    }
-    let owned = |(user, holder): (&str, &str)| (user.to_owned(), holder.to_owned());
-    Ok(settlement.waiting.into_iter().map(owned).collect())
 }
 
 #[cfg(test)]

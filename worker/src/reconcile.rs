@@ -20,6 +20,7 @@ use std::time::{Duration, SystemTime};
 use serde_json::value::RawValue;
 use shared::redis_link::RedisLink;
 
+use crate::catalogue::Columns;
 use crate::database::Database;
 use crate::explain::line;
 use crate::failure::{Failure, Remedy};
@@ -169,12 +170,7 @@ impl Reconciliation {
             {
                 self.listed.insert(self.hasher.hash_one(id.as_str()));
             }
-            let user = User::parse(json).map_err(|reason| reason.to_string());
-            let fits = |user: User| match columns.take(&user) {
-                Ok(()) => Ok(user),
-                Err(reason) => Err(reason.to_string()),
-            };
-            match user.and_then(fits) {
+            match usable(json, &columns) {
                 Ok(user) => users.push((user, json)),
                 Err(reason) => {
                     self.counts.unusable += 1;
@@ -316,6 +312,13 @@ impl Reconciliation {
             }
         }
     }
+}
+
+/// The user, if `columns` can hold it.
+fn usable(json: &RawValue, columns: &Columns) -> Result<User, String> {
+    let user = User::parse(json).map_err(|reason| reason.to_string())?;
+    columns.take(&user).map_err(|reason| reason.to_string())?;
+    Ok(user)
 }
 
 fn too_long(id: &str) -> String {
