@@ -1,12 +1,13 @@
 //! Reading a body: how long, how large, and how much memory all bodies may take together.
 
-use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
 use http_body_util::BodyExt;
 use hyper::body::{Body, Incoming};
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::sync::OwnedSemaphorePermit;
+
+use crate::body_memory::{BodyMemory, NoMemory};
 
 /// How long a sender may take for a body.
 const TIMEOUT: Duration = Duration::from_secs(10);
@@ -16,12 +17,16 @@ const TIMEOUT: Duration = Duration::from_secs(10);
 const DISCARDED: usize = 8 << 20;
 const DISCARD_TIMEOUT: Duration = Duration::from_secs(5);
 
+/// The least memory for the bodies of addresses that have verified, and for all others.
+const MEMORY_OF_VERIFIED: usize = 16 << 20;
+const MEMORY_OF_OTHERS: usize = 8 << 20;
+
 /// Reads bodies, all of which together take bounded memory.
-#[derive(Clone)]
 pub struct BodyReader {
     max_body_bytes: usize,
-    /// One permit a byte.
-    memory: Arc<Semaphore>,
+    /// A flood from elsewhere cannot take what the addresses of deliveries have.
+    verified: BodyMemory,
+    others: BodyMemory,
 }
 
 /// A body in memory. Its memory counts until it is dropped.
@@ -44,71 +49,102 @@ pub enum BodyError {
     NoMemory,
 }
 
+impl From<NoMemory> for BodyError {
+    fn from(NoMemory: NoMemory) -> Self {
+        Self::NoMemory
+    }
+}
+
 impl BodyReader {
     /// Accepts bodies of up to `max_body_bytes`.
     #[must_use]
     pub fn new(max_body_bytes: usize) -> Self {
-        let memory = (24 << 20)
-            .max(max_body_bytes.saturating_mul(4))
-            .min(Semaphore::MAX_PERMITS);
+        let verified = MEMORY_OF_VERIFIED.max(max_body_bytes.saturating_mul(3));
         Self {
             max_body_bytes,
-            memory: Arc::new(Semaphore::new(memory)),
+            verified: BodyMemory::new(verified),
+            others: BodyMemory::new(MEMORY_OF_OTHERS.max(max_body_bytes)),
         }
     }
 
-    /// Reads a body to its end.
+    /// Reads a body to its end; `verified` tells whether its address has sent requests that verified.
     ///
     /// # Errors
     /// When it is too large, too slow or broken off, or there is no memory left for it.
-    pub async fn read(&self, body: &mut Incoming) -> Result<BoundedBody, BodyError> {
+    pub async fn read(
+        &self,
+        body: &mut Incoming,
+        verified: bool,
+    ) -> Result<BoundedBody, BodyError> {
         // What the sender announces is refused before it is sent.
         if body.size_hint().lower() > self.max_body_bytes as u64 {
             return Err(BodyError::TooLarge);
         }
-        tokio::time::timeout(TIMEOUT, self.collect(body))
+        let memory = if verified {
+            &self.verified
+        } else {
+            &self.others
+        };
+        tokio::time::timeout(TIMEOUT, self.collect(body, memory))
             .await
             .map_err(|_| BodyError::TooSlow)?
     }
 
-    async fn collect(&self, body: &mut Incoming) -> Result<BoundedBody, BodyError> {
-        let mut bytes = Bytes::new();
-        let mut memory: Option<OwnedSemaphorePermit> = None;
+    async fn collect(
+        &self,
+        body: &mut Incoming,
+        memory: &BodyMemory,
+    ) -> Result<BoundedBody, BodyError> {
+        let bytes = self.next(body, 0).await?.unwrap_or_default();
+        let memory_of_first = memory.take(bytes.len())?;
+        // Most bodies come in one frame, which is not copied.
+        if body.is_end_stream() {
+            return Ok(BoundedBody {
+                bytes,
+                _memory: Some(memory_of_first),
+            });
+        }
+        let unfinished = memory.begin(memory_of_first);
+        let rest = async {
+            // More of them are joined at once: a list of frames of one byte would take many times the
+            // memory of the bytes.
+            let mut joined = BytesMut::from(bytes);
+            while let Some(data) = self.next(body, joined.len()).await? {
+                unfinished.grow(data.len())?;
+                joined.extend_from_slice(&data);
+            }
+            Ok::<_, BodyError>(joined.freeze())
+        };
+        let bytes = tokio::select! {
+            biased;
+            () = unfinished.gives_way() => return Err(BodyError::NoMemory),
+            bytes = rest => bytes?,
+        };
+        Ok(BoundedBody {
+            bytes,
+            _memory: Some(unfinished.finish()?),
+        })
+    }
+
+    /// The next bytes of a body of which `read` have come.
+    async fn next(&self, body: &mut Incoming, read: usize) -> Result<Option<Bytes>, BodyError> {
         while let Some(frame) = body.frame().await {
             let Ok(data) = frame.map_err(|_| BodyError::Broken)?.into_data() else {
                 continue;
             };
-            if bytes.len() + data.len() > self.max_body_bytes {
+            if read + data.len() > self.max_body_bytes {
                 return Err(BodyError::TooLarge);
             }
-            let permits = u32::try_from(data.len()).map_err(|_| BodyError::TooLarge)?;
-            let permit = Arc::clone(&self.memory)
-                .try_acquire_many_owned(permits)
-                .map_err(|_| BodyError::NoMemory)?;
-            match &mut memory {
-                Some(memory) => memory.merge(permit),
-                None => memory = Some(permit),
-            }
-            // Most bodies come in one frame, which is not copied. More of them are joined at once:
-            // a list of frames of one byte would take many times the memory of the bytes.
-            bytes = if bytes.is_empty() {
-                data
-            } else {
-                let mut joined = BytesMut::from(bytes);
-                joined.extend_from_slice(&data);
-                joined.freeze()
-            };
+            return Ok(Some(data));
         }
-        Ok(BoundedBody {
-            bytes,
-            _memory: memory,
-        })
+        Ok(None)
     }
 }
 
-/// Reads a refused body a little further while the answer is on its way.
-pub fn discard(mut body: Incoming) {
+/// Reads a refused body a little further while the answer is on its way, and holds `meanwhile` as long.
+pub fn discard<T: Send + 'static>(mut body: Incoming, meanwhile: T) {
     tokio::spawn(tokio::time::timeout(DISCARD_TIMEOUT, async move {
+        let _meanwhile = meanwhile;
         let mut discarded = 0;
         while let Some(Ok(frame)) = body.frame().await {
             discarded += frame.data_ref().map_or(0, Bytes::len);

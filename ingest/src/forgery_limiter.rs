@@ -14,6 +14,9 @@ pub const FORGED_ALLOWED: usize = 60;
 pub const WINDOW: Duration = Duration::from_secs(60);
 /// How long an address that sent a verified request is never limited.
 pub const TRUST: Duration = Duration::from_secs(3600);
+/// How often a request of a limited address is looked at all the same. Behind a balancer that hides addresses, Clerk and
+/// a flood have the same one; as soon as one delivery verifies, the address is no longer limited.
+pub const LOOK: Duration = Duration::from_secs(1);
 /// How many addresses of each kind are remembered.
 const REMEMBERED: NonZeroUsize = NonZeroUsize::new(4096).unwrap();
 
@@ -24,9 +27,27 @@ const REMEMBERED: NonZeroUsize = NonZeroUsize::new(4096).unwrap();
 pub struct ForgeryLimiter(Mutex<State>);
 
 struct State {
-    /// When each address sent its last forged requests, [`FORGED_ALLOWED`] + 1 at the most.
-    forged: LruCache<IpAddr, VecDeque<Instant>>,
+    forged: LruCache<IpAddr, Forger>,
     verified: LruCache<IpAddr, Instant>,
+}
+
+#[derive(Default)]
+struct Forger {
+    /// When it sent its last forged requests, [`FORGED_ALLOWED`] + 1 at the most.
+    times: VecDeque<Instant>,
+    /// When it was last looked at while it was limited.
+    looked_at: Option<Instant>,
+}
+
+/// What is known of an address.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Standing {
+    /// It has verified within [`TRUST`].
+    Verified,
+    /// Its next request is looked at.
+    Unknown,
+    /// It is limited for this long.
+    Limited(Duration),
 }
 
 impl Default for ForgeryLimiter {
@@ -39,28 +60,27 @@ impl Default for ForgeryLimiter {
 }
 
 impl ForgeryLimiter {
-    /// How long `address` is limited for; `None` when it is not.
-    pub fn limited(&self, address: IpAddr, now: Instant) -> Option<Duration> {
-        let state = self.state();
-        let times = state.forged.peek(&address)?;
-        if times.len() <= FORGED_ALLOWED {
-            return None;
+    /// How `address`, which has sent a request, stands. Unless it is limited the request is to be looked at.
+    pub fn standing(&self, address: IpAddr, now: Instant) -> Standing {
+        let mut state = self.state();
+        let verified = state.verified.peek(&address);
+        if verified.is_some_and(|at| now.saturating_duration_since(*at) < TRUST) {
+            return Standing::Verified;
         }
-        let trusted = state
-            .verified
-            .peek(&address)
-            .is_some_and(|at| now.duration_since(*at) < TRUST);
-        let wait = WINDOW.saturating_sub(now.duration_since(*times.front()?));
-        (!trusted && !wait.is_zero()).then_some(wait)
+        let forger = state.forged.peek_mut(&address);
+        match forger.and_then(|forger| forger.limited(now)) {
+            Some(wait) => Standing::Limited(wait),
+            None => Standing::Unknown,
+        }
     }
 
     /// `address` has sent a request that did not verify.
     pub fn forged(&self, address: IpAddr, now: Instant) {
         let mut state = self.state();
-        let times = state.forged.get_or_insert_mut(address, VecDeque::new);
-        times.push_back(now);
-        if times.len() > FORGED_ALLOWED + 1 {
-            times.pop_front();
+        let forger = state.forged.get_or_insert_mut(address, Forger::default);
+        forger.times.push_back(now);
+        if forger.times.len() > FORGED_ALLOWED + 1 {
+            forger.times.pop_front();
         }
     }
 
@@ -71,6 +91,25 @@ impl ForgeryLimiter {
 
     fn state(&self) -> MutexGuard<'_, State> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Forger {
+    /// How long it is limited for; `None` when it is not, or is to be looked at all the same.
+    fn limited(&mut self, now: Instant) -> Option<Duration> {
+        if self.times.len() <= FORGED_ALLOWED {
+            return None;
+        }
+        let wait = WINDOW.saturating_sub(now.saturating_duration_since(*self.times.front()?));
+        if wait.is_zero() {
+            return None;
+        }
+        let last = self.looked_at.max(self.times.back().copied())?;
+        if now.saturating_duration_since(last) >= LOOK {
+            self.looked_at = Some(now);
+            return None;
+        }
+        Some(wait)
     }
 }
 
@@ -91,11 +130,11 @@ mod tests {
     fn more_than_sixty_forged_requests_in_a_minute_limit_their_sender_only() {
         let (limiter, now) = (ForgeryLimiter::default(), Instant::now());
         after(&limiter, 60, now);
-        assert_eq!(limiter.limited(ADDRESS, now), None);
+        assert_eq!(limiter.standing(ADDRESS, now), Standing::Unknown);
         after(&limiter, 1, now);
-        assert_eq!(limiter.limited(ADDRESS, now), Some(WINDOW));
-        assert_eq!(limiter.limited(OTHER, now), None);
-        assert_eq!(limiter.limited(ADDRESS, now + WINDOW), None);
+        assert_eq!(limiter.standing(ADDRESS, now), Standing::Limited(WINDOW));
+        assert_eq!(limiter.standing(OTHER, now), Standing::Unknown);
+        assert_eq!(limiter.standing(ADDRESS, now + WINDOW), Standing::Unknown);
     }
 
     #[test]
@@ -104,13 +143,30 @@ mod tests {
         after(&limiter, 40, start);
         after(&limiter, 21, start + Duration::from_secs(59));
         assert_eq!(
-            limiter.limited(ADDRESS, start + Duration::from_secs(59)),
-            Some(Duration::from_secs(1))
+            limiter.standing(ADDRESS, start + Duration::from_secs(59)),
+            Standing::Limited(Duration::from_secs(1))
         );
         assert_eq!(
-            limiter.limited(ADDRESS, start + Duration::from_secs(61)),
-            None
+            limiter.standing(ADDRESS, start + Duration::from_secs(61)),
+            Standing::Unknown
         );
+    }
+
+    #[test]
+    fn one_request_a_second_of_a_limited_address_is_looked_at() {
+        let (limiter, start) = (ForgeryLimiter::default(), Instant::now());
+        after(&limiter, 61, start);
+        let mut looked_at = Vec::new();
+        for tenth in 0..40 {
+            let now = start + tenth * Duration::from_millis(100);
+            if limiter.standing(ADDRESS, now) == Standing::Unknown {
+                looked_at.push(tenth);
+            }
+        }
+        assert_eq!(looked_at, [10, 20, 30]);
+        limiter.verified(ADDRESS, start + Duration::from_secs(4));
+        let now = start + Duration::from_secs(4);
+        assert_eq!(limiter.standing(ADDRESS, now), Standing::Verified);
     }
 
     #[test]
@@ -119,8 +175,10 @@ mod tests {
         limiter.verified(ADDRESS, now);
         let soon = now + TRUST - Duration::from_secs(1);
         after(&limiter, 1000, soon);
-        assert_eq!(limiter.limited(ADDRESS, soon), None);
-        assert!(limiter.limited(ADDRESS, now + TRUST).is_some());
+        assert_eq!(limiter.standing(ADDRESS, soon), Standing::Verified);
+        after(&limiter, 61, now + TRUST);
+        let limited = limiter.standing(ADDRESS, now + TRUST);
+        assert_eq!(limited, Standing::Limited(WINDOW));
     }
 
     #[test]
@@ -132,6 +190,6 @@ mod tests {
         }
         after(&limiter, 1000, now);
         assert_eq!(limiter.state().forged.len(), REMEMBERED.get());
-        assert_eq!(limiter.limited(ADDRESS, now), None);
+        assert_eq!(limiter.standing(ADDRESS, now), Standing::Verified);
     }
 }

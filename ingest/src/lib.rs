@@ -2,13 +2,19 @@
 
 pub mod backlog;
 pub mod body;
+pub mod body_memory;
 pub mod forgery_limiter;
 pub mod metrics;
+pub mod misses;
+pub mod once_a_minute;
 pub mod open_files;
+pub mod pace;
 pub mod queue;
+pub mod refused_connection;
 pub mod replication;
 pub mod server;
 pub mod settings;
 pub mod signature;
 pub mod source_address;
 pub mod webhook;
+pub mod webhook_path;

@@ -7,6 +7,8 @@ use std::time::Instant;
 use ingest::body::BodyReader;
 use ingest::forgery_limiter::ForgeryLimiter;
 use ingest::metrics::Metrics;
+use ingest::misses::Misses;
+use ingest::once_a_minute::OnceAMinute;
 use ingest::open_files;
 use ingest::queue::{self, Queue};
 use ingest::replication::Replication;
@@ -57,11 +59,13 @@ async fn run(settings: Settings) -> Result<(), String> {
     };
     let link = RedisLink::with_connections(&settings.common.redis, queue::CONNECTIONS)
         .map_err(|error| error.to_string())?;
-    let listener = startup::listen("INGEST_ADDR", settings.address).await?;
+    let listener = startup::listen(settings.address_variable, settings.address).await?;
     let admin_listener = startup::listen("ADMIN_ADDR", settings.common.admin_address).await?;
     let health = Arc::new(RedisHealth(link.clone()));
     tokio::spawn(admin::serve(admin_listener, health, registry, stop.clone()));
+    let path = settings.webhook_path.to_string();
     let endpoint = Arc::new(Endpoint {
+        path: settings.webhook_path,
         verifier: settings.verifier,
         body_reader: BodyReader::new(settings.max_body_bytes),
         forgery_limiter: ForgeryLimiter::default(),
@@ -73,17 +77,25 @@ async fn run(settings: Settings) -> Result<(), String> {
             settings.max_backlog,
             metrics.clone(),
         ),
+        misses: Misses::new(metrics.clone()),
+        no_memory_line: OnceAMinute::default(),
         metrics,
         traces: traces.clone(),
         stop: stop.clone(),
     });
-    tracing::info!(address = %settings.address, "ingest is listening");
+    tracing::info!(address = %settings.address, path, "ingest is listening");
     let grace = settings.common.shutdown_grace;
     let deadline = async {
         stop.cancelled().await;
         Instant::now() + grace
     };
-    let running = server::run(listener, endpoint, stop.clone(), grace);
+    let running = server::run(
+        listener,
+        endpoint,
+        stop.clone(),
+        settings.idle_timeout,
+        grace,
+    );
     let ((), deadline) = tokio::join!(running, deadline);
     traces.finish(deadline).await;
     tracing::info!("ingest has stopped");

@@ -2,6 +2,8 @@
 
 use prometheus::{Histogram, HistogramOpts, IntCounter, IntCounterVec, IntGauge, Opts, Registry};
 
+use crate::refused_connection::LooksLike;
+
 /// The metrics; clones count together.
 #[derive(Clone)]
 pub struct Metrics {
@@ -9,6 +11,10 @@ pub struct Metrics {
     pub requests: IntCounterVec,
     /// Requests that are no delivery of Svix, by what is wrong with them.
     pub verification_failures: IntCounterVec,
+    /// Deliveries to a path that is not the endpoint's.
+    pub missed_deliveries: IntCounter,
+    /// Connections that never became a request, by what they looked like.
+    pub refused_connections: IntCounterVec,
     /// From XADD to the acknowledgement of Redis, and of replicas where they are waited for.
     pub enqueue_seconds: Histogram,
     /// Events that too few replicas had in time.
@@ -38,6 +44,17 @@ impl Metrics {
                 ),
                 &["kind"],
             )?,
+            missed_deliveries: IntCounter::new(
+                "clerk_ingest_missed_deliveries_total",
+                "POST requests with Svix headers to a path that is not the endpoint's",
+            )?,
+            refused_connections: IntCounterVec::new(
+                Opts::new(
+                    "clerk_ingest_refused_connections_total",
+                    "Connections that never became a request, by what they looked like",
+                ),
+                &["kind"],
+            )?,
             enqueue_seconds: Histogram::with_opts(
                 HistogramOpts::new(
                     "clerk_ingest_enqueue_seconds",
@@ -56,6 +73,8 @@ impl Metrics {
         };
         registry.register(Box::new(metrics.requests.clone()))?;
         registry.register(Box::new(metrics.verification_failures.clone()))?;
+        registry.register(Box::new(metrics.missed_deliveries.clone()))?;
+        registry.register(Box::new(metrics.refused_connections.clone()))?;
         registry.register(Box::new(metrics.enqueue_seconds.clone()))?;
         registry.register(Box::new(metrics.unreplicated.clone()))?;
         registry.register(Box::new(metrics.open_connections.clone()))?;
@@ -65,6 +84,12 @@ impl Metrics {
             metrics
                 .verification_failures
                 .with_label_values(&[kind])
+                .inc_by(0);
+        }
+        for kind in LooksLike::ALL {
+            metrics
+                .refused_connections
+                .with_label_values(&[kind.name()])
                 .inc_by(0);
         }
         Ok(metrics)

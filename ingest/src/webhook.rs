@@ -15,14 +15,15 @@ use shared::traces::{self, Span, Step, TRACEPARENT, TraceContext, Traces};
 use tokio_util::sync::CancellationToken;
 
 use crate::body::{self, BodyError, BodyReader};
-use crate::forgery_limiter::ForgeryLimiter;
+use crate::forgery_limiter::{ForgeryLimiter, Standing};
 use crate::metrics::Metrics;
+use crate::misses::Misses;
+use crate::once_a_minute::OnceAMinute;
+use crate::pace::InHand;
 use crate::queue::{NotQueued, Queue};
 use crate::signature::Verifier;
 use crate::source_address::source_address;
-
-/// Where Clerk is pointed at.
-pub const PATH: &str = "/api/webhooks/clerk";
+use crate::webhook_path::WebhookPath;
 
 /// Seconds after which Svix may try again: what is short, a restart or a full memory, passes soon;
 /// a backlog takes longer.
@@ -37,6 +38,8 @@ static UNKNOWN_PROXY: Once = Once::new();
 
 /// The webhook endpoint.
 pub struct Endpoint {
+    /// Where Clerk is pointed at.
+    pub path: WebhookPath,
     /// Holds the signing secrets.
     pub verifier: Verifier,
     /// Bounds bodies.
@@ -49,6 +52,10 @@ pub struct Endpoint {
     pub queue: Queue,
     /// What is counted.
     pub metrics: Metrics,
+    /// What came to another path, or was no request.
+    pub misses: Misses,
+    /// Says that all the memory for bodies is taken.
+    pub no_memory_line: OnceAMinute,
     /// Where events are followed.
     pub traces: Traces,
     /// Cancelled once the process is to stop.
@@ -70,17 +77,27 @@ enum Answer {
 }
 
 impl Endpoint {
-    /// Answers one request that came over a connection from `peer`.
-    pub async fn answer(&self, request: Request<Incoming>, peer: IpAddr) -> Response<Full<Bytes>> {
+    /// Answers one request that came over a connection from `peer`, and keeps it in hand until its body has ended.
+    pub async fn answer(
+        &self,
+        request: Request<Incoming>,
+        peer: IpAddr,
+        in_hand: InHand,
+    ) -> Response<Full<Bytes>> {
         let (head, mut body) = request.into_parts();
-        let answer = match (head.uri.path(), &head.method) {
-            (PATH, &Method::POST) => self.receive(&head.headers, &mut body, peer).await,
-            (PATH, &Method::GET | &Method::HEAD) => Answer::Reachable,
-            (PATH, _) => Answer::NoSuchMethod,
-            _ => Answer::NoSuchPath,
+        let answer = match (self.path.is(head.uri.path()), &head.method) {
+            (true, &Method::POST) => self.receive(&head.headers, &mut body, peer).await,
+            (true, &Method::GET | &Method::HEAD) => Answer::Reachable,
+            (true, _) => Answer::NoSuchMethod,
+            (false, method) => {
+                if method == Method::POST {
+                    self.misses.post(head.uri.path(), &head.headers);
+                }
+                Answer::NoSuchPath
+            }
         };
         if !hyper::body::Body::is_end_stream(&body) {
-            body::discard(body);
+            body::discard(body, in_hand);
         }
         let response = answer.response();
         self.metrics
@@ -95,21 +112,12 @@ impl Endpoint {
         if self.stop.is_cancelled() {
             return Answer::Unavailable(RETRY_SOON);
         }
-        let source = source_address(peer, headers, self.trusted_proxy_hops);
-        if source.is_none() {
-            UNKNOWN_PROXY.call_once(|| {
-                tracing::warn!(
-                    "a request carries X-Forwarded-For while TRUSTED_PROXY_HOPS is 0: \
-                     it is taken for a proxy's, and forged requests that come through it are not limited"
-                );
-            });
-        }
-        if let Some(wait) =
-            source.and_then(|address| self.forgery_limiter.limited(address, received))
-        {
+        let (source, standing) = self.standing(peer, headers, received);
+        if let Standing::Limited(wait) = standing {
             return Answer::Limited(wait);
         }
-        let body = match self.body_reader.read(body).await {
+        let is_verified = standing == Standing::Verified;
+        let body = match self.body_reader.read(body, is_verified).await {
             Ok(body) => body,
             Err(BodyError::TooLarge) => return Answer::BodyTooLarge,
             Err(error @ (BodyError::TooSlow | BodyError::Broken)) => {
@@ -122,7 +130,9 @@ impl Endpoint {
                 };
             }
             Err(BodyError::NoMemory) => {
-                tracing::warn!("all the memory for bodies is taken");
+                if self.no_memory_line.is_due(received) {
+                    tracing::warn!("all the memory for bodies is taken");
+                }
                 return Answer::Unavailable(RETRY_SOON);
             }
         };
@@ -217,6 +227,29 @@ impl Endpoint {
         self.traces.begin(Step::Receive, begun, parent, || {
             traces::event(svix_id.as_str(), &envelope.event_type)
         })
+    }
+
+    /// Whom a request comes from, and what is known of that address.
+    fn standing(
+        &self,
+        peer: IpAddr,
+        headers: &HeaderMap,
+        received: Instant,
+    ) -> (Option<IpAddr>, Standing) {
+        let source = source_address(peer, headers, self.trusted_proxy_hops);
+        if source.is_none() {
+            UNKNOWN_PROXY.call_once(|| {
+                tracing::warn!(
+                    trusted_proxy_hops = self.trusted_proxy_hops,
+                    "X-Forwarded-For of a request does not fit TRUSTED_PROXY_HOPS: it is taken for a proxy's, \
+                     and forged requests that come like it are not limited"
+                );
+            });
+        }
+        let standing = source.map_or(Standing::Unknown, |address| {
+            self.forgery_limiter.standing(address, received)
+        });
+        (source, standing)
     }
 
     fn forged(&self, source: Option<IpAddr>, received: Instant) {

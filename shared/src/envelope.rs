@@ -11,12 +11,12 @@ use serde_json::value::RawValue;
 /// types at any time, and none of them may break anything.
 #[derive(Debug, Deserialize)]
 pub struct Envelope<'a> {
-    /// The event's type, for example `user.created`; never empty.
+    /// The event's type, for example `user.created`.
     #[serde(borrow, rename = "type")]
     pub event_type: Cow<'a, str>,
-    /// What the event is about; always a JSON object.
-    #[serde(borrow)]
-    pub data: &'a RawValue,
+    /// What the event is about: a JSON object. `None` where that is missing or of another kind.
+    #[serde(borrow, default)]
+    pub data: Option<&'a RawValue>,
     /// When Clerk sent the event, in milliseconds since the epoch, as it stands in the JSON.
     #[serde(borrow, default)]
     pub timestamp: Option<&'a RawValue>,
@@ -28,8 +28,8 @@ pub enum NotAnEvent {
     /// The body is not JSON, or stops in the middle.
     #[error("not JSON")]
     NotJson,
-    /// `type` or `data` is missing, doubled or of another kind.
-    #[error("not a Clerk event: it needs a string \"type\" and an object \"data\"")]
+    /// `type` is missing, doubled or of another kind.
+    #[error("not a Clerk event: it needs a string \"type\"")]
     NotAnEnvelope,
 }
 
@@ -37,21 +37,37 @@ impl<'a> Envelope<'a> {
     /// Reads `body`, borrowing from it.
     ///
     /// # Errors
-    /// When `body` is not a JSON object with a non-empty string `type` and an object `data`.
+    /// When `body` is not a JSON object with a string `type`.
     pub fn parse(body: &'a [u8]) -> Result<Self, NotAnEvent> {
-        let envelope: Self = serde_json::from_slice(body).map_err(|error| {
+        let mut envelope: Self = serde_json::from_slice(body).or_else(|error| {
             if error.is_data() {
-                NotAnEvent::NotAnEnvelope
+                Self::of_type_alone(body)
             } else {
-                NotAnEvent::NotJson
+                Err(NotAnEvent::NotJson)
             }
         })?;
         // serde takes a JSON array for a struct too, field by field.
-        let is_object = body.trim_ascii_start().starts_with(b"{");
-        if !is_object || envelope.event_type.is_empty() || !envelope.data.get().starts_with('{') {
+        if !body.trim_ascii_start().starts_with(b"{") {
             return Err(NotAnEvent::NotAnEnvelope);
         }
+        envelope.data = envelope.data.filter(|data| data.get().starts_with('{'));
         Ok(envelope)
+    }
+
+    /// What is left of an event whose other fields are doubled.
+    fn of_type_alone(body: &'a [u8]) -> Result<Self, NotAnEvent> {
+        #[derive(Deserialize)]
+        struct Type<'a> {
+            #[serde(borrow, rename = "type")]
+            event_type: Cow<'a, str>,
+        }
+        let Type { event_type } =
+            serde_json::from_slice(body).map_err(|_| NotAnEvent::NotAnEnvelope)?;
+        Ok(Self {
+            event_type,
+            data: None,
+            timestamp: None,
+        })
     }
 
     /// The `id` of `data`, if it is there and is text: of an event about a user, the user's.
@@ -62,7 +78,7 @@ impl<'a> Envelope<'a> {
             #[serde(borrow)]
             id: Cow<'a, str>,
         }
-        let data: Data<'a> = serde_json::from_str(self.data.get()).ok()?;
+        let data: Data<'a> = serde_json::from_str(self.data?.get()).ok()?;
         Some(data.id)
     }
 }
@@ -107,18 +123,8 @@ mod tests {
             (b"\"user.created\"", NotAnEvent::NotAnEnvelope),
             (b"[\"user.created\",{},1]", NotAnEvent::NotAnEnvelope),
             (b"{}", NotAnEvent::NotAnEnvelope),
-            (b"{\"type\":\"user.created\"}", NotAnEvent::NotAnEnvelope),
             (b"{\"data\":{}}", NotAnEvent::NotAnEnvelope),
-            (b"{\"type\":\"\",\"data\":{}}", NotAnEvent::NotAnEnvelope),
             (b"{\"type\":7,\"data\":{}}", NotAnEvent::NotAnEnvelope),
-            (
-                b"{\"type\":\"user.created\",\"data\":null}",
-                NotAnEvent::NotAnEnvelope,
-            ),
-            (
-                b"{\"type\":\"user.created\",\"data\":[]}",
-                NotAnEvent::NotAnEnvelope,
-            ),
             (
                 b"{\"type\":\"a\",\"type\":\"b\",\"data\":{}}",
                 NotAnEvent::NotAnEnvelope,
@@ -130,6 +136,26 @@ mod tests {
                 "{}",
                 String::from_utf8_lossy(body)
             );
+        }
+    }
+
+    #[test]
+    fn an_event_may_have_any_data_or_none() {
+        for (rest, data) in [
+            ("", None),
+            (r#","data":null"#, None),
+            (r#","data":["user_1"]"#, None),
+            (r#","data":7"#, None),
+            (r#","data":{},"data":{}"#, None),
+            (r#","data":{},"timestamp":1,"timestamp":1"#, None),
+            (r#","data": {"id":7}"#, Some(r#"{"id":7}"#)),
+        ] {
+            for event_type in ["user.created", ""] {
+                let body = format!(r#"{{"type":"{event_type}"{rest}}}"#);
+                let envelope = Envelope::parse(body.as_bytes()).unwrap();
+                assert_eq!(envelope.event_type, event_type);
+                assert_eq!(envelope.data.map(RawValue::get), data, "{body}");
+            }
         }
     }
 

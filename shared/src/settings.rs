@@ -68,6 +68,12 @@ impl<'a> Setting<'a> {
         }
     }
 
+    /// Whether there is a value.
+    #[must_use]
+    pub const fn is_set(&self) -> bool {
+        self.value.is_some()
+    }
+
     /// The value, if there is one.
     ///
     /// # Errors

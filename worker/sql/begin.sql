@@ -1,14 +1,16 @@
--- Runs at the start of every transaction that applies events. SET LOCAL, so that a connection that
--- is shared through a pooler carries nothing over.
-SET LOCAL lock_timeout = '300ms';
-SET LOCAL statement_timeout = '10s';
--- A worker that hangs inside a transaction must not keep its locks from the others.
-SET LOCAL idle_in_transaction_session_timeout = '10s';
--- A commit that a crash of PostgreSQL could undo is none: the entry is removed from Redis after it.
-SELECT set_config('synchronous_commit', 'local', true)
- WHERE current_setting('synchronous_commit') = 'off';
--- Where this PostgreSQL knows these: how long a transaction may take the worker decides (17), and a session whose
--- worker is gone lets go of its locks although a statement is still running (14).
+-- Runs at the start of every transaction that applies events: one statement, because each is parsed anew. true makes
+-- them SET LOCAL, so that a connection that is shared through a pooler carries nothing over.
 SELECT set_config(name, value, true)
-  FROM (VALUES ('transaction_timeout', '0'), ('client_connection_check_interval', '1s')) AS ours (name, value)
- WHERE current_setting(name, true) IS NOT NULL;
+  FROM (VALUES
+        ('lock_timeout', '300ms'),
+        ('statement_timeout', '10s'),
+        -- A worker that hangs inside a transaction must not keep its locks from the others.
+        ('idle_in_transaction_session_timeout', '10s'),
+        -- Nor one that is gone while a statement is still running. PostgreSQL 14 and later.
+        ('client_connection_check_interval', '1s'),
+        -- How long a transaction may take we decide. PostgreSQL 17 and later.
+        ('transaction_timeout', '0'),
+        -- A commit that a crash of PostgreSQL could undo is none: the entry is removed from Redis after it.
+        ('synchronous_commit', CASE current_setting('synchronous_commit') WHEN 'off' THEN 'local' END)
+       ) AS ours (name, value)
+ WHERE value IS NOT NULL AND current_setting(name, true) IS NOT NULL;

@@ -178,7 +178,8 @@ async fn apply_once(
     addresses: Addresses,
 ) -> Result<Attempt, Failure> {
     let mut connection = database.connection().await?;
-    let attempt = transact(&mut connection, fence, events, addresses);
+    let catalogue = database.catalogue();
+    let attempt = transact(&mut connection, catalogue, fence, events, addresses);
     let attempt = tokio::time::timeout(TRANSACTION_TIMEOUT, attempt).await;
     keep_if_sound(connection, attempt)
 }

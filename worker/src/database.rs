@@ -5,9 +5,12 @@ use std::time::Duration;
 use deadpool_postgres::{
     Manager, ManagerConfig, Object, Pool, PoolError, RecyclingMethod, Runtime,
 };
+use tokio_postgres::Row;
 
+use crate::catalogue::Catalogue;
 use crate::database_url::DatabaseUrl;
 use crate::failure::Failure;
+use crate::pooler::Parameters;
 
 /// How many batches one worker processes at once.
 pub const BATCHES_AT_ONCE: usize = 3;
@@ -18,7 +21,10 @@ const HEALTH_TIMEOUT: Duration = Duration::from_secs(2);
 
 /// The connections, replaced when they break.
 #[derive(Clone)]
-pub struct Database(Pool);
+pub struct Database {
+    pool: Pool,
+    catalogue: Catalogue,
+}
 
 impl Database {
     /// Connects to nothing yet.
@@ -52,7 +58,10 @@ impl Database {
             .create_timeout(Some(timeout))
             .recycle_timeout(Some(timeout))
             .build()
-            .map(Self)
+            .map(|pool| Self {
+                pool,
+                catalogue: Catalogue::default(),
+            })
             .map_err(|error| error.to_string())
     }
 
@@ -61,7 +70,7 @@ impl Database {
     /// # Errors
     /// [`Failure::Unavailable`] when there is none to be had.
     pub async fn connection(&self) -> Result<Object, Failure> {
-        self.0.get().await.map_err(|error| match error {
+        self.pool.get().await.map_err(|error| match error {
             // Whatever happens before the first statement is the store's.
             PoolError::Backend(error) => {
                 Failure::Unavailable(Failure::from(error).reason().to_owned())
@@ -74,7 +83,45 @@ impl Database {
     /// Prepares every statement again before it is next used, in every session: after ALTER TABLE the plan of a
     /// prepared statement may not be usable any more.
     pub(crate) fn forget_statements(&self) {
-        self.0.manager().statement_caches.clear();
+        self.pool.manager().statement_caches.clear();
+    }
+
+    /// What is known of the columns of `users`.
+    #[must_use]
+    pub const fn catalogue(&self) -> &Catalogue {
+        &self.catalogue
+    }
+
+    /// Reads the columns of `users`.
+    ///
+    /// # Errors
+    /// When PostgreSQL does not tell.
+    pub async fn read_catalogue(&self) -> Result<(), Failure> {
+        let mut connection = self.connection().await?;
+        let transaction = connection.transaction().await?;
+        self.catalogue.look(&transaction).await?;
+        Ok(transaction.commit().await?)
+    }
+
+    /// The rows of a statement that only reads, in UTC as the transactions that apply events.
+    ///
+    /// # Errors
+    /// When PostgreSQL does not tell.
+    pub(crate) async fn read(
+        &self,
+        sql: &str,
+        parameters: &Parameters<'_>,
+    ) -> Result<Vec<Row>, Failure> {
+        let mut connection = self.connection().await?;
+        let transaction = connection.build_transaction().read_only(true);
+        let transaction = transaction.start().await?;
+        // Without a name: see the module pooler.
+        let ((), rows) = tokio::try_join!(
+            transaction.batch_execute(include_str!("../sql/utc.sql")),
+            transaction.query_typed(sql, parameters)
+        )?;
+        transaction.commit().await?;
+        Ok(rows)
     }
 
     /// Whether the server answers.

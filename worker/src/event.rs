@@ -44,7 +44,7 @@ pub enum Unusable {
     /// It is not a Clerk event.
     #[error("the payload is {0}")]
     NotAnEvent(#[from] NotAnEvent),
-    /// `data` is not a user: a field stands there twice, most likely.
+    /// `data` is not a user: it is missing or no object, or a field stands there twice.
     #[error("data is not a Clerk user")]
     Data,
     /// A field is missing, has another type, or a value that its column cannot hold.
@@ -72,11 +72,12 @@ impl Event {
         payload: &[u8],
     ) -> Result<Self, Unusable> {
         let envelope = Envelope::parse(payload)?;
+        let data = envelope.data.ok_or(Unusable::Data);
         let change = match envelope.event_type.as_ref() {
-            "user.created" | "user.updated" => Change::Upsert(User::parse(envelope.data)?),
+            "user.created" | "user.updated" => Change::Upsert(User::parse(data?)?),
             "user.deleted" => {
                 let json: DeletedJson<'_> =
-                    serde_json::from_str(envelope.data.get()).map_err(|_| Unusable::Data)?;
+                    serde_json::from_str(data?.get()).map_err(|_| Unusable::Data)?;
                 Change::Delete(user::id(json.id)?)
             }
             _ => Change::Ignore,
@@ -328,7 +329,26 @@ mod tests {
                 "{payload}"
             );
         }
-        let doubled = r#"{"type":"user.created","data":{"id":"a","id":"b"}}"#;
-        assert_eq!(parse(doubled).unwrap_err(), Unusable::Data);
+    }
+
+    #[test]
+    fn data_that_is_no_user_is_unusable_where_it_has_to_be_one() {
+        for data in [
+            r#","data":{"id":"a","id":"b"}"#,
+            r#","data":["user_1"]"#,
+            r#","data":null"#,
+            r#","data":"user_1""#,
+            r#","data":{"id":"a"},"data":{"id":"a"}"#,
+            "",
+        ] {
+            for event_type in ["user.created", "user.updated", "user.deleted"] {
+                let payload = format!(r#"{{"type":"{event_type}"{data}}}"#);
+                assert_eq!(parse(&payload).unwrap_err(), Unusable::Data, "{payload}");
+            }
+            for event_type in ["user.invented", "session.created", ""] {
+                let payload = format!(r#"{{"type":"{event_type}"{data}}}"#);
+                assert_eq!(parse(&payload).unwrap().change, Change::Ignore, "{payload}");
+            }
+        }
     }
 }

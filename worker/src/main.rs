@@ -164,6 +164,13 @@ async fn run(settings: Settings) -> Result<(), String> {
     if until_migrated(&database, &stop).await.is_none() {
         return Ok(());
     }
+    if let Err(failure) = database.read_catalogue().await {
+        // Then PostgreSQL says so when something is too long.
+        tracing::warn!(
+            reason = failure.reason(),
+            "the columns of users were not read"
+        );
+    }
     migrated.cancel();
     tracing::info!(consumer = consumer_name, "worker has started");
 

@@ -5,7 +5,7 @@ use std::time::Duration;
 use deadpool_postgres::{Object, Transaction};
 use refinery::Runner;
 use shared::fault_point::{FaultPoint, reach};
-use tokio_postgres::{Client, SimpleQueryMessage};
+use tokio_postgres::{Client, Error, SimpleQueryMessage};
 
 use crate::database::Database;
 use crate::failure::Failure;
@@ -21,8 +21,9 @@ const LOCK: i64 = 0x63_6c_65_72_6b;
 /// How long to wait while another worker migrates.
 const LOOK_AGAIN: Duration = Duration::from_millis(200);
 
-/// Applies the migrations that are pending; when many workers start at once, one does it and the
-/// others wait. Returns how many were applied.
+/// Makes `users` if there is none, and applies the migrations that are pending; when many workers start at once, one does it and the
+/// others wait. Returns how many
+/// were applied, the table included.
 ///
 /// # Errors
 /// Says why it is not possible now.
@@ -33,7 +34,7 @@ pub async fn migrate(database: &Database) -> Result<usize, String> {
     runner.set_migration_table_name("clerk_sync.schema_history");
     loop {
         // Most starts find nothing to do, and may not have the right to do it.
-        if is_current(&runner, &connection).await {
+        if is_complete(&runner, &connection).await {
             return Ok(0);
         }
         // A connection for the lock alone. It goes with its transaction, not with its session: behind a
@@ -59,12 +60,30 @@ async fn lock(connection: &mut Object) -> Result<Option<Transaction<'_>>, Failur
     let sql = format!(
         "SET LOCAL idle_in_transaction_session_timeout = 0; SELECT pg_try_advisory_xact_lock({LOCK})"
     );
-    let answer = transaction.simple_query(&sql).await?;
-    let is_locked = answer.iter().any(|message| match message {
+    let is_locked = answers_true(transaction.client(), &sql).await?;
+    Ok(is_locked.then_some(transaction))
+}
+
+async fn is_complete(runner: &Runner, client: &Client) -> bool {
+    is_current(runner, client).await && has_users(client).await.is_ok_and(|has| has)
+}
+
+/// Whether the search path leads to a table `users`, whoever has made it.
+async fn has_users(client: &Client) -> Result<bool, Error> {
+    answers_true(client, include_str!("../sql/has_users.sql")).await
+}
+
+async fn has_schema(client: &Client) -> Result<bool, Error> {
+    let sql = "SELECT to_regnamespace('clerk_sync') IS NOT NULL";
+    answers_true(client, sql).await
+}
+
+async fn answers_true(client: &Client, sql: &str) -> Result<bool, Error> {
+    let answer = client.simple_query(sql).await?;
+    Ok(answer.iter().any(|message| match message {
         SimpleQueryMessage::Row(row) => row.get(0) == Some("t"),
         _ => false,
-    });
-    Ok(is_locked.then_some(transaction))
+    }))
 }
 
 async fn is_current(runner: &Runner, client: &Client) -> bool {
@@ -83,15 +102,29 @@ async fn is_current(runner: &Runner, client: &Client) -> bool {
     applied.is_ok_and(|messages| messages.iter().find_map(version) >= newest)
 }
 
+/// `users` is no numbered migration: whether it is missing is looked up each time. What is there needs no right
+/// to create it.
 async fn run(runner: &Runner, client: &mut Client) -> Result<usize, String> {
-    client
-        .batch_execute("CREATE SCHEMA IF NOT EXISTS clerk_sync")
+    let mut applied = create_what_is_missing(client)
         .await
-        .map_err(Failure::from)
-        .map_err(|failure| failure.reason().to_owned())?;
-    let report = runner
-        .run_async(client)
-        .await
-        .map_err(|error| error.to_string())?;
-    Ok(report.applied_migrations().len())
+        .map_err(|error| Failure::from(error).reason().to_owned())?;
+    if !is_current(runner, client).await {
+        let report = runner.run_async(client).await;
+        let report = report.map_err(|error| error.to_string())?;
+        applied += report.applied_migrations().len();
+    }
+    Ok(applied)
+}
+
+async fn create_what_is_missing(client: &Client) -> Result<usize, Error> {
+    let has_users = has_users(client).await?;
+    if !has_users {
+        client
+            .batch_execute(include_str!("../sql/create_users.sql"))
+            .await?;
+    }
+    if !has_schema(client).await? {
+        client.batch_execute("CREATE SCHEMA clerk_sync").await?;
+    }
+    Ok(usize::from(!has_users))
 }

@@ -1,17 +1,19 @@
 //! Part of a transaction, behind a savepoint: what the database refuses in it is taken back without the
 //! rest of the batch (P6).
 
-use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
+use std::collections::{BTreeMap, HashMap, HashSet};
 
 use deadpool_postgres::Transaction;
 use shared::fault_point::{FaultPoint, reach};
+use tokio_postgres::error::SqlState;
 
-use crate::address::settle;
+use crate::catalogue::Catalogue;
 use crate::event::Event;
 use crate::failure::{Failure, Refusal};
 use crate::plan::plan;
-use crate::storage::{self, Claim};
-use crate::user::{User, UserId};
+use crate::storage;
+use crate::user::UserId;
+use crate::winners::{Unwritten, Winners};
 
 /// How many users a piece has. Where the database refuses one, what was written of the others in the piece is
 /// lost and written again; but each piece takes two round trips.
@@ -81,14 +83,40 @@ impl<'a> Piece<'a> {
     pub(crate) async fn write(
         &self,
         transaction: &Transaction<'_>,
+        catalogue: &Catalogue,
         addresses: Addresses,
     ) -> Result<Written<'a>, Failure> {
+        let known = catalogue.columns();
+        match self.try_to_write(transaction, catalogue, addresses).await {
+            Err(Unwritten::Database(error))
+                if error.code() == Some(&SqlState::STRING_DATA_RIGHT_TRUNCATION) =>
+            {
+                storage::begin_piece_again(transaction).await?;
+                catalogue.look(transaction).await?;
+                if catalogue.columns() == known {
+                    // It is no column of ours.
+                    return Err(error.into());
+                }
+                storage::keep_piece(transaction).await?;
+                Ok(self.try_to_write(transaction, catalogue, addresses).await?)
+            }
+            outcome => Ok(outcome?),
+        }
+    }
+
+    async fn try_to_write(
+        &self,
+        transaction: &Transaction<'_>,
+        catalogue: &Catalogue,
+        addresses: Addresses,
+    ) -> Result<Written<'a>, Unwritten> {
         let newest: Vec<&Event> = plan(&self.0.concat()).newest.into_values().collect();
         let claims = storage::claim_versions(transaction, &newest).await?;
         reach(FaultPoint::VersionsClaimed).await;
         let mut winners = Winners::new(&newest, &claims);
+        let columns = winners.room(transaction, catalogue).await?;
         if addresses == Addresses::Settle {
-            let waiting = make_room(transaction, &mut winners).await?;
+            let waiting = winners.make_room(transaction, &columns).await?;
             if !waiting.is_empty() {
                 let holder = |event: &&'a Event| {
                     let holder = waiting.get(event.upserted()?.id.as_str())?;
@@ -99,18 +127,17 @@ impl<'a> Piece<'a> {
         }
         storage::delete_users(transaction, &winners.deleted).await?;
         reach(FaultPoint::RowsDeleted).await;
-        let mut changed =
-            storage::upsert_users(transaction, &winners.users, &winners.first_seen).await?;
+        let (users, first_seen) = (&winners.users, &winners.first_seen);
+        let written = storage::upsert_users(transaction, users, &columns, first_seen).await?;
         reach(FaultPoint::RowsWritten).await;
-        let kept: Vec<&str> = winners
-            .users
-            .iter()
-            .map(|user| user.id.as_str())
-            .filter(|id| !changed.contains(*id))
-            .collect();
-        storage::adopt_newer_rows(transaction, &kept).await?;
-        changed.extend(winners.deleted.iter().map(|id| (*id).to_owned()));
-        Ok(Written::Changed(changed))
+        // Whose row was not written is newer, or a trigger of the application has left it out.
+        let ids = || users.iter().map(|user| user.id.as_str());
+        let left_out = ids().filter(|id| !written.contains(*id) && first_seen.contains(id));
+        let left_out: Vec<&str> = left_out.collect();
+        let newer = storage::adopt_newer_rows(transaction, &left_out).await?;
+        let changed = ids().filter(|id| !newer.contains(*id));
+        let changed = changed.chain(winners.deleted.iter().copied());
+        Ok(Written::Changed(changed.map(str::to_owned).collect()))
     }
 
     /// What to do after a refusal: the event that is refused, if that is certain, and the pieces that
@@ -151,93 +178,6 @@ impl<'a> Piece<'a> {
         pieces.retain(|piece| !piece.0.is_empty());
         (None, pieces)
     }
-}
-
-/// The users who are to be written.
-struct Winners<'a> {
-    /// Rows to write, in the order of user ids.
-    users: Vec<&'a User>,
-    /// The same in the order of their events.
-    oldest_first: Vec<&'a User>,
-    /// Rows to delete.
-    deleted: Vec<&'a str>,
-    /// Of whom nothing was known.
-    first_seen: Vec<&'a str>,
-}
-
-impl<'a> Winners<'a> {
-    fn new(newest: &[&'a Event], claims: &[Claim]) -> Self {
-        let claims: HashMap<&str, bool> = claims
-            .iter()
-            .map(|claim| (claim.user_id.as_str(), claim.first_seen))
-            .collect();
-        let mut winners = Self {
-            users: vec![],
-            oldest_first: vec![],
-            deleted: vec![],
-            first_seen: vec![],
-        };
-        let mut events = Vec::new();
-        for event in newest {
-            let Some(user_id) = event.user_id().map(UserId::as_str) else {
-                continue;
-            };
-            let Some(first_seen) = claims.get(user_id) else {
-                continue;
-            };
-            if *first_seen {
-                winners.first_seen.push(user_id);
-            }
-            match event.upserted() {
-                Some(user) => {
-                    winners.users.push(user);
-                    events.push(*event);
-                }
-                None => winners.deleted.push(user_id),
-            }
-        }
-        events.sort_by_key(|event| event.revision());
-        winners.oldest_first = events.into_iter().filter_map(Event::upserted).collect();
-        winners
-    }
-}
-
-/// Lets winners make room for each other and returns the ids of those who have to wait, and for whom;
-/// if there are any, nothing was written.
-async fn make_room(
-    transaction: &Transaction<'_>,
-    winners: &mut Winners<'_>,
-) -> Result<HashMap<String, String>, tokio_postgres::Error> {
-    let present = storage::addresses_held(transaction, &winners.users).await?;
-    // The application's own row, newer than what we have: it will stay as it is.
-    let stays = |user: &User| {
-        winners.first_seen.contains(&user.id.as_str())
-            && present
-                .iter()
-                .any(|row| row.user_id == user.id.as_str() && row.updated_at > user.updated_at)
-    };
-    let held: Vec<(&str, &str)> = present
-        .iter()
-        .map(|row| (row.user_id.as_str(), row.email.as_str()))
-        .collect();
-    let wanted: Vec<(&str, &str)> = winners
-        .oldest_first
-        .iter()
-        .filter(|user| !stays(user))
-        .map(|user| (user.id.as_str(), user.email.as_str()))
-        .collect();
-    let leaving: BTreeSet<&str> = winners.deleted.iter().copied().collect();
-    let settlement = settle(&wanted, &leaving, &held);
-    if settlement.waiting.is_empty() && !settlement.vacating.is_empty() {
-        let vacating: Vec<&str> = settlement.vacating.into_iter().collect();
-        storage::vacate_addresses(transaction, &vacating).await?;
-        // Their rows are known to be older, though a trigger of the application may just have said
-        // otherwise: they must get their addresses.
-        winners.first_seen.retain(|user| !vacating.contains(user));
-        reach(FaultPoint::AddressesVacated).await;
-    }
-    let owned = |(user, holder): (&str, &str)| (user.to_owned(), holder.to_owned());
-    Ok(settlement.waiting.into_iter().map(owned).collect())
 }
 
 #[cfg(test)]

@@ -20,6 +20,7 @@ use std::time::{Duration, SystemTime};
 use serde_json::value::RawValue;
 use shared::redis_link::RedisLink;
 
+use crate::catalogue::Columns;
 use crate::database::Database;
 use crate::explain::line;
 use crate::failure::Failure;
@@ -103,6 +104,8 @@ impl Reconciliation {
         } else {
             pages::Place::default()
         };
+        let look = async || self.database.read_catalogue().await;
+        patiently(&self.progress, look).await?;
         let total = self.api.count().await?;
         self.progress.begin(total, place.offset as u64);
         if place.offset > 0 {
@@ -159,6 +162,7 @@ impl Reconciliation {
     /// Compares users with what is here, and puts on the stream what is missing or different.
     async fn take(&mut self, listed: &[ListedUser], asked_at: SystemTime) -> Result<(), String> {
         self.counts.read += listed.len();
+        let columns = self.database.catalogue().columns();
         let mut users: Vec<(User, &RawValue)> = Vec::new();
         for ListedUser { json, id, .. } in listed {
             if let Some(id) = id
@@ -166,7 +170,7 @@ impl Reconciliation {
             {
                 self.listed.insert(self.hasher.hash_one(id.as_str()));
             }
-            match User::parse(json) {
+            match usable(json, &columns) {
                 Ok(user) => users.push((user, json)),
                 Err(reason) => {
                     self.counts.unusable += 1;
@@ -182,7 +186,7 @@ impl Reconciliation {
         let (mut additions, mut found) = (Vec::new(), Vec::new());
         for (user, json) in users {
             let present = present.remove(user.id.as_str()).unwrap_or_default();
-            let (word, r#type, event_at) = match present.compare(&user, asked_at) {
+            let (word, r#type, event_at) = match present.compare(&user, &columns, asked_at) {
                 Comparison::Equal => {
                     self.counts.equal += 1;
                     continue;
@@ -308,6 +312,13 @@ impl Reconciliation {
             }
         }
     }
+}
+
+/// The user, if `columns` can hold it.
+fn usable(json: &RawValue, columns: &Columns) -> Result<User, String> {
+    let user = User::parse(json).map_err(|reason| reason.to_string())?;
+    columns.take(&user).map_err(|reason| reason.to_string())?;
+    Ok(user)
 }
 
 fn too_long(id: &str) -> String {

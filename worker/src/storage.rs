@@ -7,6 +7,7 @@ use deadpool_postgres::Transaction;
 use tokio_postgres::Error;
 use tokio_postgres::types::{ToSql, Type};
 
+use crate::catalogue::Columns;
 use crate::event::Event;
 use crate::ledger::Outcome;
 use crate::pooler;
@@ -21,13 +22,16 @@ pub struct Claim {
     pub first_seen: bool,
 }
 
-/// Sets the limits of a transaction. Its first statement.
+/// Sets the time zone and the limits of a transaction. Its first statement.
 ///
 /// # Errors
 /// What PostgreSQL says.
 pub async fn begin(transaction: &Transaction<'_>) -> Result<(), Error> {
     transaction
-        .batch_execute(include_str!("../sql/begin.sql"))
+        .batch_execute(concat!(
+            include_str!("../sql/utc.sql"),
+            include_str!("../sql/begin.sql")
+        ))
         .await
 }
 
@@ -142,6 +146,16 @@ pub async fn give_up_piece(transaction: &Transaction<'_>) -> Result<(), Error> {
         .await
 }
 
+/// Takes back what was written since the last [`claim_versions`], also after an error. The piece goes on.
+///
+/// # Errors
+/// What PostgreSQL says.
+pub async fn begin_piece_again(transaction: &Transaction<'_>) -> Result<(), Error> {
+    transaction
+        .batch_execute("ROLLBACK TO SAVEPOINT piece")
+        .await
+}
+
 /// Lets another piece follow.
 ///
 /// # Errors
@@ -167,24 +181,27 @@ pub async fn delete_users(transaction: &Transaction<'_>, user_ids: &[&str]) -> R
     .map(drop)
 }
 
-/// Writes rows and returns the ids of those that were written. A row of a user in `first_seen` that
-/// is newer stays as it is.
+/// Writes rows as `columns` take them, and returns the ids of those that were written. A row of a user in
+/// `first_seen` that is newer stays as it is, and so does one that a trigger leaves out.
 ///
 /// # Errors
 /// What PostgreSQL says.
 pub async fn upsert_users(
     transaction: &Transaction<'_>,
     users: &[&User],
+    columns: &Columns,
     first_seen: &[&str],
 ) -> Result<HashSet<String>, Error> {
     if users.is_empty() {
         return Ok(HashSet::new());
     }
     let ids: Vec<&str> = users.iter().map(|user| user.id.as_str()).collect();
-    let names: Vec<&str> = users.iter().map(|user| user.name.as_str()).collect();
+    let names: Vec<&str> = users.iter().map(|user| columns.name(&user.name)).collect();
     let emails: Vec<&str> = users.iter().map(|user| user.email.as_str()).collect();
-    let image_urls: Vec<Option<&str>> =
-        users.iter().map(|user| user.image_url.as_deref()).collect();
+    let image_urls: Vec<Option<&str>> = users
+        .iter()
+        .map(|user| columns.image_url(user.image_url.as_deref()))
+        .collect();
     let created_at: Vec<SystemTime> = users.iter().map(|user| user.created_at).collect();
     let updated_at: Vec<SystemTime> = users.iter().map(|user| user.updated_at).collect();
     let parameters: [(&(dyn ToSql + Sync), Type); 7] = [
@@ -205,24 +222,24 @@ pub async fn upsert_users(
     rows.iter().map(|row| row.try_get(0)).collect()
 }
 
-/// Remembers that the application's own rows are newer than what we know.
+/// Remembers where the application's own rows are newer than what we know of these users; returns those.
 ///
 /// # Errors
 /// What PostgreSQL says.
 pub async fn adopt_newer_rows(
     transaction: &Transaction<'_>,
     user_ids: &[&str],
-) -> Result<(), Error> {
+) -> Result<HashSet<String>, Error> {
     if user_ids.is_empty() {
-        return Ok(());
+        return Ok(HashSet::new());
     }
-    pooler::query(
+    let rows = pooler::query(
         transaction,
         include_str!("../sql/adopt_newer_rows.sql"),
         &[(&user_ids, Type::TEXT_ARRAY)],
     )
-    .await
-    .map(drop)
+    .await?;
+    rows.iter().map(|row| row.try_get(0)).collect()
 }
 
 /// Corrects outcomes in the ledger.
@@ -253,11 +270,11 @@ pub async fn correct_outcomes(
 /// A row as it is now.
 #[derive(Debug)]
 pub struct PresentRow {
-    /// Whose.
+    /// Whose; empty if it does not say.
     pub user_id: String,
-    /// The address that the user holds.
-    pub email: String,
-    /// The row's `"updatedAt"`.
+    /// The address that the user holds, if any.
+    pub email: Option<String>,
+    /// The row's `"updatedAt"`; the year 1 if it does not say.
     pub updated_at: SystemTime,
 }
 
@@ -288,18 +305,20 @@ pub async fn addresses_held(
         .collect()
 }
 
-/// Frees the addresses of users who get another one later in the transaction.
+/// Frees the addresses of users who get another one later in the transaction, with ones that `columns` take.
 ///
 /// # Errors
 /// What PostgreSQL says.
 pub async fn vacate_addresses(
     transaction: &Transaction<'_>,
     user_ids: &[&str],
+    columns: &Columns,
 ) -> Result<(), Error> {
+    let longest = columns.longest_email();
     pooler::query(
         transaction,
         include_str!("../sql/vacate_addresses.sql"),
-        &[(&user_ids, Type::TEXT_ARRAY)],
+        &[(&user_ids, Type::TEXT_ARRAY), (&longest, Type::INT4)],
     )
     .await
     .map(drop)

@@ -9,6 +9,7 @@ use tokio_postgres::IsolationLevel;
 
 use crate::apply::Verdict;
 use crate::canary;
+use crate::catalogue::Catalogue;
 use crate::event::Event;
 use crate::failure::{Failure, Refusal};
 use crate::fence::Fence;
@@ -47,6 +48,7 @@ struct Rows<'a> {
 /// (P3), and a second transaction with the same one waits there until this one has ended.
 pub(crate) async fn transact(
     connection: &mut Object,
+    catalogue: &Catalogue,
     fence: &impl Fence,
     events: &[&Event],
     addresses: Addresses,
@@ -74,7 +76,7 @@ pub(crate) async fn transact(
         let places = events.iter().enumerate().filter(is_lost);
         return Ok(Attempt::Lost(places.map(|(place, _)| place).collect()));
     }
-    let rows = match write(&transaction, &new, addresses, begun).await? {
+    let rows = match write(&transaction, catalogue, &new, addresses, begun).await? {
         Ok(rows) => rows,
         Err(mut holders) => {
             transaction.rollback().await?;
@@ -105,6 +107,7 @@ pub(crate) async fn transact(
 /// holds it: then nothing that was written is good.
 async fn write<'a>(
     transaction: &Transaction<'_>,
+    catalogue: &Catalogue,
     new: &[&'a Event],
     addresses: Addresses,
     begun: Instant,
@@ -118,7 +121,7 @@ async fn write<'a>(
     while !(is_one_done && begun.elapsed() > LONGEST_WRITING)
         && let Some(piece) = pieces.pop()
     {
-        match piece.write(transaction, addresses).await {
+        match piece.write(transaction, catalogue, addresses).await {
             Ok(Written::Changed(users)) => {
                 is_one_done = true;
                 rows.changed.extend(users);

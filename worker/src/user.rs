@@ -8,9 +8,12 @@ use serde_json::value::RawValue;
 use crate::event::Unusable;
 
 /// Characters that `users.id`, `name` and `email` hold; PostgreSQL counts characters as Rust does.
-const MAX_TEXT: usize = 255;
+pub(crate) const MAX_TEXT: usize = 255;
 /// Characters that `users."imageUrl"` holds.
-const MAX_IMAGE_URL: usize = 1000;
+pub(crate) const MAX_IMAGE_URL: usize = 1000;
+
+/// What a user without names is called.
+pub(crate) const NO_NAME: &str = "User";
 
 /// A Clerk user id: 1 to 255 characters that PostgreSQL can store.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -119,7 +122,7 @@ fn name(first: Option<String>, last: Option<String>) -> String {
         .collect();
     let name: String = given.join(" ").chars().take(MAX_TEXT).collect();
     if name.trim().is_empty() {
-        "User".to_owned()
+        NO_NAME.to_owned()
     } else {
         name
     }
@@ -218,13 +221,24 @@ pub fn time(json: Option<&RawValue>, field: &'static str) -> Result<SystemTime, 
         .and_then(|number| number.as_i64().or_else(|| whole(number.as_f64()?)))
         .filter(|milliseconds| (YEAR_1..YEAR_10000).contains(milliseconds))
         .ok_or(Unusable::Field(field))?;
+    time_of(milliseconds).ok_or(Unusable::Field(field))
+}
+
+/// `None` where the system's clock cannot say it.
+pub(crate) fn time_of(milliseconds: i64) -> Option<SystemTime> {
     let distance = Duration::from_millis(milliseconds.unsigned_abs());
-    let time = if milliseconds < 0 {
+    if milliseconds < 0 {
         SystemTime::UNIX_EPOCH.checked_sub(distance)
     } else {
         SystemTime::UNIX_EPOCH.checked_add(distance)
-    };
-    time.ok_or(Unusable::Field(field))
+    }
+}
+
+/// Since the epoch.
+pub(crate) fn milliseconds(time: SystemTime) -> i64 {
+    let count = |duration: Duration| i64::try_from(duration.as_millis()).unwrap_or(i64::MAX);
+    time.duration_since(SystemTime::UNIX_EPOCH)
+        .map_or_else(|before| -count(before.duration()), count)
 }
 
 /// A number that was written with a point or an exponent, such as 1.7e12.

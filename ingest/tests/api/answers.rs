@@ -67,6 +67,37 @@ async fn every_payload_of_clerk_is_queued() -> anyhow::Result<()> {
     Ok(())
 }
 
+/// HTTP table: signed, with a type, and data of whatever kind or none.
+#[tokio::test]
+async fn a_signed_event_is_queued_whatever_its_data_is() -> anyhow::Result<()> {
+    let redis = RedisServer::start()?;
+    let ingest = Ingest::start_with(&redis.url(), &[("REDIS_PARTITIONS", "2")]).await?;
+    let mut sent = 0;
+    for event_type in ["user.created", "user.invented", "billing.invented", ""] {
+        for rest in [
+            "",
+            ",\"data\":null",
+            ",\"data\":[]",
+            ",\"data\":[\"user_1\"]",
+            ",\"data\":\"user_1\"",
+            ",\"data\":7",
+            ",\"data\":true",
+            ",\"data\":{}",
+            ",\"data\":{\"id\":[]}",
+            ",\"data\":1,\"data\":2",
+            ",\"timestamp\":1,\"timestamp\":2",
+        ] {
+            let body = format!("{{\"type\":\"{event_type}\"{rest}}}");
+            let answer = ingest.deliver(&format!("msg_{sent}"), &body).await?;
+            assert_eq!(answer.status, 200, "{body}");
+            sent += 1;
+        }
+    }
+    let queued = backlog(&redis)? + redis.cli(&["XLEN", "{clerk:1}:events"])?.parse::<u64>()?;
+    assert_eq!(queued, sent);
+    Ok(())
+}
+
 /// HTTP table: the unbranded twins of the headers.
 #[tokio::test]
 async fn the_unbranded_headers_are_understood() -> anyhow::Result<()> {
@@ -147,6 +178,47 @@ async fn the_endpoint_tells_a_browser_that_it_is_reachable() -> anyhow::Result<(
     Ok(())
 }
 
+/// HTTP table: a slash at its end, or its lack, makes no difference, on the setting and on the request.
+#[tokio::test]
+async fn the_path_is_the_setting_with_or_without_a_slash_at_its_end() -> anyhow::Result<()> {
+    let redis = RedisServer::start()?;
+    let body = UserPayload::new("user_1", "a@example.com").created();
+    let mut queued = 0;
+    for (setting, paths) in [
+        ("", ["/api/webhooks/clerk", "/api/webhooks/clerk/"]),
+        ("/hooks/clerk/", ["/hooks/clerk", "/hooks/clerk/"]),
+        ("/hooks/clerk", ["/hooks/clerk", "/hooks/clerk/"]),
+        ("/", ["/", "/?x=1"]),
+    ] {
+        let settings = [("WEBHOOK_PATH", setting)];
+        let ingest = Ingest::start_with(&redis.url(), &settings).await?;
+        for path in paths {
+            let url = ingest.url(path);
+            let headers = signed("msg_1", &body)?;
+            let sent = ingest
+                .http
+                .send("POST", &url, &headers, body.clone())
+                .await?;
+            assert_eq!(sent.status, 200, "{setting}: {path}");
+            assert_eq!(
+                ingest.http.get(&url).await?.status,
+                200,
+                "{setting}: {path}"
+            );
+            let put = ingest
+                .http
+                .send("PUT", &url, &headers, body.clone())
+                .await?;
+            assert_eq!(put.status, 405, "{setting}: {path}");
+            queued += 1;
+        }
+        let other = ingest.url(&format!("{}/x", paths[0].trim_end_matches('/')));
+        assert_eq!(ingest.http.get(&other).await?.status, 404, "{setting}");
+        assert_eq!(backlog(&redis)?, queued, "{setting}");
+    }
+    Ok(())
+}
+
 /// HTTP table
 #[tokio::test]
 async fn other_methods_and_other_paths_are_refused() -> anyhow::Result<()> {
@@ -169,7 +241,6 @@ async fn other_methods_and_other_paths_are_refused() -> anyhow::Result<()> {
     for path in [
         "/",
         "/api/webhooks",
-        "/api/webhooks/clerk/",
         "/api/webhooks/clerk/x",
         "/API/webhooks/clerk",
         "/api/webhooks/%63lerk",

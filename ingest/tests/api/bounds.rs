@@ -10,8 +10,8 @@ use tokio::{
 use xtask::{clerk_payload::UserPayload, redis_server::RedisServer, wait::until};
 
 use crate::helpers::{
-    DEADLINE, Ingest, SVIX_PATIENCE, backlog, head, peak_memory, raise_file_limit, read_to_end,
-    read_until, signed, svix_ids,
+    DEADLINE, Ingest, SVIX_PATIENCE, backlog, delivery, head, peak_memory, raise_file_limit,
+    read_to_end, read_until, signed, statuses, svix_ids,
 };
 
 fn body() -> String {
@@ -179,18 +179,22 @@ async fn a_request_that_is_too_slow_is_cut_off() -> anyhow::Result<()> {
         stream.write_all(&body.as_bytes()[..100]).await?;
         read_to_end(&mut stream).await
     };
+    let mut idle = ingest.connect().await?;
+    let mut idle_after_a_request = ingest.connect().await?;
+    let request = b"GET / HTTP/1.1\r\nhost: ingest\r\n\r\n";
+    idle_after_a_request.write_all(request).await?;
+    read_until(&mut idle_after_a_request, "not found\n").await?;
+    let slow_second_head = async {
+        let mut stream = ingest.connect().await?;
+        stream.write_all(request).await?;
+        read_until(&mut stream, "not found\n").await?;
+        stream.write_all(&request[..20]).await?;
+        read_to_end(&mut stream).await
+    };
     let slow_head = async {
         let mut stream = ingest.connect().await?;
         stream
             .write_all(b"POST /api/webhooks/clerk HTTP/1.1\r\nhost: ")
-            .await?;
-        read_to_end(&mut stream).await
-    };
-    let idle = async { read_to_end(&mut ingest.connect().await?).await };
-    let idle_after_a_request = async {
-        let mut stream = ingest.connect().await?;
-        stream
-            .write_all(b"GET / HTTP/1.1\r\nhost: ingest\r\n\r\n")
             .await?;
         read_to_end(&mut stream).await
     };
@@ -220,21 +224,19 @@ async fn a_request_that_is_too_slow_is_cut_off() -> anyhow::Result<()> {
     let (
         slow_body,
         slow_head,
-        idle,
-        idle_after_a_request,
         trickled_head,
         trickled_body,
         trickled_chunk,
         trickled_trailer,
+        slow_second_head,
     ) = tokio::try_join!(
         slow_body,
         slow_head,
-        idle,
-        idle_after_a_request,
         trickled_head,
         trickled_body,
         trickled_chunk,
-        trickled_trailer
+        trickled_trailer,
+        slow_second_head
     )?;
     for answer in [
         &slow_body,
@@ -244,17 +246,87 @@ async fn a_request_that_is_too_slow_is_cut_off() -> anyhow::Result<()> {
     ] {
         assert!(answer.starts_with("HTTP/1.1 408 "), "{answer}");
     }
-    for answer in [&slow_head, &trickled_head, &idle] {
+    for answer in [&slow_head, &trickled_head, &slow_second_head] {
         assert!(
             answer.is_empty() || answer.starts_with("HTTP/1.1 408 "),
             "{answer}"
         );
     }
+    // Meanwhile these have waited for their first request, or for the next, and are still open.
+    for stream in [&mut idle, &mut idle_after_a_request] {
+        let request = delivery("msg_idle", &body, "connection: close\r\n")?;
+        stream.write_all(request.as_bytes()).await?;
+        let answers = read_to_end(stream).await?;
+        assert_eq!(statuses(&answers), ["200"], "{answers}");
+    }
+    assert_eq!(svix_ids(&redis).await?, ["msg_idle", "msg_idle"]);
+    Ok(())
+}
+
+/// `IDLE_TIMEOUT_MS`: it counts from the last answer, or from the beginning, and not while a request is in hand.
+#[tokio::test]
+async fn a_connection_without_a_request_is_closed_after_the_idle_time() -> anyhow::Result<()> {
+    let redis = RedisServer::start()?;
+    let settings = [("IDLE_TIMEOUT_MS", "500")];
+    let ingest = Ingest::start_with(&redis.url(), &settings).await?;
+    let body = body();
+    let idle = async { read_to_end(&mut ingest.connect().await?).await };
+    let after_a_request = async {
+        let mut stream = ingest.connect().await?;
+        stream
+            .write_all(delivery("msg_1", &body, "")?.as_bytes())
+            .await?;
+        read_to_end(&mut stream).await
+    };
+    let mut in_hand = ingest.begin("msg_2", &body).await?;
+    let in_hand = tokio::spawn(async move { read_to_end(&mut in_hand).await });
+    let (idle, after_a_request) = tokio::try_join!(idle, after_a_request)?;
+    assert_eq!(idle, "");
+    assert_eq!(statuses(&after_a_request), ["200"], "{after_a_request}");
+    // A body has ten seconds, whatever the idle time is.
+    assert!(!in_hand.is_finished());
+    let in_hand = in_hand.await??;
+    assert_eq!(statuses(&in_hand), ["408"], "{in_hand}");
+    assert_eq!(svix_ids(&redis).await?, ["msg_1"]);
+    Ok(())
+}
+
+/// P9: a sender that stalls before the last byte of a body gives way to deliveries.
+#[tokio::test]
+async fn bodies_that_stall_make_no_delivery_wait() -> anyhow::Result<()> {
+    let redis = RedisServer::start()?;
+    let ingest = Ingest::start(&redis).await?;
+    let body = body_of(1 << 20);
+    let more = format!("content-length: {}\r\n", body.len());
+    let request = head(&signed("msg_stalled", &body)?, &more) + &body;
+    let stall = async || {
+        let mut stream = ingest.connect().await?;
+        // It may be told to give way before it has written all.
+        let _ = stream
+            .write_all(&request.as_bytes()[..request.len() - 1])
+            .await;
+        anyhow::Ok(stream)
+    };
+    let mut stalled = Vec::new();
+    for _ in 0..30 {
+        stalled.push(stall().await?);
+    }
+    // Nobody has verified yet, and everybody has the same address.
+    let small = body_of(3000);
+    for number in 0..3 {
+        let answer = ingest.deliver(&format!("msg_{number}"), &small).await?;
+        assert_eq!(answer.status, 200, "{}", answer.body);
+        stalled.push(stall().await?);
+    }
+    // The longest that may be, which comes in many pieces.
+    assert_eq!(ingest.deliver("msg_long", &body).await?.status, 200);
+    let answers = tokio::time::timeout(DEADLINE, read_to_end(&mut stalled[0])).await??;
     assert!(
-        idle_after_a_request.starts_with("HTTP/1.1 404 "),
-        "{idle_after_a_request}"
+        matches!(statuses(&answers)[..], ["503" | "408"]),
+        "{answers}"
     );
-    assert_eq!(backlog(&redis)?, 0);
+    let accepted = ["msg_0", "msg_1", "msg_2", "msg_long"];
+    assert_eq!(svix_ids(&redis).await?, accepted);
     Ok(())
 }
 

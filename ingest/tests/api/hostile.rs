@@ -199,12 +199,12 @@ async fn a_delivery_that_is_cut_short_or_too_much_is_refused() -> anyhow::Result
     let close = "connection: close\r\n";
     let post = |more: &str| anyhow::Ok(head(&signed("msg_1", &body)?, more) + &body);
     let too_short = format!("content-length: {}\r\n{close}", body.len() - 1);
-    let long = format!("x: {}\r\n", "x".repeat(20_000));
+    let long = format!("x: {}\r\n", "x".repeat(65_536));
     for (what, request, status) in [
         ("no length at all", post(close)?, "400"),
         ("a length too short", post(&too_short)?, "400"),
         ("a long header", post(&long)?, "431"),
-        ("many headers", post(&"x: y\r\n".repeat(100))?, "431"),
+        ("many headers", post(&"x: y\r\n".repeat(253))?, "431"),
     ] {
         let answers = ingest.exchange(request.as_bytes()).await?;
         assert_eq!(statuses(&answers), [status], "{what}");
@@ -254,6 +254,17 @@ async fn a_request_that_is_odd_but_right_is_accepted() -> anyhow::Result<()> {
             plain("")?.replacen(PATH, &format!("{PATH}?x={PATH}"), 1),
         ),
         ("the same length twice", plain(&length)?),
+        // Cookies and tokens of proxies that guard an application.
+        ("62 more headers", plain(&"x: y\r\n".repeat(62))?),
+        ("256 headers", plain(&"x: y\r\n".repeat(250))?),
+        (
+            "17 KiB of cookies",
+            plain(&format!("cookie: {}\r\n", "x".repeat(17 << 10)))?,
+        ),
+        (
+            "a head of almost 64 KiB",
+            plain(&format!("x: {}\r\n", "x".repeat(65_000)))?,
+        ),
         ("an empty header", plain("x:\r\n")?),
         ("a header that is not ASCII", plain("x: \u{e9}\r\n")?),
         ("another svix-id behind", plain("svix-id: msg_2\r\n")?),

@@ -9,6 +9,7 @@ mod flood;
 mod helpers;
 mod hostile;
 mod limiter;
+mod misses;
 mod operations;
 mod outages;
 mod partitions;

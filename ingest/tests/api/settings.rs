@@ -50,6 +50,20 @@ fn a_bad_setting_stops_the_process_with_one_line_that_names_it() -> anyhow::Resu
             "\"nowhere\"",
             "IP address and port",
         ),
+        ("PORT", "http", "\"http\"", "from 1 to 65535"),
+        ("PORT", "65536", "\"65536\"", "from 1 to 65535"),
+        ("WEBHOOK_PATH", "hooks", "\"hooks\"", "a path"),
+        ("WEBHOOK_PATH", "/a b", "\"/a b\"", "a path"),
+        ("WEBHOOK_PATH", "/a?b=c", "\"/a?b=c\"", "a path"),
+        ("WEBHOOK_PATH", "/a#b", "\"/a#b\"", "a path"),
+        (
+            "WEBHOOK_PATH",
+            "https://example.com/hooks",
+            "\"https://example.com/hooks\"",
+            "a path",
+        ),
+        ("IDLE_TIMEOUT_MS", "75s", "\"75s\"", "whole number"),
+        ("IDLE_TIMEOUT_MS", "0", "\"0\"", "from 100 to"),
         ("MAX_BODY_BYTES", "1 MB", "\"1 MB\"", "whole number"),
         ("MAX_BODY_BYTES", "0", "\"0\"", "from 1 to"),
         ("MAX_BODY_BYTES", "-1", "\"-1\"", "whole number"),
@@ -188,6 +202,55 @@ fn a_missing_secret_is_named() -> anyhow::Result<()> {
     Ok(())
 }
 
+/// Settings, P12: the secret's other name counts where the first is not set, and messages name the one that
+/// was read.
+#[test]
+fn the_secret_is_read_under_its_other_name() -> anyhow::Result<()> {
+    let (name, other) = ("CLERK_WEBHOOK_SIGNING_SECRET", "CLERK_WEBHOOK_SECRET");
+    let line = refused(&run(&[], &[(other, "hunter2!")])?, "CLERK_WEBHOOK_SECRET: ");
+    assert!(!line.contains("hunter2"), "{line}");
+    let line = refused(
+        &run(&[], &[(name, ""), (other, "hunter2!")])?,
+        "CLERK_WEBHOOK_SECRET: ",
+    );
+    assert!(!line.contains("hunter2"), "{line}");
+    refused(
+        &run(&[], &[(name, "hunter2!"), (other, SECRET)])?,
+        "CLERK_WEBHOOK_SIGNING_SECRET: ",
+    );
+    refused(
+        &run(&[], &[(other, SECRET), ("MAX_BACKLOG", "x")])?,
+        "MAX_BACKLOG",
+    );
+    refused(
+        &run(&["--clerk-webhook-secret", SECRET], &[("MAX_BACKLOG", "x")])?,
+        "MAX_BACKLOG",
+    );
+    Ok(())
+}
+
+/// Settings: the address is `INGEST_ADDR`, or else every one at `PORT`.
+#[test]
+fn the_port_counts_where_the_address_is_not_set() -> anyhow::Result<()> {
+    let listener = TcpListener::bind("0.0.0.0:0")?;
+    let port = listener.local_addr()?.port().to_string();
+    let other = [ENOUGH[0], ("ADMIN_ADDR", "127.0.0.1:0"), ("PORT", &port)];
+    let line = refused(&run(&[], &other)?, "PORT: ");
+    assert!(line.contains(&port), "{line}");
+    let blank = [&other[..], &[("INGEST_ADDR", " ")]].concat();
+    refused(&run(&[], &blank)?, "PORT: ");
+    // Where it is set, nobody reads the port.
+    let used = format!("127.0.0.1:{port}");
+    let both = [
+        ENOUGH[0],
+        ("INGEST_ADDR", &used),
+        ("ADMIN_ADDR", "127.0.0.1:0"),
+        ("PORT", "http"),
+    ];
+    refused(&run(&[], &both)?, "INGEST_ADDR: ");
+    Ok(())
+}
+
 /// P12: text of another encoding.
 #[test]
 fn a_setting_that_is_not_utf_8_is_named() -> anyhow::Result<()> {
@@ -218,6 +281,10 @@ fn an_address_in_use_is_named() -> anyhow::Result<()> {
 async fn a_blank_setting_is_the_default() -> anyhow::Result<()> {
     let redis = RedisServer::start()?;
     let blank = [
+        "CLERK_WEBHOOK_SECRET",
+        "PORT",
+        "WEBHOOK_PATH",
+        "IDLE_TIMEOUT_MS",
         "MAX_BODY_BYTES",
         "MAX_BACKLOG",
         "TRUSTED_PROXY_HOPS",
@@ -290,7 +357,11 @@ fn a_flag_wins_over_the_environment() -> anyhow::Result<()> {
 fn the_help_lists_every_setting_and_shows_no_value() -> anyhow::Result<()> {
     let settings = [
         ("CLERK_WEBHOOK_SIGNING_SECRET", "required"),
+        ("CLERK_WEBHOOK_SECRET", "where the other is not set"),
         ("INGEST_ADDR", "0.0.0.0:8080"),
+        ("PORT", "where INGEST_ADDR is not set"),
+        ("WEBHOOK_PATH", "/api/webhooks/clerk"),
+        ("IDLE_TIMEOUT_MS", "75000"),
         ("MAX_BODY_BYTES", "1048576"),
         ("MAX_BACKLOG", "1000000"),
         ("TRUSTED_PROXY_HOPS", "0"),

@@ -6,6 +6,7 @@ use std::time::{Duration, SystemTime};
 use tokio_postgres::Row;
 use tokio_postgres::types::{ToSql, Type};
 
+use crate::catalogue::Columns;
 use crate::database::Database;
 use crate::failure::Failure;
 use crate::user::User;
@@ -25,8 +26,8 @@ pub struct Present {
 
 #[derive(Debug)]
 struct PresentRow {
-    name: String,
-    email: String,
+    name: Option<String>,
+    email: Option<String>,
     image_url: Option<String>,
     created_at: SystemTime,
     updated_at: SystemTime,
@@ -62,11 +63,9 @@ pub async fn present(
     database: &Database,
     ids: &[&str],
 ) -> Result<HashMap<String, Present>, Failure> {
-    let connection = database.connection().await?;
-    // Without a name: see the module pooler.
     let parameters: [(&(dyn ToSql + Sync), Type); 1] = [(&ids, Type::TEXT_ARRAY)];
     let sql = include_str!("../../sql/reconcile_users.sql");
-    let rows = connection.query_typed(sql, &parameters).await?;
+    let rows = database.read(sql, &parameters).await?;
     let present = |row: &Row| Ok((row.try_get(0)?, Present::read(row)?));
     rows.iter().map(present).collect()
 }
@@ -99,19 +98,19 @@ impl Present {
         })
     }
 
-    /// Compares with `user`, which was asked for at `asked_at`.
+    /// Compares with `user`, which was asked for at `asked_at`, as `columns` hold it.
     #[must_use]
-    pub fn compare(&self, user: &User, asked_at: SystemTime) -> Comparison {
+    pub fn compare(&self, user: &User, columns: &Columns, asked_at: SystemTime) -> Comparison {
         let Self { row, version } = self;
         if version.as_ref().is_some_and(|version| version.deleted) {
             return Comparison::DeletedHere;
         }
-        if row.as_ref().is_some_and(|row| row.says(user)) {
+        if row.as_ref().is_some_and(|row| row.says(user, columns)) {
             return Comparison::Equal;
         }
         if row
             .as_ref()
-            .is_some_and(|row| row.updated_at > user.updated_at)
+            .is_some_and(|row| row.updated_at > columns.updated_at(user.updated_at))
         {
             return Comparison::NewerHere;
         }
@@ -136,11 +135,11 @@ impl Present {
 }
 
 impl PresentRow {
-    fn says(&self, user: &User) -> bool {
-        self.name == user.name
-            && self.email == user.email
-            && self.image_url == user.image_url
-            && self.created_at == user.created_at
-            && self.updated_at == user.updated_at
+    fn says(&self, user: &User, columns: &Columns) -> bool {
+        self.name.as_deref() == Some(columns.name(&user.name))
+            && self.email.as_deref() == Some(columns.email(&user.email))
+            && self.image_url.as_deref() == columns.image_url(user.image_url.as_deref())
+            && self.created_at == columns.created_at(user.created_at)
+            && self.updated_at == columns.updated_at(user.updated_at)
     }
 }

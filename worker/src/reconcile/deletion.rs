@@ -17,7 +17,7 @@ const ROWS_AT_ONCE: i64 = 5000;
 pub struct Candidate {
     /// Whose.
     pub id: UserId,
-    /// Its `"updatedAt"`.
+    /// Its `"updatedAt"`; the year 1 if it does not say.
     pub updated_at: SystemTime,
     /// Whether a deletion of the user was applied: this row was written afterwards, by somebody else.
     pub was_deleted: bool,
@@ -28,12 +28,10 @@ pub struct Candidate {
 /// # Errors
 /// When PostgreSQL does not tell.
 pub async fn rows_after(database: &Database, id: &str) -> Result<Vec<Candidate>, Failure> {
-    let connection = database.connection().await?;
-    // Without a name: see the module pooler.
     let parameters: [(&(dyn ToSql + Sync), Type); 2] =
         [(&id, Type::TEXT), (&ROWS_AT_ONCE, Type::INT8)];
     let sql = include_str!("../../sql/reconcile_rows.sql");
-    let rows = connection.query_typed(sql, &parameters).await?;
+    let rows = database.read(sql, &parameters).await?;
     let mut candidates = Vec::with_capacity(rows.len());
     for row in rows {
         let (updated_at, was_deleted) = (row.try_get(1)?, row.try_get(2)?);

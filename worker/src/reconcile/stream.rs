@@ -17,7 +17,7 @@ use crate::reconcile::pages::Place;
 use crate::reconcile::patience::Patience;
 use crate::reconcile::progress::Progress;
 use crate::reconcile::settings::ReconcileSettings;
-use crate::user::UserId;
+use crate::user::{UserId, milliseconds};
 
 /// How many events are sent at once.
 const EVENTS_AT_ONCE: usize = 64;
@@ -281,11 +281,4 @@ impl Stream {
 async fn wait(patience: &mut Patience<'_>, reason: &str) -> Result<(), String> {
     let reason = format!("Redis cannot be asked ({reason})");
     patience.wait(&reason, Duration::ZERO).await
-}
-
-/// Since the epoch.
-fn milliseconds(time: SystemTime) -> i64 {
-    let count = |duration: Duration| i64::try_from(duration.as_millis()).unwrap_or(i64::MAX);
-    time.duration_since(SystemTime::UNIX_EPOCH)
-        .map_or_else(|before| -count(before.duration()), count)
 }

@@ -25,8 +25,13 @@ fn a_table_that_prisma_created_stays_as_it_is_and_is_kept_up_to_date() {
     stays_as_it_is_and_is_kept_up_to_date(&world, node, "prisma_reader.mjs");
 }
 
-/// Both schemas have a column `role` with a default, and orders that a user's deletion deletes.
+/// Both schemas have a column `role` with a default, orders that a user's deletion deletes, and times without a
+/// zone, which are UTC to Drizzle and Prisma wherever the database is.
 fn stays_as_it_is_and_is_kept_up_to_date(world: &World, node: &Node, reader: &str) {
+    let (_, database) = world.database_url.rsplit_once('/').unwrap();
+    world.sql(&format!(
+        "alter database {database} set timezone = 'America/New_York'"
+    ));
     world.sql(
         r#"insert into users (id, name, email, "createdAt", "updatedAt", role) values
              ('user_1', 'Ada', 'one@example.com', '2020-01-01', '2020-01-01', 'admin'),
@@ -46,7 +51,10 @@ fn stays_as_it_is_and_is_kept_up_to_date(world: &World, node: &Node, reader: &st
     world.send(node, &events);
     let _worker = world.worker();
     world.settle();
-    let rows = node.ask(reader, &json!({ "databaseUrl": world.database_url }));
+    let rows = node.ask(
+        reader,
+        &json!({ "databaseUrl": world.database_url, "schema": "drizzle_own_schema.mjs" }),
+    );
     assert_eq!(rows, json!(users.each_ref().map(User::row)));
     assert_eq!(
         world.sql("select id, role from users order by id"),

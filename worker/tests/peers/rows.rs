@@ -22,7 +22,12 @@ fn reads_what_was_sent(reader: &str) {
     let _worker = world.worker();
     let users = users();
     let created: Vec<_> = users.iter().map(|user| user.payload().created()).collect();
-    let rows = || node.ask(reader, &json!({ "databaseUrl": world.database_url }));
+    let rows = || {
+        node.ask(
+            reader,
+            &json!({ "databaseUrl": world.database_url, "schema": "drizzle_schema.mjs" }),
+        )
+    };
     world.deliver(node, &created);
     let expected: Vec<_> = users.iter().map(User::row).collect();
     assert_eq!(rows(), json!(expected));

@@ -1,4 +1,5 @@
-// The same by an application that creates the table itself, and has more in it.
+// The same by an application that creates the table itself, and has more in it. Its times are those that Drizzle
+// makes unless it is told otherwise, without a zone.
 import { pgTable, serial, timestamp, varchar } from "drizzle-orm/pg-core";
 
 export const users = pgTable("users", {
@@ -6,8 +7,8 @@ export const users = pgTable("users", {
   name: varchar({ length: 255 }).notNull(),
   email: varchar({ length: 255 }).notNull().unique(),
   imageUrl: varchar({ length: 1000 }),
-  createdAt: timestamp({ withTimezone: true }).notNull(),
-  updatedAt: timestamp({ withTimezone: true }).notNull(),
+  createdAt: timestamp().notNull(),
+  updatedAt: timestamp().notNull(),
   role: varchar({ length: 20 }).notNull().default("member"),
 });
 

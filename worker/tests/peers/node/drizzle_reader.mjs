@@ -1,12 +1,15 @@
 // Prints the users as Drizzle reads them, times in milliseconds since the epoch.
-// Reads {databaseUrl}.
+// Reads {databaseUrl, schema}: the file of the application's schema.
 import { readFileSync } from "node:fs";
 import { drizzle } from "drizzle-orm/node-postgres";
-import * as schema from "./drizzle_schema.mjs";
 
-const { databaseUrl } = JSON.parse(readFileSync(0, "utf8"));
+const { databaseUrl, schema: file } = JSON.parse(readFileSync(0, "utf8"));
+const schema = await import(`./${file}`);
 const database = drizzle(databaseUrl, { schema });
-const users = await database.query.users.findMany({ orderBy: schema.users.id });
+const users = await database.query.users.findMany({
+  columns: { id: true, name: true, email: true, imageUrl: true, createdAt: true, updatedAt: true },
+  orderBy: schema.users.id,
+});
 await database.$client.end();
 console.log(
   JSON.stringify(

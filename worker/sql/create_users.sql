@@ -1,5 +1,5 @@
--- The table that the application reads. One that is there already is left as it is.
-CREATE TABLE IF NOT EXISTS users (
+-- The table that the application reads, where it has none (has_users.sql).
+CREATE TABLE users (
     id          varchar(255) PRIMARY KEY,
     name        varchar(255) NOT NULL,
     email       varchar(255) NOT NULL UNIQUE,
