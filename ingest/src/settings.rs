@@ -5,7 +5,7 @@ use std::net::SocketAddr;
 use clap::{Parser, Subcommand};
 use shared::settings::{CommonArguments, CommonSettings, Setting, SettingError};
 
-use crate::signature::Verifier;
+use crate::signature::{EXPECTED, Verifier};
 
 /// Verifies Clerk webhooks and puts them on a Redis stream.
 ///
@@ -85,10 +85,11 @@ impl Arguments {
         }
         let secrets = self.clerk_webhook_signing_secret.as_deref();
         Ok(Task::Run(Box::new(Settings {
-            verifier: Setting::secret("CLERK_WEBHOOK_SIGNING_SECRET", secrets).required(
-                "the endpoint's signing secret, whsec_ and base64, or several of them",
-                Verifier::parse,
-            )?,
+            verifier: Setting::secret("CLERK_WEBHOOK_SIGNING_SECRET", secrets)
+                .explained(Verifier::parse)?
+                .ok_or_else(|| {
+                    SettingError::new("CLERK_WEBHOOK_SIGNING_SECRET", "nothing", EXPECTED)
+                })?,
             common: self.common.settings(default_admin_address)?,
             address: Setting::new("INGEST_ADDR", self.ingest_addr.as_deref())
                 .address(SocketAddr::from(([0, 0, 0, 0], 8080)))?,
