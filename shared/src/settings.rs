@@ -79,10 +79,11 @@ impl<'a> Setting<'a> {
     ) -> Result<Option<T>, SettingError> {
         self.explained(|value| {
             parse(value).ok_or_else(|| {
-                let found = if self.secret {
-                    hidden(value)
-                } else {
-                    format!("{:?}", shortened(value))
+                let found = match self.secret {
+                    true => hidden(value),
+                    // Meant for another variable.
+                    false if value.contains("://") || value.contains('@') => redacted_url(value),
+                    false => format!("{:?}", shortened(value)),
                 };
                 (found, expected.to_owned())
             })
