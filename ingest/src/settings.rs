@@ -15,7 +15,7 @@ use crate::signature::{EXPECTED, Verifier};
 pub struct Arguments {
     #[command(subcommand)]
     command: Option<Command>,
-    /// Signing secrets of the endpoint (whsec_...), several of them separated by spaces or commas [required]
+    /// Signing secrets of the endpoint (whsec_...), several of them separated by spaces, commas or line ends [required]
     #[arg(long, env = "CLERK_WEBHOOK_SIGNING_SECRET", hide_env_values = true)]
     clerk_webhook_signing_secret: Option<String>,
     /// Address of the webhook endpoint [default: 0.0.0.0:8080]

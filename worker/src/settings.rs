@@ -24,7 +24,7 @@ const DEFAULT_ADMIN_ADDRESS: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::L
 pub struct Arguments {
     #[command(subcommand)]
     command: Option<Command>,
-    /// The PostgreSQL that holds the users: postgres://user:password@host:port/database?sslmode=... What it leaves out is read from libpq's variables: PGHOST, PGSSLMODE, ... [required, or PGHOST]
+    /// The PostgreSQL that holds the users: postgres://user:password@host:port/database?sslmode=... What it leaves out is read from libpq's variables: PGHOST, PGSSLMODE, PGPASSFILE, ... [required, or PGHOST]
     #[arg(long, env = "DATABASE_URL", hide_env_values = true, global = true)]
     database_url: Option<String>,
     /// How many entries are applied in one transaction at the most [default: 256]
