@@ -72,24 +72,7 @@ impl Dotenv {
         environment: Environment<'_>,
         is_setting: &dyn Fn(&str) -> bool,
     ) -> Result<Self, Mistake> {
-        let content = content.strip_prefix(b"\xef\xbb\xbf").unwrap_or(content);
-        let (text, broken) = match std::str::from_utf8(content) {
-            Ok(text) => (text, None),
-            Err(error) => {
-                let (valid, broken) = content.split_at(error.valid_up_to());
-                (std::str::from_utf8(valid).unwrap_or_default(), Some(broken))
-            }
-        };
-        if broken.is_some() {
-            let line = text.rsplit('\n').next().unwrap_or_default();
-            let place = Place::new(text, line, is_setting);
-            let (found, expected) = ("text that is not UTF-8", "UTF-8");
-            return Err(Mistake {
-                place,
-                found,
-                expected,
-            });
-        }
+        let text = utf_8(content, is_setting)?;
         let mut file = Self::default();
         let mut rest = text;
         let mut is_new_line = true;
@@ -183,6 +166,20 @@ impl Place {
             variable: variable.map(str::to_owned),
         }
     }
+}
+
+/// The content without the mark that some editors put in front of it.
+fn utf_8<'a>(content: &'a [u8], is_setting: &dyn Fn(&str) -> bool) -> Result<&'a str, Mistake> {
+    let content = content.strip_prefix(b"\xef\xbb\xbf").unwrap_or(content);
+    std::str::from_utf8(content).map_err(|error| {
+        let valid = String::from_utf8_lossy(&content[..error.valid_up_to()]);
+        let line = valid.rsplit('\n').next().unwrap_or_default();
+        Mistake {
+            place: Place::new(&valid, line, is_setting),
+            found: "text that is not UTF-8",
+            expected: "UTF-8",
+        }
+    })
 }
 
 /// Whether it can be the name of a setting.

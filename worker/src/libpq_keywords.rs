@@ -70,7 +70,7 @@ const PROTOCOLS: &[&str] = &["TLSv1", "TLSv1.1", "TLSv1.2", "TLSv1.3"];
 /// part of a password.
 #[rustfmt::skip]
 pub(crate) const ALL: &[Keyword] = &[
-    variable("host", "PGHOST", Driver("names of hosts")),
+    variable("host", "PGHOST", Driver("names of hosts (%40 is an @ in a password)")),
     variable("hostaddr", "PGHOSTADDR", Driver("IP addresses")),
     variable("port", "PGPORT", Driver("a port from 1 to 65535, or one for each host")),
     variable("dbname", "PGDATABASE", Driver("the name of a database")),

@@ -322,20 +322,20 @@ async fn pg_hba_conf_decides_with_and_without_tls_and_whose_certificate() {
 async fn a_password_file_lets_the_worker_in() {
     let mut server = PostgresServer::start().unwrap();
     let database = server.create_database().unwrap();
+    server
+        .psql("postgres", "create role clerk login superuser")
+        .unwrap();
+    server
+        .let_in_first("host all clerk 127.0.0.1/32 scram-sha-256")
+        .unwrap();
+    server.restart().unwrap();
     let role = |password: &str| {
         let sql = format!(
             "set password_encryption = 'scram-sha-256'; alter role clerk password '{password}'"
         );
         server.psql("postgres", &sql).unwrap();
     };
-    server
-        .psql("postgres", "create role clerk login superuser")
-        .unwrap();
     role("it:s hunter2");
-    server
-        .let_in_first("host all clerk 127.0.0.1/32 scram-sha-256")
-        .unwrap();
-    server.restart().unwrap();
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("passwords");
     let write = |password: &str| {
