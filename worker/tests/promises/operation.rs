@@ -30,7 +30,7 @@ fn a_bad_setting_stops_the_worker_with_one_line_that_names_it() {
         ("CACHE_KEY_PREFIX", "'hunter2:'"),
         ("OTEL_EXPORTER_OTLP_ENDPOINT", "http://me:hunter2"),
         ("PGSSLMODE", "on"),
-        ("PGHOST", "\"hunter2\""),
+        ("PGOPTIONS", "\"hunter2\""),
         ("PGSSLCRL", "/no/file"),
         ("PGSSLCRLDIR", "/no/folder"),
         ("PGREQUIREAUTH", "scram-sha-256"),
