@@ -3,6 +3,7 @@
 
 use std::time::Duration;
 
+use hyper::header::{HeaderName, HeaderValue};
 use url::Url;
 
 use crate::settings::{Setting, SettingError};
@@ -62,6 +63,15 @@ impl Settings {
                     .filter(|url| matches!(url.scheme(), "http" | "https"))
             },
         )?;
+        for name in [
+            "OTEL_EXPORTER_OTLP_TRACES_HEADERS",
+            "OTEL_EXPORTER_OTLP_HEADERS",
+        ] {
+            Setting::secret(name, value(name).as_deref()).optional(
+                "name=value of headers, with commas between; %2C for a comma in a value",
+                |text| text.split_terminator(',').all(is_header).then_some(()),
+            )?;
+        }
         one_of(
             either(
                 "OTEL_EXPORTER_OTLP_TRACES_PROTOCOL",
@@ -120,6 +130,13 @@ impl Settings {
     }
 }
 
+/// Whether the SDK, which drops others, takes it.
+fn is_header(text: &str) -> bool {
+    text.split_once('=').is_some_and(|(name, value)| {
+        HeaderName::try_from(name.trim()).is_ok() && HeaderValue::try_from(value.trim()).is_ok()
+    })
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -171,16 +188,27 @@ mod tests {
                 "{error}"
             );
         }
-        let url = (
-            "OTEL_EXPORTER_OTLP_ENDPOINT",
-            "grpc://ada:hunter2@example.com",
-        );
-        let error = parse(&[url]).err().unwrap().to_string();
-        assert!(
-            error.starts_with("OTEL_EXPORTER_OTLP_ENDPOINT: found"),
-            "{error}"
-        );
-        assert!(!error.contains("hunter2"), "{error}");
+        for (name, value) in [
+            (ON.0, "grpc://ada:hunter2@example.com"),
+            (ON.0, "http://ada:hunter2"),
+            (ON.0, "hunter2"),
+            (ON.0, "\"http://hunter2\""),
+            (
+                "OTEL_EXPORTER_OTLP_HEADERS",
+                "authorization: Bearer hunter2",
+            ),
+            ("OTEL_EXPORTER_OTLP_HEADERS", "'authorization=hunter2'"),
+            ("OTEL_EXPORTER_OTLP_HEADERS", "a=b,hunter2"),
+            ("OTEL_EXPORTER_OTLP_TRACES_HEADERS", "x y=hunter2"),
+        ] {
+            let others = [ON].into_iter().filter(|(other, _)| *other != name);
+            let variables: Vec<_> = others.chain([(name, value)]).collect();
+            let error = parse(&variables).err().unwrap().to_string();
+            assert!(error.starts_with(&format!("{name}: found")), "{error}");
+            assert!(!error.contains("hunter2"), "{error}");
+        }
+        let headers = "authorization=Bearer%20hunter2, x-key = a=b,";
+        assert!(are_on(&[ON, ("OTEL_EXPORTER_OTLP_HEADERS", headers)]));
     }
 
     #[test]
