@@ -16,7 +16,7 @@ const SECRET: &str = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw";
 fn main() -> anyhow::Result<()> {
     let body = body()?;
     let headers = signed_headers(&body)?;
-    let verifier = Verifier::parse(SECRET).context("the secret")?;
+    let verifier = Verifier::parse(SECRET).ok().context("the secret")?;
     // A refusal is another path.
     assert!(verifier.verify(&headers, &body).is_ok() && Envelope::parse(&body).is_ok());
 

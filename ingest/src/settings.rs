@@ -6,7 +6,7 @@ use std::time::Duration;
 use clap::{Parser, Subcommand};
 use shared::settings::{CommonArguments, CommonSettings, Setting, SettingError};
 
-use crate::signature::Verifier;
+use crate::signature::{EXPECTED, Verifier};
 use crate::webhook_path::WebhookPath;
 
 /// Verifies Clerk webhooks and puts them on a Redis stream.
@@ -17,7 +17,7 @@ use crate::webhook_path::WebhookPath;
 pub struct Arguments {
     #[command(subcommand)]
     command: Option<Command>,
-    /// Signing secrets of the endpoint (whsec_...), several of them separated by spaces or commas [required]
+    /// Signing secrets of the endpoint (whsec_...), several of them separated by spaces, commas or line ends [required]
     #[arg(long, env = "CLERK_WEBHOOK_SIGNING_SECRET", hide_env_values = true)]
     clerk_webhook_signing_secret: Option<String>,
     /// The same under another name, read where the other is not set
@@ -105,10 +105,9 @@ impl Arguments {
         }
         let (address_variable, address) = self.address()?;
         Ok(Task::Run(Box::new(Settings {
-            verifier: self.secret().required(
-                "the endpoint's signing secret, whsec_ and base64, or several of them",
-                Verifier::parse,
-            )?,
+            verifier: self.secret().explained(Verifier::parse)?.ok_or_else(|| {
+                SettingError::new("CLERK_WEBHOOK_SIGNING_SECRET", "nothing", EXPECTED)
+            })?,
             common: self.common.settings(default_admin_address)?,
             address,
             address_variable,

@@ -8,8 +8,13 @@ use base64::engine::general_purpose::STANDARD;
 use hmac::{Hmac, KeyInit as _, Mac as _};
 use hyper::HeaderMap;
 use sha2::Sha256;
+use shared::settings::{QUOTES, QUOTES_EXPECTED};
 use shared::svix_id::SvixId;
 use svix::webhooks::{Webhook, WebhookError};
+
+/// What a secret is expected to be.
+pub(crate) const EXPECTED: &str =
+    "the endpoint's signing secret, whsec_ and base64, or several of them";
 
 /// Seconds that a timestamp may be off.
 const TOLERANCE: u64 = 5 * 60;
@@ -26,6 +31,9 @@ struct Secret {
     key: Hmac<Sha256>,
     webhook: Webhook,
 }
+
+/// How many bytes a key has at least. Svix makes keys of 24; fewer are a part of one, or made up.
+const SHORTEST_KEY: usize = 16;
 
 /// Why a request is not a delivery of Svix.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -54,16 +62,45 @@ impl Rejection {
 }
 
 impl Verifier {
-    /// Reads signing secrets that are separated by spaces or commas; `None` when there is none, or
-    /// one of them is not base64 behind an optional `whsec_`.
-    #[must_use]
-    pub fn parse(secrets: &str) -> Option<Self> {
+    /// Reads signing secrets that are separated by spaces, commas, tabs or line ends: base64 behind an optional
+    /// `whsec_`.
+    ///
+    /// # Errors
+    /// What was found and what is expected. No secret is shown.
+    pub fn parse(secrets: &str) -> Result<Self, (String, String)> {
+        let refused = |found: &str, expected: &str| Err((found.to_owned(), expected.to_owned()));
+        let is_between = |c: char| c == ',' || c.is_whitespace();
         let secrets: Vec<_> = secrets
-            .split([' ', ',', '\t', '\n'])
+            .split(is_between)
             .filter(|secret| !secret.is_empty())
-            .map(Secret::parse)
-            .collect::<Option<_>>()?;
-        (!secrets.is_empty()).then_some(Self(secrets))
+            .collect();
+        // Its comma looks like one between two secrets.
+        if secrets.iter().any(|secret| matches!(*secret, "v1" | "v1a")) {
+            let found = "a signature, which begins with \"v1,\" (hidden)";
+            return refused(found, EXPECTED);
+        }
+        if secrets.is_empty() {
+            return refused("nothing", EXPECTED);
+        }
+        let secrets: Result<Vec<_>, _> = secrets
+            .iter()
+            .enumerate()
+            .map(|(place, secret)| {
+                Secret::parse(secret).map_err(|(found, expected)| {
+                    let which = match place {
+                        _ if secrets.len() == 1 => "a secret".to_owned(),
+                        0 => "a first secret".to_owned(),
+                        1 => "a second secret".to_owned(),
+                        _ => format!("a secret number {}", place + 1),
+                    };
+                    (
+                        format!("{which} that {found} (hidden)"),
+                        expected.to_owned(),
+                    )
+                })
+            })
+            .collect();
+        secrets.map(Self)
     }
 
     /// The svix-id of a request that Svix signed.
@@ -86,11 +123,27 @@ impl Verifier {
 }
 
 impl Secret {
-    fn parse(secret: &str) -> Option<Self> {
-        let webhook = Webhook::new(secret).ok()?;
+    /// What is wrong with it and what is expected, where it is none.
+    fn parse(secret: &str) -> Result<Self, (&'static str, &'static str)> {
+        if secret.starts_with(QUOTES) {
+            return Err(("begins with a quotation mark", QUOTES_EXPECTED));
+        }
+        if secret.starts_with("sk_") || secret.starts_with("pk_") {
+            return Err(("is a key of Clerk's API", EXPECTED));
+        }
         let key = secret.strip_prefix("whsec_").unwrap_or(secret);
-        let key = Hmac::new_from_slice(&STANDARD.decode(key).ok()?).ok()?;
-        Some(Self { key, webhook })
+        let Some(key) = STANDARD.decode(key).ok() else {
+            return Err(("is not base64 behind whsec_", EXPECTED));
+        };
+        if key.len() < SHORTEST_KEY {
+            let found = "is too short: under 16 bytes";
+            return Err((found, "all of what Clerk's dashboard shows"));
+        }
+        let usable = Webhook::new(secret)
+            .ok()
+            .zip(Hmac::new_from_slice(&key).ok());
+        let (webhook, key) = usable.ok_or(("cannot be used", EXPECTED))?;
+        Ok(Self { key, webhook })
     }
 
     /// Whether the request is signed with this secret, and lately. What is unusual may be missed.
@@ -246,17 +299,62 @@ mod tests {
         );
     }
 
+    /// P11, P12
     #[test]
-    fn what_is_no_secret_is_refused() {
-        for secrets in [
-            "",
-            " , ",
-            "whsec_",
-            "whsec_not base64!",
-            "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw,???",
+    fn what_is_no_secret_is_refused_with_what_is_wrong_with_it() {
+        let with_quotes = format!("{SECRET},\"{OTHER_SECRET}\"");
+        let signature = format!("v1,{}", &SECRET[6..]);
+        let of_hooks = format!("v1,{SECRET}");
+        let second = format!("{SECRET},???");
+        let third = format!("{SECRET} {OTHER_SECRET} ???");
+        for (secrets, expected) in [
+            ("", "nothing"),
+            (" , ", "nothing"),
+            ("whsec_", "a secret that is too short: under 16 bytes"),
+            ("whsec_YWJj", "a secret that is too short: under 16 bytes"),
+            (
+                "MTIzNDU2Nzg5MDEyMzQ1",
+                "a secret that is too short: under 16 bytes",
+            ),
+            ("whsec_?", "a secret that is not base64"),
+            (
+                "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaS",
+                "a secret that is not base64",
+            ),
+            ("whsec_not base64!", "a first secret that is not base64"),
+            (&second, "a second secret that is not base64"),
+            (&third, "a secret number 3 that is not base64"),
+            (
+                &with_quotes,
+                "a second secret that begins with a quotation mark",
+            ),
+            (&signature, "a signature, which begins with \"v1,\""),
+            (&of_hooks, "a signature, which begins with \"v1,\""),
+            (
+                "sk_live_0123456789abcdef0123456789",
+                "a secret that is a key of Clerk's API",
+            ),
         ] {
-            assert!(Verifier::parse(secrets).is_none(), "{secrets:?}");
+            let (found, wanted) = Verifier::parse(secrets).unwrap_err();
+            assert!(found.starts_with(expected), "{found}");
+            for text in ["MfKQ", "C2FV", "???", "abcdef"] {
+                assert!(
+                    !found.contains(text) && !wanted.contains(text),
+                    "{found}, {wanted}"
+                );
+            }
         }
+    }
+
+    #[test]
+    fn secrets_are_separated_by_spaces_commas_tabs_and_line_ends() {
+        for between in [" ", ",", ", ", "\t", "\n", "\r\n", "\r", " \r\n\r\n"] {
+            let verifier =
+                Verifier::parse(&format!("{SECRET}{between}{OTHER_SECRET}\r\n")).unwrap();
+            assert_eq!(verifier.0.len(), 2, "{between:?}");
+        }
+        // 16 bytes, and without whsec_.
+        assert!(Verifier::parse("MTIzNDU2Nzg5MDEyMzQ1Ng==").is_ok());
     }
 
     #[test]

@@ -1,6 +1,7 @@
 #![doc = include_str!("../README.md")]
 
 pub mod admin;
+mod dotenv;
 pub mod envelope;
 pub mod fault_point;
 pub mod log_settings;

@@ -15,6 +15,8 @@ pub const URL_EXPECTED: &str = "a URL such as redis://user:password@host:6379/0,
 const NO_FRAGMENT: &str =
     "a URL without # (the server's certificate is always verified; %23 in a password)";
 
+const NO_SEPARATORS: &str = "a user and password without / and ? (%2F, %3F)";
+
 /// Where Redis is.
 #[derive(Clone, Debug)]
 pub struct RedisServers {
@@ -70,6 +72,8 @@ impl RedisServers {
         };
         // The password of a server may hold an @.
         let (user, rest) = match rest.rsplit_once('@') {
+            // They would end what is taken for the host.
+            Some((user, _)) if user.contains(['/', '?']) => return Err(NO_SEPARATORS),
             Some((user, rest)) => (format!("{user}@"), rest),
             None => (String::new(), rest),
         };
@@ -264,6 +268,8 @@ mod tests {
             "unix:///x",
             "redis://a:port",
             "redis://a#insecure",
+            "redis://me:1/2@a",
+            "redis://me:1?2@a",
             "redis://a,b#insecure",
         ] {
             assert!(RedisServers::parse(url, None).is_err(), "{url}");

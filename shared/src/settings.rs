@@ -83,18 +83,36 @@ impl<'a> Setting<'a> {
         expected: &str,
         parse: impl FnOnce(&'a str) -> Option<T>,
     ) -> Result<Option<T>, SettingError> {
-        self.value
-            .map(|value| {
-                parse(value).ok_or_else(|| {
-                    let found = if self.secret {
-                        hidden(value)
-                    } else {
-                        format!("{:?}", shortened(value))
-                    };
-                    SettingError::new(self.variable, found, expected)
-                })
+        self.explained(|value| {
+            parse(value).ok_or_else(|| {
+                let found = match self.secret {
+                    true => hidden(value),
+                    // Meant for another variable.
+                    false if value.contains("://") || value.contains('@') => redacted_url(value),
+                    false => format!("{:?}", shortened(value)),
+                };
+                (found, expected.to_owned())
             })
-            .transpose()
+        })
+    }
+
+    /// The value, if there is one.
+    ///
+    /// # Errors
+    /// When `parse` refuses the value, with what it says was found, and expected. What was found must show no
+    /// secret.
+    pub fn explained<T>(
+        self,
+        parse: impl FnOnce(&'a str) -> Result<T, (String, String)>,
+    ) -> Result<Option<T>, SettingError> {
+        let Some(value) = self.value else {
+            return Ok(None);
+        };
+        check_quotes(self.variable, value)?;
+        let parsed = parse(value);
+        parsed
+            .map(Some)
+            .map_err(|(found, expected)| SettingError::new(self.variable, found, expected))
     }
 
     /// The value, which must be there.
@@ -154,9 +172,8 @@ impl<'a> Setting<'a> {
     /// # Errors
     /// When it cannot be read or holds none.
     pub fn authorities(self) -> Result<Option<Authorities>, SettingError> {
-        let refused = |found| SettingError::new(self.variable, found, CERTIFICATES_EXPECTED);
-        let authorities = self.value.map(Authorities::read).transpose();
-        authorities.map_err(refused)
+        let refused = |found| (found, CERTIFICATES_EXPECTED.to_owned());
+        self.explained(|file| Authorities::read(file).map_err(refused))
     }
 
     /// Where a Redis is; see [`RedisServers::parse`].
@@ -167,15 +184,31 @@ impl<'a> Setting<'a> {
         self,
         authorities: Option<&Authorities>,
     ) -> Result<Option<RedisServers>, SettingError> {
-        self.value
-            .map(|value| {
-                RedisServers::parse(value, authorities).map_err(|expected| {
-                    SettingError::new(self.variable, redacted_url(value), expected)
-                })
-            })
-            .transpose()
+        self.explained(|value| {
+            RedisServers::parse(value, authorities)
+                .map_err(|expected| (redacted_url(value), expected.to_owned()))
+        })
     }
 }
+
+/// Refuses a value that begins with a quotation mark: no setting does, but `docker run --env-file` takes quotes for
+/// a part of the value.
+///
+/// # Errors
+/// Names the variable; the value is not shown.
+pub fn check_quotes(variable: &'static str, value: &str) -> Result<(), SettingError> {
+    if value.trim_start().starts_with(QUOTES) {
+        let found = "a value that begins with a quotation mark (hidden)";
+        return Err(SettingError::new(variable, found, QUOTES_EXPECTED));
+    }
+    Ok(())
+}
+
+/// The quotation marks that people put round values.
+pub const QUOTES: [char; 2] = ['"', '\''];
+
+/// What is expected instead of a value in quotes.
+pub const QUOTES_EXPECTED: &str = "no quotes round it: docker's --env-file keeps them";
 
 pub(crate) fn hidden(value: &str) -> String {
     format!("a value of {} characters (hidden)", value.chars().count())
@@ -188,19 +221,43 @@ fn shortened(value: &str) -> &str {
         .map_or(value, |(end, _)| &value[..end])
 }
 
-/// What may be shown of a URL that cannot be used: all of it if nothing in it can be a password, or
-/// else its scheme. A password with a slash in it makes the rest look like a host or a path, so that
-/// taking out what a parser calls the password is not enough.
+/// What URLs begin with, in settings of ours and in those that are mistaken for them.
+const SCHEMES: [&str; 20] = [
+    "redis",
+    "rediss",
+    "redis-cluster",
+    "rediss-cluster",
+    "redis-sentinel",
+    "rediss-sentinel",
+    "redis+sentinel",
+    "valkey",
+    "valkeys",
+    "unix",
+    "tcp",
+    "postgres",
+    "postgresql",
+    "prisma",
+    "prisma+postgres",
+    "mysql",
+    "http",
+    "https",
+    "grpc",
+    "ftp",
+];
+
+/// What may be shown of a URL that cannot be used: all of it if nothing in it can be a password, or else its
+/// scheme. Where a URL is wrong nobody knows which part of it was meant as the password: it may hold any sign
+/// that separates, or the host behind it may be missing. So only a host without a port, and a path, are shown.
 #[must_use]
 pub fn redacted_url(value: &str) -> String {
+    let is_plain = |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '-' | '_' | '/');
     match value.split_once("://") {
-        Some((_, rest)) if !rest.contains(['@', '?', '#']) => format!("{:?}", shortened(value)),
-        Some((scheme, _))
-            if scheme
-                .chars()
-                .all(|c| c.is_ascii_alphanumeric() || matches!(c, '+' | '-')) =>
-        {
-            format!("a URL that begins with {scheme}:// (hidden)")
+        Some((scheme, rest)) if SCHEMES.contains(&scheme) => {
+            if rest.chars().all(is_plain) {
+                format!("{:?}", shortened(value))
+            } else {
+                format!("a URL that begins with {scheme}:// (hidden)")
+            }
         }
         _ => hidden(value),
     }
@@ -343,6 +400,17 @@ mod tests {
             "redis://me:hunter2@host:1,host:2/1",
             "hunter2",
             "http://x:hunter2@h/",
+            "redis://default:hunter2",
+            "redis://:hunter2",
+            "redis://default:hunter2/0",
+            "redis://me:12/hunter2@host",
+            "redis://me:12?hunter2@host",
+            "redis://me:12/hunter2@host,other",
+            "rediss://default:123456hunter2",
+            "hunter2://host",
+            "hunter2@host://x",
+            "\"redis://default:hunter2@host\"",
+            "redis-sentinel://me:hunter2?x@a,b?master=m",
         ] {
             let error = Setting::secret("REDIS_URL", Some(url))
                 .redis_url(None)
@@ -351,6 +419,25 @@ mod tests {
             assert!(!error.contains("hunter2"), "{error}");
             assert_eq!(error.lines().count(), 1);
         }
+    }
+
+    /// P12
+    #[test]
+    fn quotes_that_were_kept_are_named() {
+        for value in ["\"5\"", "'5'", "\"5", " \"5\"\r"] {
+            let error = Setting::new("BATCH_SIZE", Some(value))
+                .number(256, 1..=10)
+                .unwrap_err();
+            assert_eq!(
+                error.to_string(),
+                "BATCH_SIZE: found a value that begins with a quotation mark (hidden), \
+                 expected no quotes round it: docker's --env-file keeps them"
+            );
+        }
+        assert_eq!(
+            Setting::new("BATCH_SIZE", Some("5\r")).number(256, 1..=10),
+            Ok(5)
+        );
     }
 
     #[test]

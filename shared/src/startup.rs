@@ -8,23 +8,8 @@ use clap::error::{ContextKind, ContextValue, ErrorKind};
 use tokio::net::TcpListener;
 use tokio::runtime::{Builder, Runtime};
 
+use crate::dotenv;
 use crate::settings::{SettingError, hidden};
-
-/// Puts the variables of the file `.env`, here or in a folder above, into the environment, where
-/// they are not set already.
-///
-/// # Errors
-/// When there is such a file and it cannot be read. The text does not show what is in it.
-fn load_dotenv() -> Result<(), String> {
-    match dotenvy::dotenv() {
-        Ok(_) => Ok(()),
-        Err(error) if error.not_found() => Ok(()),
-        Err(dotenvy::Error::LineParse(_, _)) => {
-            Err(".env: found a line that is not NAME=value, expected every line to be NAME=value or a # comment".into())
-        }
-        Err(_) => Err(".env: found a file that cannot be read, expected a text file of NAME=value lines".into()),
-    }
-}
 
 /// clap would not say which variable it is.
 fn check_encoding(command: &clap::Command) -> Result<(), String> {
@@ -115,8 +100,13 @@ fn runtime() -> std::io::Result<Runtime> {
 /// # Errors
 /// The exit code to end with.
 fn arguments<A: Parser>() -> Result<A, ExitCode> {
-    load_dotenv().map_err(|error| refuse(&error))?;
-    check_encoding(&A::command()).map_err(|error| refuse(&error))?;
+    let command = A::command();
+    let is_setting = |word: &str| {
+        let mut variables = command.get_arguments().filter_map(clap::Arg::get_env);
+        variables.any(|name| name == word)
+    };
+    dotenv::load(&is_setting).map_err(|error| refuse(&error))?;
+    check_encoding(&command).map_err(|error| refuse(&error))?;
     A::try_parse().map_err(|error| {
         if error.use_stderr() {
             refuse(&mistake(&error))

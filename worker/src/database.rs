@@ -47,7 +47,7 @@ impl Database {
         let recycling_method = RecyclingMethod::Fast;
         let manager = Manager::from_connect(
             url.config.clone(),
-            url.encryption.clone(),
+            url.clone(),
             ManagerConfig { recycling_method },
         );
         let timeout = url.connection_timeout();

@@ -2,19 +2,19 @@
 //! (<https://www.postgresql.org/docs/15/libpq-ssl.html>); docs/encryption.md says where this differs.
 
 use std::ffi::OsString;
-use std::future::Future;
-use std::path::{Path, PathBuf};
-use std::pin::Pin;
+use std::path::Path;
 use std::sync::Arc;
 
-use deadpool_postgres::{ConfigConnectImpl, Connect};
+use deadpool_postgres::{ConfigConnectImpl, Connect as _};
 use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
 use rustls::client::verify_server_cert_signed_by_trust_anchor;
 use rustls::crypto::{WebPkiSupportedAlgorithms, verify_tls12_signature, verify_tls13_signature};
 use rustls::pki_types::pem::PemObject as _;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName, UnixTime};
 use rustls::server::ParsedCertificate;
-use rustls::{ClientConfig, DigitallySignedStruct, RootCertStore, SignatureScheme};
+use rustls::{
+    ClientConfig, DigitallySignedStruct, RootCertStore, SignatureScheme, SupportedProtocolVersion,
+};
 use shared::settings::SettingError;
 use shared::tls::{self, Authorities, CERTIFICATES_EXPECTED};
 use tokio::task::JoinHandle;
@@ -23,7 +23,8 @@ use tokio_postgres::error::SqlState;
 use tokio_postgres::{Client, Config, Error, NoTls};
 use tokio_postgres_rustls::MakeRustlsConnect;
 
-use crate::database_url::{Environment, Parameters, is_local};
+use crate::connection_parameters::{Environment, Parameters};
+use crate::database_url::is_local;
 use crate::pooler::Mark;
 
 const KEY_EXPECTED: &str = "a file with an unencrypted private key in PEM";
@@ -122,7 +123,7 @@ impl Encryption {
             let expected = "sslrootcert=FILE, sslrootcert=system or a file ~/.postgresql/root.crt";
             return Err(parameters.refused("sslmode", &found, expected));
         }
-        let builder = ClientConfig::builder();
+        let builder = ClientConfig::builder_with_protocol_versions(&versions(parameters)?);
         let algorithms = builder.crypto_provider().signature_verification_algorithms;
         let builder = match roots {
             Some(roots) if mode == Mode::VerifyFull => builder.with_root_certificates(roots),
@@ -143,6 +144,7 @@ impl Encryption {
                     })?,
                 None => builder.with_no_client_auth(),
             };
+        tls.enable_sni = parameters.get("sslsni") != Some("0");
         if direct {
             tls.alpn_protocols = vec![b"postgresql".to_vec()];
         }
@@ -152,7 +154,22 @@ impl Encryption {
         })
     }
 
-    async fn connect(&self, config: &Config, mode: SslMode) -> Result<Connected, Error> {
+    /// Connects in the way, or one of the ways, that `sslmode` says.
+    pub(crate) async fn connect(&self, config: &Config) -> Result<Connected, Error> {
+        let (last, first) = self
+            .attempts
+            .split_last()
+            .unwrap_or((&SslMode::Disable, &[]));
+        for mode in first {
+            match self.connect_in(config, *mode).await {
+                Err(error) if is_about_encryption(&error) => {}
+                outcome => return outcome,
+            }
+        }
+        self.connect_in(config, *last).await
+    }
+
+    async fn connect_in(&self, config: &Config, mode: SslMode) -> Result<Connected, Error> {
         let mut config = config.clone();
         config.ssl_mode(mode);
         let mut marked = config.clone();
@@ -177,27 +194,23 @@ impl Encryption {
     }
 }
 
-type Connected = (Client, JoinHandle<()>);
+/// A connection, and the task that drives it.
+pub(crate) type Connected = (Client, JoinHandle<()>);
 
-impl Connect for Encryption {
-    fn connect(
-        &self,
-        config: &Config,
-    ) -> Pin<Box<dyn Future<Output = Result<Connected, Error>> + Send + '_>> {
-        let config = config.clone();
-        Box::pin(async move {
-            let (last, first) = self
-                .attempts
-                .split_last()
-                .unwrap_or((&SslMode::Disable, &[]));
-            for mode in first {
-                match self.connect(&config, *mode).await {
-                    Err(error) if is_about_encryption(&error) => {}
-                    outcome => return outcome,
-                }
-            }
-            self.connect(&config, *last).await
-        })
+/// The versions of TLS that may be spoken. There are two, so a limit says which one is left.
+fn versions(
+    parameters: &Parameters<'_>,
+) -> Result<Vec<&'static SupportedProtocolVersion>, SettingError> {
+    let newest_only = parameters.get("ssl_min_protocol_version") == Some("TLSv1.3");
+    let older_only = parameters.get("ssl_max_protocol_version") == Some("TLSv1.2");
+    match (newest_only, older_only) {
+        (false, false) => Ok(rustls::ALL_VERSIONS.to_vec()),
+        (true, false) => Ok(vec![&rustls::version::TLS13]),
+        (false, true) => Ok(vec![&rustls::version::TLS12]),
+        (true, true) => {
+            let (found, expected) = ("TLSv1.3", "no more than ssl_max_protocol_version");
+            Err(parameters.refused("ssl_min_protocol_version", found, expected))
+        }
     }
 }
 
@@ -227,12 +240,15 @@ struct Files<'a> {
 impl Files<'_> {
     /// What the parameter names, or the file of that name in `~/.postgresql` if there is one.
     fn named(&self, keyword: &str, default: &str) -> Option<String> {
-        let folder = || Some(Path::new(self.home.as_ref()?).join(".postgresql"));
-        let default = || folder().map(|folder: PathBuf| folder.join(default));
-        self.parameters.get(keyword).map(str::to_owned).or_else(|| {
-            let file = default().filter(|file| file.exists())?;
-            Some(file.to_string_lossy().into_owned())
-        })
+        let named = self.parameters.get(keyword).map(str::to_owned);
+        named.or_else(|| self.in_folder(default))
+    }
+
+    /// The file of that name in `~/.postgresql`, if there is one.
+    fn in_folder(&self, name: &str) -> Option<String> {
+        let folder = Path::new(self.home.as_ref()?).join(".postgresql");
+        let file = Some(folder.join(name)).filter(|file| file.exists())?;
+        Some(file.to_string_lossy().into_owned())
     }
 
     fn roots(&self) -> Result<Option<RootCertStore>, SettingError> {
@@ -250,6 +266,12 @@ impl Files<'_> {
                 }
                 Ok(Some(store))
             }
+            // libpq would take it for the revocations of these authorities.
+            Some(_) if self.in_folder("root.crl").is_some() => Err(SettingError::new(
+                "~/.postgresql/root.crl",
+                "a file",
+                "none: revocation lists are not supported",
+            )),
             Some(file) => match Authorities::read(file) {
                 Ok(authorities) => Ok(Some(authorities.into_store())),
                 Err(found) => Err(refused(&found)),
@@ -261,6 +283,9 @@ impl Files<'_> {
     fn client_certificate(&self) -> Result<Option<ClientCertificate>, SettingError> {
         let refused =
             |keyword, found: String, expected| self.parameters.refused(keyword, &found, expected);
+        if self.parameters.get("sslcertmode") == Some("disable") {
+            return Ok(None);
+        }
         let Some(file) = self.named("sslcert", "postgresql.crt") else {
             return Ok(None);
         };

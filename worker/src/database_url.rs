@@ -4,16 +4,19 @@
 //! and knows no environment. So it is given the parameters that it knows, one by one.
 
 use std::borrow::Cow;
-use std::collections::BTreeMap;
-use std::ffi::OsString;
+use std::future::Future;
+use std::pin::Pin;
 use std::time::Duration;
 
+use deadpool_postgres::Connect;
 use shared::settings::{Setting, SettingError, redacted_url};
-use tokio_postgres::Config;
 use tokio_postgres::config::Host;
+use tokio_postgres::{Config, Error};
 
-use crate::connection_string::pairs;
-use crate::database_tls::Encryption;
+pub use crate::connection_parameters::Environment;
+use crate::connection_parameters::{EXPECTED, Parameters, VARIABLE};
+use crate::database_tls::{Connected, Encryption};
+use crate::password_file::PasswordFile;
 
 /// How long to wait for a connection where `connect_timeout` does not say it: longer than a resolver
 /// takes to give up its first name server and ask the next (5 s, resolv.conf(5)).
@@ -21,105 +24,12 @@ pub(crate) const CONNECTION_TIMEOUT: Duration = Duration::from_secs(10);
 /// A server that has vanished is noticed after this, also while a transaction waits for it.
 const SILENCE: Duration = Duration::from_secs(15);
 
-const VARIABLE: &str = "DATABASE_URL";
-const EXPECTED: &str = "a URL such as postgres://user:password@host:5432/database";
-
-/// The parameters that are understood: libpq's keyword, the variable that stands in for it, and what is
-/// expected.
-const KNOWN: [(&str, Option<&str>, &str); 22] = [
-    ("host", Some("PGHOST"), "names of hosts"),
-    ("hostaddr", Some("PGHOSTADDR"), "IP addresses"),
-    (
-        "port",
-        Some("PGPORT"),
-        "a port from 1 to 65535, or one for each host",
-    ),
-    ("dbname", Some("PGDATABASE"), "the name of a database"),
-    ("user", Some("PGUSER"), "the name of a role"),
-    ("password", Some("PGPASSWORD"), "a password"),
-    (
-        "options",
-        Some("PGOPTIONS"),
-        "options such as -c search_path=app",
-    ),
-    ("application_name", Some("PGAPPNAME"), "a name"),
-    (
-        "connect_timeout",
-        Some("PGCONNECT_TIMEOUT"),
-        "a whole number of seconds",
-    ),
-    (
-        "sslmode",
-        Some("PGSSLMODE"),
-        "disable, allow, prefer, require, verify-ca or verify-full",
-    ),
-    (
-        "sslrootcert",
-        Some("PGSSLROOTCERT"),
-        "system, or the name of a file",
-    ),
-    ("sslcert", Some("PGSSLCERT"), "the name of a file"),
-    ("sslkey", Some("PGSSLKEY"), "the name of a file"),
-    (
-        "sslnegotiation",
-        Some("PGSSLNEGOTIATION"),
-        "postgres or direct",
-    ),
-    (
-        "channel_binding",
-        Some("PGCHANNELBINDING"),
-        "disable, prefer or require",
-    ),
-    (
-        "target_session_attrs",
-        Some("PGTARGETSESSIONATTRS"),
-        "any, read-write or read-only",
-    ),
-    (
-        "load_balance_hosts",
-        Some("PGLOADBALANCEHOSTS"),
-        "disable or random",
-    ),
-    ("keepalives", None, "0 or 1"),
-    ("keepalives_idle", None, "a whole number of seconds"),
-    ("keepalives_interval", None, "a whole number of seconds"),
-    ("keepalives_count", None, "a whole number"),
-    ("tcp_user_timeout", None, "a whole number of milliseconds"),
-];
-
-/// Others of libpq's, and of Prisma's: their names may be shown, because they are no part of a password.
-const UNSUPPORTED: [&str; 24] = [
-    "client_encoding",
-    "connection_limit",
-    "fallback_application_name",
-    "gssdelegation",
-    "gssencmode",
-    "gsslib",
-    "krbsrvname",
-    "passfile",
-    "pgbouncer",
-    "pool_timeout",
-    "replication",
-    "require_auth",
-    "requirepeer",
-    "schema",
-    "service",
-    "socket_timeout",
-    "ssl_max_protocol_version",
-    "ssl_min_protocol_version",
-    "sslcertmode",
-    "sslcompression",
-    "sslcrl",
-    "sslcrldir",
-    "sslpassword",
-    "sslsni",
-];
-
-/// Where PostgreSQL is, and how TLS is done with it.
+/// Where PostgreSQL is, how TLS is done with it, and where the password is looked up.
 #[derive(Clone)]
 pub struct DatabaseUrl {
     pub(crate) config: Config,
-    pub(crate) encryption: Encryption,
+    encryption: Encryption,
+    password_file: Option<PasswordFile>,
 }
 
 impl std::fmt::Debug for DatabaseUrl {
@@ -128,16 +38,13 @@ impl std::fmt::Debug for DatabaseUrl {
     }
 }
 
-/// A variable of the environment, by its name.
-pub type Environment<'a> = &'a dyn Fn(&str) -> Option<OsString>;
-
 impl DatabaseUrl {
     /// Reads `DATABASE_URL`, and what it leaves out from libpq's variables in `environment`. They are
     /// enough where they name a host.
     ///
     /// # Errors
     /// Names the variable that is missing or cannot be used.
-    pub fn parse(value: Option<&str>, environment: Environment) -> Result<Self, SettingError> {
+    pub fn parse(value: Option<&str>, environment: Environment<'_>) -> Result<Self, SettingError> {
         let text = Setting::secret(VARIABLE, value).optional(EXPECTED, Some)?;
         let parameters = Parameters::new(text, environment)?;
         if !["host", "hostaddr"]
@@ -147,9 +54,14 @@ impl DatabaseUrl {
             let found = text.map_or_else(|| "nothing".to_owned(), redacted_url);
             return Err(SettingError::new(VARIABLE, found, EXPECTED));
         }
-        let mut config = parameters.config()?;
+        let mut config = config(&parameters)?;
+        let password_file = PasswordFile::new(&parameters, &mut config, environment)?;
         let encryption = Encryption::new(&parameters, &mut config, environment)?;
-        Ok(Self { config, encryption })
+        Ok(Self {
+            config,
+            encryption,
+            password_file,
+        })
     }
 
     /// How long it may take to connect: each host has its time.
@@ -160,145 +72,67 @@ impl DatabaseUrl {
     }
 }
 
-/// A parameter's text and where it stands.
-struct Parameter {
-    value: String,
-    variable: &'static str,
+impl Connect for DatabaseUrl {
+    fn connect(
+        &self,
+        config: &Config,
+    ) -> Pin<Box<dyn Future<Output = Result<Connected, Error>> + Send + '_>> {
+        let mut config = config.clone();
+        let password = self.password_file.as_ref().and_then(PasswordFile::current);
+        if let Some(password) = password {
+            config.password(password);
+        }
+        Box::pin(async move { self.encryption.connect(&config).await })
+    }
 }
 
-/// Everything that is said about the connection, by libpq's keywords.
-pub(crate) struct Parameters<'a> {
-    text: &'a str,
-    found: BTreeMap<&'static str, Parameter>,
-}
-
-impl<'a> Parameters<'a> {
-    fn new(text: Option<&'a str>, environment: Environment) -> Result<Self, SettingError> {
-        let text = text.unwrap_or_default();
-        let refused = |expected: &str| SettingError::new(VARIABLE, redacted_url(text), expected);
-        let mut found = BTreeMap::new();
-        for (keyword, value) in pairs(text).ok_or_else(|| refused(EXPECTED))? {
-            // As JDBC says it, and libpq too.
-            let (keyword, value) = match (keyword.as_ref(), value.as_ref()) {
-                ("ssl", "true") => (Cow::from("sslmode"), Cow::from("require")),
-                _ => (keyword, value),
-            };
-            let Some((known, ..)) = KNOWN.iter().find(|(known, ..)| *known == keyword) else {
-                let unsupported = UNSUPPORTED.iter().find(|name| **name == keyword);
-                return Err(refused(&match unsupported {
-                    Some(name) => format!("no parameter {name}, which is not supported"),
-                    None => format!("{EXPECTED}, with no other parameters than libpq's"),
-                }));
-            };
-            let variable = VARIABLE;
-            let value = value.into_owned();
-            // An empty one says nothing; compose files pass unset variables so too.
-            if !value.is_empty() {
-                found.insert(*known, Parameter { value, variable });
-            }
-        }
-        for (keyword, variable, _) in KNOWN {
-            let Some(variable) = variable else { continue };
-            let Some(value) = environment(variable) else {
-                continue;
-            };
-            let value = value.into_string().map_err(|_| {
-                SettingError::new(variable, "text that is not UTF-8 (hidden)", "UTF-8")
-            })?;
-            if !value.is_empty() {
-                found
-                    .entry(keyword)
-                    .or_insert(Parameter { value, variable });
-            }
-        }
-        Ok(Self { text, found })
-    }
-
-    pub(crate) fn has(&self, keyword: &str) -> bool {
-        self.found.contains_key(keyword)
-    }
-
-    /// The text of a parameter.
-    pub(crate) fn get(&self, keyword: &str) -> Option<&str> {
-        self.found
-            .get(keyword)
-            .map(|parameter| parameter.value.as_str())
-    }
-
-    /// What is wrong with a parameter, for the line that names the variable in which it stands.
-    pub(crate) fn refused(&self, keyword: &str, found: &str, expected: &str) -> SettingError {
-        let variable = self
-            .found
-            .get(keyword)
-            .map_or(VARIABLE, |parameter| parameter.variable);
-        let found = match variable {
-            VARIABLE => format!("{keyword}={found}"),
-            _ => found.to_owned(),
+/// What tokio-postgres makes of the parameters that it knows.
+fn config(parameters: &Parameters<'_>) -> Result<Config, SettingError> {
+    let mut accepted = String::new();
+    for (keyword, value) in parameters.of_the_driver() {
+        let (name, value) = match keyword {
+            "keepalives_count" => ("keepalives_retries", value.into()),
+            "tcp_user_timeout" => (keyword, seconds(value).unwrap_or_else(|| value.into())),
+            _ => (keyword, Cow::from(value)),
         };
-        SettingError::new(variable, found, expected)
+        let value = value.replace('\\', r"\\").replace('\'', r"\'");
+        let pair = format!("{name}='{value}' ");
+        // One by one, to know which it is.
+        if pair.parse::<Config>().is_err() {
+            return Err(parameters.not_as_expected(keyword));
+        }
+        accepted.push_str(&pair);
     }
-
-    /// As above, the parameter's text being what is wrong. That of `DATABASE_URL` is hidden: part of a
-    /// password with a slash in it may be taken for a port.
-    pub(crate) fn not_as_expected(&self, keyword: &'static str) -> SettingError {
-        let known = KNOWN.iter().find(|(known, ..)| *known == keyword);
-        let expected = known.map_or(EXPECTED, |(.., expected)| *expected);
-        match self.found.get(keyword) {
-            Some(Parameter { variable, value })
-                if *variable != VARIABLE && keyword != "password" =>
-            {
-                SettingError::new(variable, format!("{value:?}"), expected)
-            }
-            _ => SettingError::new(
-                VARIABLE,
-                redacted_url(self.text),
-                format!("its {keyword} to be {expected}"),
-            ),
-        }
+    let mut config: Config = accepted
+        .parse()
+        .map_err(|_| parameters.not_as_expected("host"))?;
+    let (hosts, addresses) = (config.get_hosts().len(), config.get_hostaddrs().len());
+    if hosts > 0 && addresses > 0 && hosts != addresses {
+        return Err(parameters.refused("hostaddr", "another number of them", "one for each host"));
     }
-
-    /// What tokio-postgres makes of the parameters that it knows.
-    fn config(&self) -> Result<Config, SettingError> {
-        let mut accepted = String::new();
-        for (&keyword, Parameter { value, .. }) in &self.found {
-            let (name, value) = match keyword {
-                "sslmode" | "sslrootcert" | "sslcert" | "sslkey" => continue,
-                "keepalives_count" => ("keepalives_retries", value.as_str().into()),
-                "tcp_user_timeout" => (keyword, seconds(value).unwrap_or_else(|| value.into())),
-                _ => (keyword, Cow::from(value)),
-            };
-            let value = value.replace('\\', r"\\").replace('\'', r"\'");
-            let pair = format!("{name}='{value}' ");
-            // One by one, to know which it is.
-            if pair.parse::<Config>().is_err() {
-                return Err(self.not_as_expected(keyword));
-            }
-            accepted.push_str(&pair);
-        }
-        let mut config: Config = accepted.parse().map_err(|_| self.not_as_expected("host"))?;
-        let (hosts, addresses) = (config.get_hosts().len(), config.get_hostaddrs().len());
-        if hosts > 0 && addresses > 0 && hosts != addresses {
-            return Err(self.refused("hostaddr", "another number of them", "one for each host"));
-        }
-        if ![0, 1, hosts.max(addresses)].contains(&config.get_ports().len()) {
-            return Err(self.not_as_expected("port"));
-        }
-        if config.get_connect_timeout().is_none() {
-            config.connect_timeout(CONNECTION_TIMEOUT);
-        }
-        if !self.has("keepalives_idle") {
-            config.keepalives_idle(SILENCE);
-        }
-        if !self.has("tcp_user_timeout") {
-            config.tcp_user_timeout(SILENCE);
-        }
-        if config.get_application_name().is_none() {
-            config.application_name("clerk-worker");
-        }
-        Ok(config)
+    // The end of a password in which an @ was not written as %40.
+    let is_host = |host: &Host| !matches!(host, Host::Tcp(name) if name.contains('@'));
+    if !config.get_hosts().iter().all(is_host) {
+        return Err(parameters.not_as_expected("host"));
     }
+    if ![0, 1, hosts.max(addresses)].contains(&config.get_ports().len()) {
+        return Err(parameters.not_as_expected("port"));
+    }
+    if config.get_connect_timeout().is_none() {
+        config.connect_timeout(CONNECTION_TIMEOUT);
+    }
+    if !parameters.has("keepalives_idle") {
+        config.keepalives_idle(SILENCE);
+    }
+    if !parameters.has("tcp_user_timeout") {
+        config.tcp_user_timeout(SILENCE);
+    }
+    if config.get_application_name().is_none() {
+        let fallback = parameters.get("fallback_application_name");
+        config.application_name(fallback.unwrap_or("clerk-worker"));
+    }
+    Ok(config)
 }
-
 /// libpq counts this one in milliseconds, tokio-postgres in seconds.
 fn seconds(milliseconds: &str) -> Option<Cow<'static, str>> {
     let milliseconds: u64 = milliseconds.parse().ok()?;
@@ -313,9 +147,12 @@ pub(crate) fn is_local(config: &Config) -> bool {
 
 #[cfg(test)]
 mod tests {
+    use std::ffi::OsString;
+
     use percent_encoding::percent_decode_str;
 
     use super::*;
+    use crate::libpq_keywords::{ALL, Treatment};
 
     fn parse(text: Option<&str>, variables: &[(&str, &str)]) -> Result<Config, String> {
         let environment = |name: &str| {
@@ -363,6 +200,42 @@ mod tests {
             (
                 Some("postgres://me:p@h?hunter2=x@h/d"),
                 "with no other parameters than libpq's",
+            ),
+            // The host is missing, or a password holds what separates.
+            (
+                Some("postgres://me:hunter2%40db/app"),
+                "expected its port to be",
+            ),
+            (Some("postgres://me:hunter2"), "expected its port to be"),
+            (
+                Some("postgres://me:a@hunter2@h/d"),
+                "expected its host to be names of hosts",
+            ),
+            (Some("postgres://:hunter2"), "expected a URL such as"),
+            (
+                Some("host=h password=ab://hunter2 sslmode=on"),
+                "expected its sslmode to be disable, allow",
+            ),
+            (Some("hunter2://me@h/d"), "expected a URL such as"),
+            (
+                Some("postgres://me:a@b?sslcert=hunter2@h/d"),
+                "its sslcert to be",
+            ),
+            (
+                Some("postgres://me:12/a?sslrootcert=hunter2@h/d"),
+                "its sslrootcert to be",
+            ),
+            (
+                Some("\"postgres://me:hunter2@h/d\""),
+                "expected no quotes round it",
+            ),
+            (
+                Some("postgres://me:hunter2@h/d?require_auth=none"),
+                "expected no parameter require_auth, which is not supported",
+            ),
+            (
+                Some("postgres://me:hunter2@h/d?gssencmode=require"),
+                "expected its gssencmode to be disable or prefer",
             ),
         ] {
             let error = parse(url, &[]).unwrap_err();
@@ -446,6 +319,98 @@ mod tests {
         );
     }
 
+    /// P12: what cannot be done is refused, whether it stands in the URL or in a variable; what asks for nothing
+    /// special is not.
+    #[test]
+    fn no_parameter_of_libpq_is_ignored_in_silence() {
+        let url = "postgres://me@h/d";
+        for keyword in ALL {
+            let name = keyword.name;
+            let (refused, harmless) = match keyword.treatment {
+                Treatment::Refused => ("x", None),
+                Treatment::OneOf(values) => ("x", values.first()),
+                Treatment::Driver(_) | Treatment::Ours(_) => continue,
+            };
+            let with = |value| parse(Some(&format!("{url}?{name}={value}")), &[]);
+            let error = with(refused).unwrap_err();
+            assert!(
+                error.contains(name) && error.contains("expected"),
+                "{error}"
+            );
+            if let Some(value) = harmless {
+                with(value).unwrap_or_else(|error| panic!("{name}: {error}"));
+            }
+            let Some(variable) = keyword.variable else {
+                continue;
+            };
+            let error = parse(Some(url), &[(variable, refused)]).unwrap_err();
+            assert!(
+                error.starts_with(&format!("{variable}: found \"x\"")),
+                "{error}"
+            );
+            if let Some(value) = harmless {
+                parse(Some(url), &[(variable, *value)]).unwrap();
+                // What the URL says wins.
+                let url = format!("{url}?{name}={value}");
+                parse(Some(&url), &[(variable, refused)]).unwrap();
+            }
+            parse(Some(url), &[(variable, "")]).unwrap();
+        }
+        // The list of libpq 18.
+        for variable in [
+            "PGREQUIREAUTH",
+            "PGSERVICE",
+            "PGSSLCRL",
+            "PGSSLCRLDIR",
+            "PGREQUIREPEER",
+            "PGKRBSRVNAME",
+            "PGSSLCERTMODE",
+            "PGSSLCOMPRESSION",
+            "PGSSLSNI",
+            "PGSSLMINPROTOCOLVERSION",
+            "PGSSLMAXPROTOCOLVERSION",
+            "PGGSSENCMODE",
+            "PGGSSLIB",
+            "PGGSSDELEGATION",
+            "PGCLIENTENCODING",
+            "PGREQUIRESSL",
+            "PGMINPROTOCOLVERSION",
+            "PGMAXPROTOCOLVERSION",
+        ] {
+            let error = parse(Some(url), &[(variable, "x")]).unwrap_err();
+            assert!(error.starts_with(variable), "{error}");
+        }
+    }
+
+    /// P11, P12
+    #[test]
+    fn quotes_and_line_ends_that_were_kept_are_told_or_dropped() {
+        let url = "postgres://me@h/d";
+        for (variable, value) in [
+            ("PGHOST", "\"hunter2\""),
+            ("PGPORT", "'5432'"),
+            ("PGPASSWORD", "\"hunter2\""),
+            ("PGPASSWORD", "'hunter2'"),
+        ] {
+            let error = parse(None, &[("PGHOSTADDR", "::1"), (variable, value)]).unwrap_err();
+            assert!(
+                error.starts_with(variable) && error.contains("quot"),
+                "{error}"
+            );
+            assert!(!error.contains("hunter2"), "{error}");
+        }
+        for (password, read) in [("\"hunter2", "\"hunter2"), ("hunter2\r\n", "hunter2")] {
+            let config = parse(Some(url), &[("PGPASSWORD", password)]).unwrap();
+            assert_eq!(config.get_password(), Some(read.as_bytes()));
+        }
+        // A URL in the wrong place.
+        let error = parse(Some(url), &[("PGPORT", "postgres://me:hunter2@h")]).unwrap_err();
+        assert!(
+            error.starts_with("PGPORT") && !error.contains("hunter2"),
+            "{error}"
+        );
+    }
+
     /// P12
     #[test]
     fn a_variable_that_cannot_be_used_is_named() {
@@ -486,12 +451,17 @@ mod tests {
                 "PGSSLROOTCERT: found \"/no/file\", which does not exist, expected a file",
             ),
             (
+                "PGPASSFILE",
+                "/no/file",
+                "PGPASSFILE: found \"/no/file\", which does not exist, expected a file",
+            ),
+            (
                 "PGSSLCERT",
                 "/no/file",
                 "PGSSLCERT: found \"/no/file\", which does not exist, expected a file",
             ),
         ] {
-            let error = parse(Some("postgres://me:hunter2@h/d"), &[(variable, value)]).unwrap_err();
+            let error = parse(Some("postgres://me@h/d"), &[(variable, value)]).unwrap_err();
             assert!(
                 error.contains(expected) && error.starts_with(variable),
                 "{error}"

@@ -11,6 +11,7 @@ use tokio_postgres::Error;
 use tokio_postgres::error::{DbError, Severity, SqlState};
 
 use crate::database_tls;
+use crate::password_file;
 use crate::user::UserId;
 
 /// A failure, by what its caller does about it.
@@ -137,7 +138,9 @@ impl From<Error> for Failure {
             None => Self::Unavailable(if error.is_closed() {
                 "the connection to PostgreSQL was closed".to_owned()
             } else {
-                let reason = database_tls::reason(&error).unwrap_or_else(|| error.to_string());
+                let reason = database_tls::reason(&error)
+                    .or_else(|| password_file::reason(&error))
+                    .unwrap_or_else(|| error.to_string());
                 format!("PostgreSQL cannot be used: {reason}")
             }),
         }

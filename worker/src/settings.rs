@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use clap::Parser;
 use shared::redis_servers::RedisServers;
-use shared::settings::{CommonArguments, CommonSettings, Setting, SettingError};
+use shared::settings::{CommonArguments, CommonSettings, Setting, SettingError, check_quotes};
 use shared::svix_id::SvixId;
 
 use crate::cache_tags::{CacheMode, fits_a_slot};
@@ -24,7 +24,7 @@ const DEFAULT_ADMIN_ADDRESS: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::L
 pub struct Arguments {
     #[command(subcommand)]
     command: Option<Command>,
-    /// The PostgreSQL that holds the users: postgres://user:password@host:port/database?sslmode=... What it leaves out is read from libpq's variables: PGHOST, PGSSLMODE, ... [required, or PGHOST]
+    /// The PostgreSQL that holds the users: postgres://user:password@host:port/database?sslmode=... What it leaves out is read from libpq's variables: PGHOST, PGSSLMODE, PGPASSFILE, ... [required, or PGHOST]
     #[arg(long, env = "DATABASE_URL", hide_env_values = true, global = true)]
     database_url: Option<String>,
     /// How many entries are applied in one transaction at the most [default: 256]
@@ -142,6 +142,8 @@ impl Arguments {
         let cache_redis = Setting::secret("CACHE_REDIS_URL", self.cache_redis_url.as_deref())
             .redis_url(common.redis_authorities.as_ref())?;
         let cache_mode = self.cache_mode()?;
+        let cache_tag_prefix = self.cache_tag_prefix.clone().unwrap_or_default();
+        check_quotes("CACHE_TAG_PREFIX", &cache_tag_prefix)?;
         if cache_redis.as_ref().unwrap_or(&common.redis).is_cluster() && !fits_a_slot(&cache_mode) {
             return Err(SettingError::new(
                 "CACHE_KEY_PREFIX",
@@ -172,7 +174,7 @@ impl Arguments {
             .filter(|wait| !wait.is_zero()),
             common,
             database,
-            cache_tag_prefix: self.cache_tag_prefix.clone().unwrap_or_default(),
+            cache_tag_prefix,
             ledger_retention_days: Setting::new(
                 "LEDGER_RETENTION_DAYS",
                 self.ledger_retention_days.as_deref(),
@@ -185,6 +187,7 @@ impl Arguments {
 
     fn cache_mode(&self) -> Result<CacheMode, SettingError> {
         let key_prefix = self.cache_key_prefix.clone().unwrap_or_default();
+        check_quotes("CACHE_KEY_PREFIX", &key_prefix)?;
         let mode = Setting::new("CACHE_MODE", self.cache_mode.as_deref())
             .optional("keys or next", |text| match text {
                 "keys" => Some(CacheMode::Keys),

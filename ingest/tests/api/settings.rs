@@ -12,7 +12,7 @@ use std::{
 use tempfile::TempDir;
 use xtask::{clerk_payload::UserPayload, redis_server::RedisServer};
 
-use crate::helpers::{Ingest, SECRET, signed};
+use crate::helpers::{Ingest, OTHER_SECRET, SECRET, signed};
 
 const ENOUGH: [(&str, &str); 1] = [("CLERK_WEBHOOK_SIGNING_SECRET", SECRET)];
 
@@ -121,8 +121,50 @@ fn a_bad_setting_stops_the_process_with_one_line_that_names_it() -> anyhow::Resu
         (
             "CLERK_WEBHOOK_SIGNING_SECRET",
             "whsec_!",
-            "7 characters (hidden)",
+            "a secret that is not base64",
             "signing secret",
+        ),
+        (
+            "CLERK_WEBHOOK_SIGNING_SECRET",
+            "whsec_YWJj",
+            "under 16 bytes",
+            "Clerk's dashboard",
+        ),
+        (
+            "CLERK_WEBHOOK_SIGNING_SECRET",
+            "v1,whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw",
+            "a signature",
+            "signing secret",
+        ),
+        (
+            "CLERK_WEBHOOK_SIGNING_SECRET",
+            "\"whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw\"",
+            "begins with a quotation mark",
+            "--env-file",
+        ),
+        (
+            "CLERK_WEBHOOK_SIGNING_SECRET",
+            "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw\r\n'whsec_x'",
+            "a second secret that begins with a quotation mark",
+            "--env-file",
+        ),
+        (
+            "MAX_BACKLOG",
+            "'5'",
+            "begins with a quotation mark",
+            "--env-file",
+        ),
+        (
+            "REDIS_URL",
+            "\"redis://127.0.0.1\"",
+            "begins with a quotation mark",
+            "--env-file",
+        ),
+        (
+            "REDIS_CA_FILE",
+            "\"/no/file\"",
+            "begins with a quotation mark",
+            "--env-file",
         ),
     ] {
         let output = run(&[], &[ENOUGH[0], (name, value)])?;
@@ -156,6 +198,16 @@ fn a_bad_secret_is_named_and_not_shown() -> anyhow::Result<()> {
         ),
         ("REDIS_URL", "redis-sentinel://user:hunter2@127.0.0.1:1"),
         ("REDIS_URL", "redis://user:hunter2@"),
+        ("REDIS_URL", "redis://default:hunter2"),
+        ("REDIS_URL", "redis://:hunter2/0"),
+        ("REDIS_URL", "redis://default:12/hunter2@127.0.0.1"),
+        ("REDIS_URL", "hunter2://127.0.0.1"),
+        ("REDIS_URL", "'redis://default:hunter2@127.0.0.1'"),
+        ("INGEST_ADDR", "http://user:hunter2@127.0.0.1:80"),
+        (
+            "CLERK_WEBHOOK_SIGNING_SECRET",
+            "v1,hunter2hunter2hunter2hunter2hunter2",
+        ),
         ("REDIS_URL", "redis://:hunter2@127.0.0.1/x?password=hunter2"),
         ("REDIS_URL", "postgres://user:hunter2@127.0.0.1/db#hunter2"),
     ] {
@@ -326,11 +378,65 @@ fn a_dotenv_file_in_the_working_directory_is_read() -> anyhow::Result<()> {
     let line = refused(&run_in(&folder, &[], &environment)?, "MAX_BACKLOG");
     assert!(line.contains("\"of_environment\""), "{line}");
 
-    fs::write(&dotenv, "hunter2 is no setting\n")?;
-    let line = refused(&run_in(&folder, &[], &[])?, ".env");
-    assert!(!line.contains("hunter2"), "{line}");
-    fs::write(&dotenv, [b'A', b'=', 0xff])?;
-    refused(&run_in(&folder, &[], &[])?, ".env");
+    // Two secrets, and a $ that is no variable.
+    for (content, found) in [
+        (
+            format!(
+                "CLERK_WEBHOOK_SIGNING_SECRET={SECRET} {OTHER_SECRET}\r\nMAX_BACKLOG=a$b # c\r\n"
+            ),
+            "\"a$b\"",
+        ),
+        (
+            format!("export CLERK_WEBHOOK_SIGNING_SECRET='{SECRET}'\nMAX_BACKLOG: 'it\\'s $b'\n"),
+            "\"it's $b\"",
+        ),
+        (
+            format!(
+                "\u{feff}CLERK_WEBHOOK_SIGNING_SECRET=\"{SECRET}\n{OTHER_SECRET}\"\nX=y\nMAX_BACKLOG=\"\\$b-$X\""
+            ),
+            "\"$b-y\"",
+        ),
+    ] {
+        fs::write(&dotenv, content)?;
+        let line = refused(&run_in(&folder, &[], &[])?, "MAX_BACKLOG");
+        assert!(line.contains(found), "{line}");
+    }
+    Ok(())
+}
+
+/// P11, P12: a line of a `.env` file that cannot be read is named with its number and its variable.
+#[test]
+fn a_bad_line_of_a_dotenv_file_is_named_and_not_shown() -> anyhow::Result<()> {
+    let folder = tempfile::tempdir()?;
+    let dotenv = folder.path().join(".env");
+    for (content, names) in [
+        (&b"hunter2 is no setting\n"[..], ".env, line 1:"),
+        (
+            b"\n# a\nREDIS_URL redis://hunter2\n",
+            ".env, line 3, REDIS_URL:",
+        ),
+        (
+            b"A=1\nREDIS_URL=\"redis://:hunter2@h\nB=2\n",
+            ".env, line 2, REDIS_URL:",
+        ),
+        (
+            b"A='1\n2'\nREDIS_URL=\"hunter2${\"",
+            ".env, line 3, REDIS_URL:",
+        ),
+        (b"A=hunter2\xff", ".env, line 1, A:"),
+    ] {
+        fs::write(&dotenv, content)?;
+        let line = refused(&run_in(&folder, &[], &[])?, names);
+        assert!(!line.contains("hunter2"), "{line}");
+    }
+    // As to compose, but not in silence: $word is gone.
+    fs::write(&dotenv, "REDIS_URL=\"x$word\"\n")?;
+    let output = String::from_utf8(run_in(&folder, &[], &[])?.stderr)?;
+    assert!(
+        output.starts_with("warning: .env, line 1, REDIS_URL: a $"),
+        "{output}"
+    );
+    assert!(!output.contains("word"), "{output}");
     Ok(())
 }
 

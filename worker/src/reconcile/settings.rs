@@ -93,20 +93,15 @@ impl ReconcileArguments {
     }
 
     fn api_url(&self) -> Result<String, SettingError> {
-        let text = self.clerk_api_url.as_deref().unwrap_or_default().trim();
-        if text.is_empty() {
-            return Ok("https://api.clerk.com".to_owned());
-        }
-        let url = text.trim_end_matches('/');
-        if !is_api_url(url) {
-            let expected = "https://HOST, or http:// on this machine";
-            return Err(SettingError::new(
-                "CLERK_API_URL",
-                redacted_url(text),
-                expected,
-            ));
-        }
-        Ok(url.to_owned())
+        let url = Setting::secret("CLERK_API_URL", self.clerk_api_url.as_deref());
+        let url = url.explained(|text| {
+            let url = text.trim_end_matches('/');
+            is_api_url(url).then(|| url.to_owned()).ok_or_else(|| {
+                let expected = "https://HOST, or http:// on this machine".to_owned();
+                (redacted_url(text), expected)
+            })
+        })?;
+        Ok(url.unwrap_or_else(|| "https://api.clerk.com".to_owned()))
     }
 }
 

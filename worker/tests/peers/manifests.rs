@@ -160,7 +160,10 @@ async fn the_programs_take_the_values_of_the_manifests_and_answer_the_probes() {
     for (name, _, container) in manifests.programs() {
         let (admin, webhooks) = (address(), address());
         let mut settings = HashMap::from([
-            ("CLERK_WEBHOOK_SIGNING_SECRET", "whsec_0123456789abcdef"),
+            (
+                "CLERK_WEBHOOK_SIGNING_SECRET",
+                "whsec_0123456789abcdef0123456789abcdef",
+            ),
             ("DATABASE_URL", "postgres://clerk@127.0.0.1:1/clerk"),
             ("REDIS_URL", "redis://127.0.0.1:1"),
         ]);

@@ -1,8 +1,10 @@
 //! TLS to PostgreSQL and Redis, against real servers with certificates of every kind.
 
 use std::fmt;
+use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
 
+use shared::settings::SettingError;
 use tokio_postgres::types::Type;
 use worker::database::Database;
 use worker::database_url::DatabaseUrl;
@@ -16,7 +18,7 @@ use xtask::redis_server::RedisServer;
 use xtask::sender::Sender;
 use xtask::wait;
 
-use crate::helpers::DEADLINE;
+use crate::helpers::{DEADLINE, EVENTS};
 
 /// What becomes of an attempt to connect.
 #[derive(PartialEq)]
@@ -46,13 +48,17 @@ fn expected(word: &str) -> Outcome {
     }
 }
 
-/// Connects as the worker does.
-async fn connect(url: &str, variables: &[(&str, &str)]) -> Outcome {
-    let environment = |name: &str| {
+/// A URL, with these variables in the environment.
+fn database_url(url: &str, variables: &[(&str, &str)]) -> Result<DatabaseUrl, SettingError> {
+    DatabaseUrl::parse(Some(url), &|name| {
         let variable = variables.iter().find(|(variable, _)| *variable == name);
         variable.map(|(_, value)| value.into())
-    };
-    let url = match DatabaseUrl::parse(Some(url), &environment) {
+    })
+}
+
+/// Connects as the worker does.
+async fn connect(url: &str, variables: &[(&str, &str)]) -> Outcome {
+    let url = match database_url(url, variables) {
         Ok(url) => url,
         Err(error) => return Outcome::Refused(error.to_string()),
     };
@@ -309,6 +315,183 @@ async fn pg_hba_conf_decides_with_and_without_tls_and_whose_certificate() {
             "{error}"
         );
     }
+}
+
+/// P11, P12: the password is looked up in a file as libpq does it, anew for each connection.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_password_file_lets_the_worker_in() {
+    let mut server = PostgresServer::start().unwrap();
+    let database = server.create_database().unwrap();
+    server
+        .psql("postgres", "create role clerk login superuser")
+        .unwrap();
+    server
+        .let_in_first("host all clerk 127.0.0.1/32 scram-sha-256")
+        .unwrap();
+    server.restart().unwrap();
+    let role = |password: &str| {
+        let sql = format!(
+            "set password_encryption = 'scram-sha-256'; alter role clerk password '{password}'"
+        );
+        server.psql("postgres", &sql).unwrap();
+    };
+    role("it:s hunter2");
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("passwords");
+    let write = |password: &str| {
+        let line = format!("# ours\r\n127.0.0.1:{}:*:clerk:{password}\n", server.port());
+        std::fs::write(&file, line).unwrap();
+        std::fs::set_permissions(&file, std::fs::Permissions::from_mode(0o600)).unwrap();
+    };
+    write(r"it\:s hunter2");
+    let url = database.replace("postgres@", "clerk@");
+    let (redis, admin) = (
+        RedisServer::start().unwrap(),
+        format!("127.0.0.1:{}", free_port().unwrap()),
+    );
+    redis
+        .cli(&[
+            "XADD",
+            EVENTS,
+            "*",
+            "svix-id",
+            "msg_1",
+            "payload",
+            &UserPayload::new("user_1", "a@b.c").created(),
+        ])
+        .unwrap();
+    let redis_url = redis.url();
+    let settings = [
+        ("DATABASE_URL", url.as_str()),
+        ("PGPASSFILE", file.to_str().unwrap()),
+        ("REDIS_URL", &redis_url),
+        ("ADMIN_ADDR", &admin),
+        ("RUST_LOG", "debug"),
+    ];
+    let worker = Program::start("worker", &settings).unwrap();
+    let applied = |count: &str| {
+        wait::block_until("the event is applied", DEADLINE, || {
+            let users = server.psql(&database, "select count(*) from users");
+            users.is_ok_and(|users| users == count)
+        })
+        .unwrap_or_else(|error| panic!("{error}\n{}", worker.output()));
+    };
+    applied("1");
+
+    // The role and the file get another password, and the connections are lost: the worker goes on.
+    role("hunter3");
+    write("hunter3");
+    server
+        .psql(
+            "postgres",
+            "select pg_terminate_backend(pid) from pg_stat_activity where usename = 'clerk'",
+        )
+        .unwrap();
+    redis
+        .cli(&[
+            "XADD",
+            EVENTS,
+            "*",
+            "svix-id",
+            "msg_2",
+            "payload",
+            &UserPayload::new("user_2", "b@b.c").created(),
+        ])
+        .unwrap();
+    applied("2");
+    for secret in ["hunter2", "hunter3"] {
+        assert!(!worker.output().contains(secret), "{}", worker.output());
+    }
+
+    // Without one it is said what is missing; a file that others may read is refused, that of the home folder
+    // is left alone.
+    let outcome = format!("{:?}", connect(&url, &[]).await);
+    assert!(
+        outcome.starts_with("PostgreSQL wants a password, and there is none"),
+        "{outcome}"
+    );
+    std::fs::rename(&file, folder.path().join(".pgpass")).unwrap();
+    let home = [("HOME", folder.path().to_str().unwrap())];
+    assert_eq!(connect(&url, &home).await, expected("plain"));
+    let file = folder.path().join(".pgpass");
+    std::fs::set_permissions(&file, std::fs::Permissions::from_mode(0o644)).unwrap();
+    let outcome = format!("{:?}", connect(&url, &home).await);
+    assert!(
+        outcome.starts_with("PostgreSQL wants a password"),
+        "{outcome}"
+    );
+    let outcome = format!(
+        "{:?}",
+        connect(&url, &[("PGPASSFILE", file.to_str().unwrap())]).await
+    );
+    assert!(
+        outcome.contains("which others may read (mode 0644)"),
+        "{outcome}"
+    );
+}
+
+/// P12: what libpq's other variables and files say about TLS is done, or refused by name.
+#[tokio::test(flavor = "multi_thread")]
+async fn variables_about_tls_are_not_ignored() {
+    let authority = Authority::new("ours").unwrap();
+    let mut server = PostgresServer::start().unwrap();
+    server.psql("postgres", "create role guest login").unwrap();
+    server
+        .let_in_first("hostssl all guest 127.0.0.1/32 cert\nhost all guest 127.0.0.1/32 reject")
+        .unwrap();
+    let roots = authority.file();
+    server
+        .encrypt(&authority.server(&["127.0.0.1"]).unwrap(), &roots)
+        .unwrap();
+    let url = format!("{}?sslmode=require", server.url("postgres"));
+    for (variable, version) in [
+        (("PGSSLMINPROTOCOLVERSION", "TLSv1.3"), "TLSv1.3"),
+        (("PGSSLMAXPROTOCOLVERSION", "tlsv1.2"), "TLSv1.2"),
+        (("PGSSLSNI", "0"), "TLSv1.3"),
+    ] {
+        let url = database_url(&url, &[variable]).unwrap();
+        let connection = Database::new(&url).unwrap().connection().await.unwrap();
+        let sql = "select version from pg_stat_ssl where pid = pg_backend_pid() and $1";
+        let row = connection
+            .query_typed_one(sql, &[(&true, Type::BOOL)])
+            .await;
+        assert_eq!(row.unwrap().get::<_, &str>(0), version, "{variable:?}");
+    }
+    let both = [
+        ("PGSSLMINPROTOCOLVERSION", "TLSv1.3"),
+        ("PGSSLMAXPROTOCOLVERSION", "TLSv1.2"),
+    ];
+    let outcome = format!("{:?}", connect(&url, &both).await);
+    assert!(
+        outcome.starts_with("PGSSLMINPROTOCOLVERSION: found TLSv1.3"),
+        "{outcome}"
+    );
+
+    let guest = authority.client("guest").unwrap();
+    let of_guest = url.replace("postgres@", "guest@");
+    let (certificate, key) = (
+        guest.certificate.to_str().unwrap(),
+        guest.key.to_str().unwrap(),
+    );
+    let mut variables = vec![("PGSSLCERT", certificate), ("PGSSLKEY", key)];
+    assert_eq!(connect(&of_guest, &variables).await, expected("encrypted"));
+    variables.push(("PGSSLCERTMODE", "disable"));
+    let outcome = format!("{:?}", connect(&of_guest, &variables).await);
+    assert!(outcome.contains("SQLSTATE 28000"), "{outcome}");
+
+    // libpq would look for revoked certificates in it.
+    let home = tempfile::tempdir().unwrap();
+    let folder = home.path().join(".postgresql");
+    std::fs::create_dir(&folder).unwrap();
+    std::fs::copy(&roots, folder.join("root.crt")).unwrap();
+    let variables = [("HOME", home.path().to_str().unwrap())];
+    assert_eq!(connect(&url, &variables).await, expected("encrypted"));
+    std::fs::write(folder.join("root.crl"), "").unwrap();
+    let outcome = format!("{:?}", connect(&url, &variables).await);
+    assert!(
+        outcome.starts_with("~/.postgresql/root.crl: found a file, expected none"),
+        "{outcome}"
+    );
 }
 
 /// P8, P12: events go from end to end over TLS; a wrong certificate is an outage that the log explains.
