@@ -16,6 +16,7 @@ pub mod explain;
 pub mod failure;
 pub mod fence;
 pub mod ledger;
+pub mod losses;
 pub mod metrics;
 pub mod migration;
 pub mod partitions;
