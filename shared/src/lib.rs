@@ -7,6 +7,7 @@ pub mod fault_point;
 pub mod logging;
 pub mod partition;
 pub mod queue;
+pub mod redis_durability;
 pub mod redis_link;
 pub mod redis_servers;
 pub mod settings;

@@ -20,6 +20,7 @@ pub mod failure;
 pub mod fence;
 pub mod ledger;
 mod libpq_keywords;
+pub mod losses;
 pub mod metrics;
 pub mod migration;
 pub mod partitions;
