@@ -4,6 +4,7 @@ pub mod admin;
 mod dotenv;
 pub mod envelope;
 pub mod fault_point;
+pub mod log_settings;
 pub mod logging;
 pub mod partition;
 pub mod queue;

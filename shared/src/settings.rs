@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use clap::Args;
 
-use crate::logging::LogFormat;
+use crate::log_settings::{LogFormat, is_filter};
 use crate::partition::MOST_PARTITIONS;
 use crate::redis_servers::RedisServers;
 use crate::tls::{Authorities, CERTIFICATES_EXPECTED};
@@ -332,7 +332,7 @@ impl CommonArguments {
         let log_filter = Setting::new("RUST_LOG", self.rust_log.as_deref())
             .optional(
                 "a level (error, warn, info, debug, trace) or tracing directives",
-                |text| crate::logging::is_filter(text).then(|| text.to_owned()),
+                |text| is_filter(text).then(|| text.to_owned()),
             )?
             .unwrap_or_else(|| "info".to_owned());
         Ok(CommonSettings {

@@ -46,7 +46,7 @@ impl Authorities {
     ///
     /// # Errors
     /// When the `redis` crate cannot read them.
-    pub fn trusted_at(&self, info: ConnectionInfo) -> RedisResult<ConnectionInfo> {
+    pub(crate) fn trusted_at(&self, info: ConnectionInfo) -> RedisResult<ConnectionInfo> {
         if !matches!(info.addr(), redis::ConnectionAddr::TcpTls { .. }) {
             return Ok(info);
         }
@@ -93,7 +93,7 @@ pub fn unreadable(error: &io::Error) -> String {
 /// waits for the end of a command that never comes, so it cannot be told from one that hangs.
 #[derive(Debug, thiserror::Error)]
 #[error("the server does not do TLS, or does not answer")]
-pub struct Silence;
+pub(crate) struct Silence;
 
 /// What went wrong between the two ends of a TLS connection, in words; `None` if `error` is about
 /// something else. Tells names of hosts and of nothing else.

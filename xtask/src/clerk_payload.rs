@@ -173,16 +173,4 @@ mod tests {
         assert_eq!(event["data"]["primary_email_address_id"], Value::Null);
         assert_eq!(event["data"]["email_addresses"], json!([]));
     }
-
-    #[test]
-    fn a_deletion_tells_the_id_and_the_timestamp() {
-        let body = UserPayload::new("user_1", "a@example.com")
-            .timestamp(7)
-            .deleted();
-        let event: Value = serde_json::from_str(&body).unwrap();
-        assert_eq!(event["type"], "user.deleted");
-        assert_eq!(event["data"]["id"], "user_1");
-        assert_eq!(event["data"]["deleted"], true);
-        assert_eq!(event["timestamp"], 7);
-    }
 }

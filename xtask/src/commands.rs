@@ -9,4 +9,5 @@ pub(crate) mod instructions;
 pub(crate) mod newer_servers;
 pub(crate) mod send;
 pub(crate) mod stack;
+pub(crate) mod stop_signal;
 pub(crate) mod test;

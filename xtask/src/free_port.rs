@@ -2,12 +2,11 @@
 
 use std::{
     collections::BTreeSet,
-    net::TcpListener,
+    net::{SocketAddr, TcpListener},
     sync::{Mutex, PoisonError},
 };
 
 use anyhow::bail;
-use uuid::Uuid;
 
 /// Below 32768, where Linux begins to take the ports of *outgoing* connections. A server that is
 /// killed must find its port free again, and a client that knocks at a dead port of that range may
@@ -25,9 +24,7 @@ static HANDED_OUT: Mutex<BTreeSet<u16>> = Mutex::new(BTreeSet::new());
 pub fn free_port() -> anyhow::Result<u16> {
     let mut handed_out = HANDED_OUT.lock().unwrap_or_else(PoisonError::into_inner);
     for _ in 0..100 {
-        let random =
-            u16::from_be_bytes([Uuid::new_v4().as_bytes()[0], Uuid::new_v4().as_bytes()[0]]);
-        let port = RANGE.start + random % (RANGE.end - RANGE.start);
+        let port = rand::random_range(RANGE);
         if TcpListener::bind(("127.0.0.1", port)).is_ok() && handed_out.insert(port) {
             return Ok(port);
         }
@@ -37,4 +34,13 @@ pub fn free_port() -> anyhow::Result<u16> {
         RANGE.start,
         RANGE.end
     )
+}
+
+/// The same port with its address.
+///
+/// # Errors
+///
+/// As [`free_port`].
+pub fn free_address() -> anyhow::Result<SocketAddr> {
+    Ok(SocketAddr::from(([127, 0, 0, 1], free_port()?)))
 }

@@ -1,6 +1,6 @@
-//! Private Redis and PostgreSQL servers, clusters and Sentinels, certificates for them, a connection
-//! pooler, the programs under test, histories of events and a sender of signed ones: what the development tasks (`cargo xtask`) and the integration tests of the other
-//! crates share.
+//! Private Redis and PostgreSQL servers, clusters and Sentinels, certificates for them, a connection pooler,
+//! the programs under test, histories of events and a sender of signed ones: what the development tasks
+//! (`cargo xtask`) and the integration tests of the other crates share.
 //!
 //! Everything here starts on a free port of 127.0.0.1 with its data in a temporary folder, stops
 //! when it is dropped, and dies with the process that started it, even if that one is killed. Calls

@@ -5,16 +5,22 @@ use std::{
     fs::{self, File},
     path::{Path, PathBuf},
     process::{Command, ExitStatus, Output},
-    time::Duration,
+    time::{Duration, Instant},
 };
 
 use anyhow::{Context as _, ensure};
 use nix::sys::signal::Signal;
 use tempfile::TempDir;
 
-use crate::child_process::{self, ChildProcess};
+use crate::{
+    child_process::{self, ChildProcess},
+    free_port::free_address,
+    http::Http,
+    wait,
+};
 
 const OUTPUT: &str = "output.log";
+const READY_DEADLINE: Duration = Duration::from_secs(60);
 
 /// A running `ingest` or `worker`. Dropping it kills it.
 #[derive(Debug)]
@@ -37,7 +43,49 @@ impl Program {
         Self::start_file(name, &binary(name)?, &[], environment)
     }
 
-    /// The same with any program: `file` is a path, or a name that is looked for in `PATH`. `name`
+    /// The same with an `ADMIN_ADDR` of its own; waits until it answers there that it is ready. Returns also
+    /// how long that took from the start of the process, to a millisecond.
+    ///
+    /// # Errors
+    ///
+    /// When it ends or is not ready after a minute; the message holds its output.
+    pub async fn start_ready(
+        name: &str,
+        environment: &[(&str, &str)],
+    ) -> anyhow::Result<(Self, Duration)> {
+        let address = free_address()?.to_string();
+        let environment = [environment, &[("ADMIN_ADDR", &address)]].concat();
+        let begin = Instant::now();
+        let program = Self::start(name, &environment)?;
+        program.wait_until_ready(&address).await?;
+        Ok((program, begin.elapsed()))
+    }
+
+    /// Waits until it answers at its `ADMIN_ADDR` that it is ready.
+    ///
+    /// # Errors
+    ///
+    /// When it ends or is not ready after a minute; the message holds its output.
+    pub async fn wait_until_ready(&self, admin_address: &str) -> anyhow::Result<()> {
+        let (http, url) = (Http::new(), format!("http://{admin_address}/readyz"));
+        let what = format!("{} is ready", self.name);
+        // Often, because the benchmark measures how long it takes.
+        let interval = Duration::from_millis(1);
+        let ready = wait::until_every(interval, &what, READY_DEADLINE, async || {
+            let answer = http.get(&url).await;
+            !self.is_running() || answer.is_ok_and(|answer| answer.status == 200)
+        });
+        ready.await.with_context(|| self.output())?;
+        ensure!(
+            self.is_running(),
+            "{} has ended:\n{}",
+            self.name,
+            self.output()
+        );
+        Ok(())
+    }
+
+    /// As [`Program::start`] with any program: `file` is a path, or a name that is looked for in `PATH`. `name`
     /// is what errors call it.
     ///
     /// # Errors
@@ -114,7 +162,7 @@ impl Program {
     }
 
     /// Blocks the thread until the program has ended; where other tasks must go on meanwhile, poll
-    /// [`Program::is_running`] with [`wait::until`](crate::wait::until) first.
+    /// [`Program::is_running`] with [`wait::until`] first.
     ///
     /// # Errors
     ///

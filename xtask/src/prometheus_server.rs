@@ -1,30 +1,19 @@
 //! A private Prometheus.
 
-use std::{
-    fs::{self, File},
-    path::{Path, PathBuf},
-    process::Command,
-    time::Duration,
-};
+use std::{fs, path::Path, process::Command, time::Duration};
 
 use anyhow::{Context as _, ensure};
 use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 use serde_json::Value;
 use tempfile::TempDir;
 
-use crate::{
-    child_process::{self, ChildProcess},
-    free_port::free_port,
-    http::Http,
-    packages,
-    wait::until,
-};
+use crate::{free_port::free_port, http::Http, packages, program::Program, wait::until};
 
 /// A real Prometheus on a free port of 127.0.0.1 that reads targets every second. Dropping it kills it.
 #[derive(Debug)]
 pub struct PrometheusServer {
     // Declared before the folder: dropped, and so killed, before it.
-    _process: ChildProcess,
+    _program: Program,
     port: u16,
     _folder: TempDir,
 }
@@ -48,32 +37,27 @@ impl PrometheusServer {
         });
         fs::write(&settings, content.to_string())?;
         let port = free_port()?;
-        let log = File::create(folder.path().join("prometheus.log"))?;
-        let mut command = child_process::command(program, "KILL", None);
-        command
-            .arg(format!("--config.file={}", settings.display()))
-            .arg(format!(
-                "--storage.tsdb.path={}",
-                folder.path().join("data").display()
-            ))
-            .arg(format!("--web.listen-address=127.0.0.1:{port}"))
-            .stdout(log.try_clone()?)
-            .stderr(log);
-        let process = ChildProcess::spawn(command)?;
+        let arguments = [
+            format!("--config.file={}", settings.display()),
+            format!("--storage.tsdb.path={}/data", folder.path().display()),
+            format!("--web.listen-address=127.0.0.1:{port}"),
+        ];
+        let arguments = arguments.each_ref().map(String::as_str);
+        let program = Program::start_file("prometheus", &program, &arguments, &[])?;
         // It listens before it is ready, and then answers 503.
         let ready = format!("http://127.0.0.1:{port}/-/ready");
         until("Prometheus is ready", Duration::from_secs(60), async || {
             let answer = Http::new().get(&ready).await;
-            !process.is_running() || answer.is_ok_and(|answer| answer.status == 200)
+            !program.is_running() || answer.is_ok_and(|answer| answer.status == 200)
         })
         .await?;
         ensure!(
-            process.is_running(),
+            program.is_running(),
             "Prometheus has not started:\n{}",
-            fs::read_to_string(folder.path().join("prometheus.log"))?
+            program.output()
         );
         Ok(Self {
-            _process: process,
+            _program: program,
             port,
             _folder: folder,
         })
@@ -118,7 +102,7 @@ impl PrometheusServer {
 ///
 /// When promtool is not installed.
 pub fn promtool(folder: &Path, arguments: &[&str]) -> anyhow::Result<(bool, String)> {
-    let program: PathBuf = packages::find("promtool").context("promtool is not installed")?;
+    let program = packages::find("promtool").context("promtool is not installed")?;
     let output = Command::new(program)
         .args(arguments)
         .current_dir(folder)

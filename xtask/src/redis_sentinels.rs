@@ -6,10 +6,7 @@ use anyhow::ensure;
 use tempfile::TempDir;
 
 use crate::{
-    child_process::{self, ChildProcess},
-    free_port::free_port,
-    redis_server::RedisServer,
-    server_programs,
+    free_port::free_port, program::Program, redis_server::RedisServer, server_programs,
     wait::block_until,
 };
 
@@ -22,7 +19,7 @@ const DEADLINE: Duration = Duration::from_secs(60);
 /// Three Sentinels that watch one master; two of them agree on a failover after a second of silence.
 #[derive(Debug)]
 pub struct RedisSentinels {
-    _processes: Vec<ChildProcess>,
+    _programs: Vec<Program>,
     ports: Vec<u16>,
     _folder: TempDir,
 }
@@ -35,7 +32,7 @@ impl RedisSentinels {
     /// When redis-sentinel is not installed or does not start, or the master has no replica.
     pub fn start(master: &RedisServer) -> anyhow::Result<Self> {
         let folder = tempfile::Builder::new().prefix("sentinels-").tempdir()?;
-        let mut processes = Vec::new();
+        let mut programs = Vec::new();
         let mut ports = Vec::new();
         for _ in 0..SENTINELS {
             let port = free_port()?;
@@ -52,15 +49,13 @@ impl RedisSentinels {
                     master.port(),
                 ),
             )?;
-            let log = fs::File::create(folder.path().join(format!("{port}.log")))?;
-            let mut command = child_process::command(server_programs::redis_server(), "KILL", None);
-            command.arg(&file).arg("--sentinel");
-            command.stdout(log.try_clone()?).stderr(log);
-            processes.push(ChildProcess::spawn(command)?);
+            let program = server_programs::redis_server();
+            let arguments = [&*file.to_string_lossy(), "--sentinel"];
+            programs.push(Program::start_file("sentinel", &program, &arguments, &[])?);
             ports.push(port);
         }
         let sentinels = Self {
-            _processes: processes,
+            _programs: programs,
             ports,
             _folder: folder,
         };

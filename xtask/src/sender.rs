@@ -4,6 +4,7 @@ use std::time::SystemTime;
 
 use anyhow::Context as _;
 use svix::webhooks::Webhook;
+use uuid::Uuid;
 
 use crate::http::{Answer, Http};
 
@@ -44,6 +45,12 @@ impl Sender {
             .send("POST", &self.url, &headers, body.to_owned())
             .await
     }
+}
+
+/// A signing secret that nobody else has.
+pub fn new_secret() -> String {
+    // Hexadecimal digits are base64 too: these 32 stand for a key of 24 bytes.
+    format!("whsec_{}", Uuid::new_v4().simple())
 }
 
 /// The three headers of a delivery: `svix-id`, `svix-timestamp`, `svix-signature`. `timestamp` is

@@ -18,11 +18,21 @@ const INTERVAL: Duration = Duration::from_millis(20);
 pub async fn until(
     what: &str,
     deadline: Duration,
+    condition: impl AsyncFnMut() -> bool,
+) -> anyhow::Result<()> {
+    until_every(INTERVAL, what, deadline, condition).await
+}
+
+/// The same, with another time between two looks.
+pub(crate) async fn until_every(
+    interval: Duration,
+    what: &str,
+    deadline: Duration,
     mut condition: impl AsyncFnMut() -> bool,
 ) -> anyhow::Result<()> {
     let met = async {
         while !condition().await {
-            tokio::time::sleep(INTERVAL).await;
+            tokio::time::sleep(interval).await;
         }
     };
     tokio::time::timeout(deadline, met)

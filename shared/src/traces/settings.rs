@@ -3,7 +3,6 @@
 
 use std::time::Duration;
 
-use hyper::header::{HeaderName, HeaderValue};
 use url::Url;
 
 use crate::settings::{Setting, SettingError};
@@ -29,112 +28,124 @@ impl Settings {
     pub(super) fn parse(
         variable: &impl Fn(&str) -> Option<String>,
     ) -> Result<Option<Self>, SettingError> {
-        let value = |name| variable(name).filter(|value| !value.trim().is_empty());
-        // What is said of traces alone wins over what is said of all signals.
-        let either = |of_traces, of_all| match value(of_traces) {
-            Some(value) => (of_traces, Some(value)),
-            None => (of_all, value(of_all)),
-        };
-        let one_of = |(name, value): (&'static str, Option<String>), values: &[&str]| {
-            let expected = values.join(" or ");
-            let known = |text: &str| values.iter().position(|value| *value == text);
-            Setting::new(name, value.as_deref()).optional(&expected, known)
-        };
-        let alone = |name| (name, value(name));
-
-        let endpoint = either(
-            "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT",
-            "OTEL_EXPORTER_OTLP_ENDPOINT",
-        );
-        let disabled = value("OTEL_SDK_DISABLED")
-            .is_some_and(|value| value.trim().eq_ignore_ascii_case("true"));
-        let exporter = one_of(alone("OTEL_TRACES_EXPORTER"), &["otlp", "none"])?;
-        let (name, Some(url)) = endpoint else {
+        let variables = Variables(variable);
+        let Some(url) = variables.collector()? else {
             return Ok(None);
         };
-        if disabled || exporter == Some(1) {
-            return Ok(None);
-        }
-        let url = Setting::secret(name, Some(&url)).required(
-            "an http:// or https:// URL, such as http://127.0.0.1:4318",
-            |text| {
-                Url::parse(text)
-                    .ok()
-                    .filter(|url| matches!(url.scheme(), "http" | "https"))
-            },
-        )?;
-        for name in [
-            "OTEL_EXPORTER_OTLP_TRACES_HEADERS",
-            "OTEL_EXPORTER_OTLP_HEADERS",
-        ] {
-            Setting::secret(name, value(name).as_deref()).optional(
-                "name=value of headers, with commas between; %2C for a comma in a value",
-                |text| text.split_terminator(',').all(is_header).then_some(()),
-            )?;
-        }
-        one_of(
-            either(
-                "OTEL_EXPORTER_OTLP_TRACES_PROTOCOL",
-                "OTEL_EXPORTER_OTLP_PROTOCOL",
-            ),
-            &["http/protobuf"],
-        )?;
-        one_of(
-            either(
-                "OTEL_EXPORTER_OTLP_TRACES_COMPRESSION",
-                "OTEL_EXPORTER_OTLP_COMPRESSION",
-            ),
-            &["none"],
-        )?;
-        one_of(
-            alone("OTEL_TRACES_SAMPLER"),
-            &[
-                "parentbased_traceidratio",
-                "traceidratio",
-                "parentbased_always_on",
-                "parentbased_always_off",
-                "always_on",
-                "always_off",
-            ],
-        )?;
-        let ratio = value("OTEL_TRACES_SAMPLER_ARG");
-        Setting::new("OTEL_TRACES_SAMPLER_ARG", ratio.as_deref()).optional(
-            "a number from 0 to 1",
-            |text| {
-                text.parse::<f64>()
-                    .ok()
-                    .filter(|ratio| (0.0..=1.0).contains(ratio))
-            },
-        )?;
-        let (name, timeout) = either(
+        variables.check_encoding()?;
+        variables.check_sampler()?;
+        let (name, timeout) = variables.either(
             "OTEL_EXPORTER_OTLP_TRACES_TIMEOUT",
             "OTEL_EXPORTER_OTLP_TIMEOUT",
         );
         let timeout = Setting::new(name, timeout.as_deref()).milliseconds(TIMEOUT, 1..=600_000)?;
-        let (name, certificate) = either(
+        let (name, certificate) = variables.either(
             "OTEL_EXPORTER_OTLP_TRACES_CERTIFICATE",
             "OTEL_EXPORTER_OTLP_CERTIFICATE",
         );
         let authorities = Setting::new(name, certificate.as_deref()).authorities()?;
-        let service_is_named = value("OTEL_SERVICE_NAME").is_some()
-            || value("OTEL_RESOURCE_ATTRIBUTES").is_some_and(|text| {
-                text.split(',')
-                    .any(|one| one.trim().starts_with("service.name="))
-            });
         Ok(Some(Self {
             tls: url.scheme() == "https",
             authorities,
             timeout,
-            service_is_named,
+            service_is_named: variables.name_the_service(),
         }))
     }
 }
 
-/// Whether the SDK, which drops others, takes it.
-fn is_header(text: &str) -> bool {
-    text.split_once('=').is_some_and(|(name, value)| {
-        HeaderName::try_from(name.trim()).is_ok() && HeaderValue::try_from(value.trim()).is_ok()
-    })
+/// The environment.
+struct Variables<F>(F);
+
+/// The name of a variable, and its value if it has one that is not blank.
+type Variable = (&'static str, Option<String>);
+
+impl<F: Fn(&str) -> Option<String>> Variables<F> {
+    fn one(&self, name: &'static str) -> Variable {
+        let value = self.0(name).filter(|value| !value.trim().is_empty());
+        (name, value)
+    }
+
+    /// What is said of traces alone wins over what is said of all signals.
+    fn either(&self, of_traces: &'static str, of_all: &'static str) -> Variable {
+        let (name, value) = self.one(of_traces);
+        match value {
+            Some(_) => (name, value),
+            None => self.one(of_all),
+        }
+    }
+
+    /// Where traces go, if anything is to be traced.
+    fn collector(&self) -> Result<Option<Url>, SettingError> {
+        let endpoint = self.either(
+            "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT",
+            "OTEL_EXPORTER_OTLP_ENDPOINT",
+        );
+        let (_, disabled) = self.one("OTEL_SDK_DISABLED");
+        let is_disabled = disabled.is_some_and(|value| value.trim().eq_ignore_ascii_case("true"));
+        let exporter = one_of(self.one("OTEL_TRACES_EXPORTER"), &["otlp", "none"])?;
+        let (name, Some(url)) = endpoint else {
+            return Ok(None);
+        };
+        if is_disabled || exporter == Some(1) {
+            return Ok(None);
+        }
+        let expected = "an http:// or https:// URL, such as http://127.0.0.1:4318";
+        let url = Setting::secret(name, Some(&url)).required(expected, |text| {
+            let url = Url::parse(text).ok();
+            url.filter(|url| matches!(url.scheme(), "http" | "https"))
+        })?;
+        Ok(Some(url))
+    }
+
+    /// How spans are written.
+    fn check_encoding(&self) -> Result<(), SettingError> {
+        let protocol = self.either(
+            "OTEL_EXPORTER_OTLP_TRACES_PROTOCOL",
+            "OTEL_EXPORTER_OTLP_PROTOCOL",
+        );
+        one_of(protocol, &["http/protobuf"])?;
+        let compression = self.either(
+            "OTEL_EXPORTER_OTLP_TRACES_COMPRESSION",
+            "OTEL_EXPORTER_OTLP_COMPRESSION",
+        );
+        one_of(compression, &["none"])?;
+        Ok(())
+    }
+
+    /// Which traces are kept.
+    fn check_sampler(&self) -> Result<(), SettingError> {
+        let samplers = [
+            "parentbased_traceidratio",
+            "traceidratio",
+            "parentbased_always_on",
+            "parentbased_always_off",
+            "always_on",
+            "always_off",
+        ];
+        one_of(self.one("OTEL_TRACES_SAMPLER"), &samplers)?;
+        let (name, ratio) = self.one("OTEL_TRACES_SAMPLER_ARG");
+        Setting::new(name, ratio.as_deref()).optional("a number from 0 to 1", |text| {
+            let ratio = text.parse::<f64>().ok();
+            ratio.filter(|ratio| (0.0..=1.0).contains(ratio))
+        })?;
+        Ok(())
+    }
+
+    fn name_the_service(&self) -> bool {
+        let (_, attributes) = self.one("OTEL_RESOURCE_ATTRIBUTES");
+        let names_it = |text: String| {
+            text.split(',')
+                .any(|one| one.trim().starts_with("service.name="))
+        };
+        self.one("OTEL_SERVICE_NAME").1.is_some() || attributes.is_some_and(names_it)
+    }
+}
+
+/// The place of the value among `values`, the only ones that it may have.
+fn one_of((name, value): Variable, values: &[&str]) -> Result<Option<usize>, SettingError> {
+    let expected = values.join(" or ");
+    let known = |text: &str| values.iter().position(|value| *value == text);
+    Setting::new(name, value.as_deref()).optional(&expected, known)
 }
 
 #[cfg(test)]
@@ -188,27 +199,16 @@ mod tests {
                 "{error}"
             );
         }
-        for (name, value) in [
-            (ON.0, "grpc://ada:hunter2@example.com"),
-            (ON.0, "http://ada:hunter2"),
-            (ON.0, "hunter2"),
-            (ON.0, "\"http://hunter2\""),
-            (
-                "OTEL_EXPORTER_OTLP_HEADERS",
-                "authorization: Bearer hunter2",
-            ),
-            ("OTEL_EXPORTER_OTLP_HEADERS", "'authorization=hunter2'"),
-            ("OTEL_EXPORTER_OTLP_HEADERS", "a=b,hunter2"),
-            ("OTEL_EXPORTER_OTLP_TRACES_HEADERS", "x y=hunter2"),
-        ] {
-            let others = [ON].into_iter().filter(|(other, _)| *other != name);
-            let variables: Vec<_> = others.chain([(name, value)]).collect();
-            let error = parse(&variables).err().unwrap().to_string();
-            assert!(error.starts_with(&format!("{name}: found")), "{error}");
-            assert!(!error.contains("hunter2"), "{error}");
-        }
-        let headers = "authorization=Bearer%20hunter2, x-key = a=b,";
-        assert!(are_on(&[ON, ("OTEL_EXPORTER_OTLP_HEADERS", headers)]));
+        let url = (
+            "OTEL_EXPORTER_OTLP_ENDPOINT",
+            "grpc://ada:hunter2@example.com",
+        );
+        let error = parse(&[url]).err().unwrap().to_string();
+        assert!(
+            error.starts_with("OTEL_EXPORTER_OTLP_ENDPOINT: found"),
+            "{error}"
+        );
+        assert!(!error.contains("hunter2"), "{error}");
     }
 
     #[test]

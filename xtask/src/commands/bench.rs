@@ -11,11 +11,15 @@ mod measurement;
 mod node;
 mod pgbench;
 mod process_usage;
+mod ratio;
 mod ratios;
 mod redis_benchmark;
 mod report;
 mod rows;
 mod scale;
+mod server;
+mod stores;
+mod template;
 mod together;
 mod worker;
 
@@ -27,11 +31,13 @@ use std::{
 };
 
 use anyhow::{Context as _, ensure};
-use tokio::signal::unix::{SignalKind, signal};
 use xtask::packages;
 
 use self::{measurement::Measurement, report::Report, scale::Scale};
-use super::cargo::cargo;
+use super::{
+    cargo::{build_programs, cargo},
+    stop_signal::{StopSignal, stopped},
+};
 
 /// Measures ingest and worker beside what people would use instead, on private servers, and prints
 /// a table. The files table.json and chart.svg go to --output.
@@ -72,22 +78,17 @@ impl Part {
 }
 
 pub(crate) async fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
-    let mut interrupt = signal(SignalKind::interrupt())?;
-    let mut terminate = signal(SignalKind::terminate())?;
+    let mut stop = StopSignal::new()?;
     install();
     packages::ensure_installed(|what| eprintln!("{what}"))?;
     if cfg!(debug_assertions) && !arguments.short {
         return Err(replace_by_release_build());
     }
-    eprintln!("Building ingest and worker ...");
-    let built = cargo(&["build", "--workspace", "--bins"])?;
-    ensure!(built.success(), "cargo build: {built}");
-    tokio::select! {
-        measured = measure(arguments) => measured?,
-        _ = interrupt.recv() => return Ok(stopped()),
-        _ = terminate.recv() => return Ok(stopped()),
+    build_programs()?;
+    match stop.unless_told(measure(arguments)).await {
+        Some(measured) => measured.map(|()| ExitCode::SUCCESS),
+        None => Ok(stopped()),
     }
-    Ok(ExitCode::SUCCESS)
 }
 
 /// Some baselines are made of Node.
@@ -161,9 +162,4 @@ fn write(report: &Report, output: &Path) -> anyhow::Result<()> {
         fs::write(&file, text).with_context(|| format!("cannot write {}", file.display()))?;
     }
     Ok(())
-}
-
-fn stopped() -> ExitCode {
-    eprintln!("Stopped before the end; everything is removed.");
-    ExitCode::FAILURE
 }

@@ -6,7 +6,16 @@ use std::{
     process::{Command, ExitStatus},
 };
 
-use anyhow::Context as _;
+use anyhow::{Context as _, ensure};
+
+/// Builds ingest and worker, and all other programs, as the tests do: so neither builds again what the other
+/// has built.
+pub(crate) fn build_programs() -> anyhow::Result<()> {
+    eprintln!("Building ingest and worker ...");
+    let built = cargo(&["build", "--workspace", "--bins"])?;
+    ensure!(built.success(), "cargo build: {built}");
+    Ok(())
+}
 
 /// Runs `cargo ARGUMENTS` on the terminal, with the profile that this program was built with, so
 /// that what it builds lands beside it.

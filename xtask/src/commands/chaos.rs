@@ -21,14 +21,14 @@ use std::{
 
 use anyhow::{Context as _, ensure};
 use rand::{SeedableRng as _, rngs::StdRng};
-use tokio::{
-    signal::unix::{SignalKind, signal},
-    task::JoinSet,
-    time::sleep,
-};
+use tokio::{task::JoinSet, time::sleep};
 use xtask::{http::Http, packages, sender::Sender, wait};
 
-use super::{cargo::cargo, stack::data_folder};
+use super::{
+    cargo::build_programs,
+    stack::data_folder,
+    stop_signal::{StopSignal, stopped},
+};
 use cache::Cache;
 use deliveries::Deliveries;
 use remains::Remains;
@@ -71,19 +71,14 @@ pub(crate) async fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
         arguments.rate > 0.0 && arguments.rate < 10_000.0,
         "--rate: more than 0"
     );
-    let mut interrupt = signal(SignalKind::interrupt())?;
-    let mut terminate = signal(SignalKind::terminate())?;
+    let mut stop = StopSignal::new()?;
     packages::ensure_installed(|what| println!("{what}"))?;
-    println!("Building ingest and worker ...");
-    // All programs, as the tests do, so that neither builds again what the other has built.
-    let built = cargo(&["build", "--workspace", "--bins"])?;
-    ensure!(built.success(), "cargo build: {built}");
+    build_programs()?;
 
     let folder = data_folder("chaos-")?;
-    let outcome = tokio::select! {
-        outcome = chaos(arguments, folder.path()) => outcome,
-        _ = interrupt.recv() => return Ok(stopped()),
-        _ = terminate.recv() => return Ok(stopped()),
+    let outcome = stop.unless_told(chaos(arguments, folder.path()));
+    let Some(outcome) = outcome.await else {
+        return Ok(stopped());
     };
     if matches!(outcome, Ok(true)) {
         return Ok(ExitCode::SUCCESS);
@@ -153,13 +148,8 @@ async fn chaos(arguments: &Arguments, folder: &Path) -> anyhow::Result<bool> {
     });
     println!();
     table::print_counts(&delivered, &remains, settled);
-    table::print_stalls(&happened, &delivered, &remains);
+    stalls::print(&happened, &delivered, &remains);
     Ok(table::print_findings(&findings))
-}
-
-fn stopped() -> ExitCode {
-    println!("Stopped before the end; everything is removed.");
-    ExitCode::FAILURE
 }
 
 async fn wait_until_ready(system: &System) -> anyhow::Result<()> {

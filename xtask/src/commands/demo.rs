@@ -3,7 +3,6 @@
 use std::{process::ExitCode, time::Duration};
 
 use anyhow::{Context as _, ensure};
-use tokio::signal::unix::{SignalKind, signal};
 use uuid::Uuid;
 use xtask::{
     clerk_payload::UserPayload,
@@ -12,7 +11,11 @@ use xtask::{
     wait,
 };
 
-use super::{cargo::cargo, stack::Stack};
+use super::{
+    cargo::build_programs,
+    stack::Stack,
+    stop_signal::{StopSignal, stopped},
+};
 
 const EVENTS: &str = "{clerk:0}:events";
 const DEAD_LETTERS: &str = "{clerk:0}:dead";
@@ -29,37 +32,22 @@ pub(crate) struct Arguments {
 }
 
 pub(crate) async fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
-    let mut interrupt = signal(SignalKind::interrupt())?;
-    let mut terminate = signal(SignalKind::terminate())?;
-    let told_to_stop = async {
-        tokio::select! {
-            _ = interrupt.recv() => {}
-            _ = terminate.recv() => {}
-        }
-    };
-    tokio::pin!(told_to_stop);
-
+    let mut stop = StopSignal::new()?;
     packages::ensure_installed(|what| println!("{what}"))?;
-    println!("Building ingest and worker ...");
-    // All programs, as the tests do, so that neither builds again what the other has built.
-    let built = cargo(&["build", "--workspace", "--bins"])?;
-    ensure!(built.success(), "cargo build: {built}");
+    build_programs()?;
     println!("Starting Redis, PostgreSQL, ingest and two workers ...");
     let show = async {
         let stack = Stack::start().await?;
         show(&stack).await?;
         anyhow::Ok(stack)
     };
-    let stack = tokio::select! {
-        stack = show => stack?,
-        () = &mut told_to_stop => {
-            println!("Stopped before the end; everything is removed.");
-            return Ok(ExitCode::FAILURE);
-        }
+    let Some(stack) = stop.unless_told(show).await else {
+        return Ok(stopped());
     };
+    let stack = stack?;
     if !arguments.once {
         print_addresses(&stack);
-        told_to_stop.await;
+        stop.told().await;
     }
     println!("\nStopping ...");
     stack.stop()?;
@@ -72,28 +60,19 @@ async fn show(stack: &Stack) -> anyhow::Result<()> {
     let sender = Sender::new(&stack.url, &stack.secret)?;
     let now = milliseconds_since_epoch()?;
     let minute_ago = now - 60_000;
-    let user = |name: &str| {
-        let id = format!("user_{name}_{}", &Uuid::new_v4().simple().to_string()[..8]);
-        let user = UserPayload::new(&id, &format!("{name}@example.com"))
-            .first_name(capitalised(name).as_str())
-            .created_at(minute_ago);
-        (id, user)
+    let (ada, ada_payload) = user("ada", minute_ago);
+    let (grace, grace_payload) = user("grace", minute_ago);
+    let (alan, alan_payload) = user("alan", minute_ago);
+    let before = |payload: &UserPayload, last_name| {
+        let payload = payload.clone().last_name(last_name);
+        payload.updated_at(minute_ago).created()
     };
-    let (ada, ada_payload) = user("ada");
-    let (grace, grace_payload) = user("grace");
-    let (alan, alan_payload) = user("alan");
-    let grace_before = grace_payload
-        .clone()
-        .last_name("Murray")
-        .updated_at(minute_ago);
-    let alan_before = alan_payload
-        .clone()
-        .last_name("Turing")
-        .updated_at(minute_ago);
 
     println!("\nBeforehand: two users that can be changed, and cache entries of one of them");
-    send(&sender, "user.created", &grace, &grace_before.created()).await?;
-    send(&sender, "user.created", &alan, &alan_before.created()).await?;
+    let grace_created = before(&grace_payload, "Murray");
+    let alan_created = before(&alan_payload, "Turing");
+    send(&sender, "user.created", &grace, &grace_created).await?;
+    send(&sender, "user.created", &alan, &alan_created).await?;
     wait_until_finished(stack, 2).await?;
     let tag = format!("id:{grace}:users");
     let cached = format!("page-of:{grace}");
@@ -110,6 +89,22 @@ async fn show(stack: &Stack) -> anyhow::Result<()> {
     send(&sender, "user.deleted", &alan, &alan_deleted).await?;
     wait_until_finished(stack, 5).await?;
 
+    show_stream(stack)?;
+    show_ledger(stack)?;
+    show_cache(stack, &tag, &cached).await?;
+    show_users(stack, &ada, &grace, &alan)
+}
+
+/// An id, and the payload of a user of that name who was created then.
+fn user(name: &str, created_at: i64) -> (String, UserPayload) {
+    let id = format!("user_{name}_{}", &Uuid::new_v4().simple().to_string()[..8]);
+    let user = UserPayload::new(&id, &format!("{name}@example.com"))
+        .first_name(capitalised(name).as_str())
+        .created_at(created_at);
+    (id, user)
+}
+
+fn show_stream(stack: &Stack) -> anyhow::Result<()> {
     println!("\n2. Redis: the stream {EVENTS}");
     let (waiting, dead_letters) = (length(stack, EVENTS)?, length(stack, DEAD_LETTERS)?);
     println!("  5 entries came; waiting: {waiting}, dead letters: {dead_letters}");
@@ -117,24 +112,31 @@ async fn show(stack: &Stack) -> anyhow::Result<()> {
         dead_letters == 0,
         "there are dead letters in {DEAD_LETTERS}"
     );
+    Ok(())
+}
 
+fn show_ledger(stack: &Stack) -> anyhow::Result<()> {
     println!("\n3. worker: the ledger clerk_sync.events");
     let milliseconds = "round(extract(epoch from processed_at - received_at) * 1000)";
     print_rows(&stack.sql(&format!(
         "select rpad(type, 13), rpad(user_id, 20), outcome, {milliseconds} || ' ms after receipt' \
          from clerk_sync.events order by processed_at, received_at"
     ))?);
+    Ok(())
+}
 
+async fn show_cache(stack: &Stack, tag: &str, cached: &str) -> anyhow::Result<()> {
     println!("\n4. cache: the tag of the changed user, and what bore it");
     wait::until("the cache tag is deleted", APPLY_DEADLINE, async || {
-        stack
-            .redis
-            .cli(&["EXISTS", &tag, &cached])
-            .is_ok_and(|count| count == "0")
+        let exist = stack.redis.cli(&["EXISTS", tag, cached]);
+        exist.is_ok_and(|count| count == "0")
     })
     .await?;
     println!("  {tag} and {cached} are gone");
+    Ok(())
+}
 
+fn show_users(stack: &Stack, ada: &str, grace: &str, alan: &str) -> anyhow::Result<()> {
     println!("\n5. PostgreSQL: the table users");
     let users = stack.sql("select id, name, email from users order by name")?;
     print_rows(&users);
@@ -191,11 +193,12 @@ fn print_addresses(stack: &Stack) {
     println!("\nEverything stays up until Ctrl-C:");
     println!("  webhook     {}", stack.url);
     println!("  secret      {}", stack.secret);
-    for ((name, program), admin_url) in stack.programs().into_iter().zip(&stack.admin_urls) {
-        let log = program.output_file();
+    for member in &stack.members {
         println!(
-            "  {name:<10}  {admin_url}/metrics, /readyz, /healthz; log: {}",
-            log.display()
+            "  {:<10}  http://{}/metrics, /readyz, /healthz; log: {}",
+            member.name,
+            member.admin_address,
+            member.program.output_file().display()
         );
     }
     println!("  Redis       {}", stack.redis.url());

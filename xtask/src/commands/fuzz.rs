@@ -17,17 +17,10 @@ pub(crate) struct Arguments {
     /// How long each target runs
     #[arg(long, default_value_t = 60)]
     seconds: u32,
-    /// The targets; all of them unless told
-    #[arg(value_parser = TARGETS)]
-    targets: Vec<String>,
 }
 
 pub(crate) fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
-    let mut targets: Vec<&str> = arguments.targets.iter().map(String::as_str).collect();
-    if targets.is_empty() {
-        targets.extend(TARGETS);
-    }
-    for target in targets {
+    for target in TARGETS {
         fuzz(target, arguments.seconds)?;
     }
     Ok(ExitCode::SUCCESS)

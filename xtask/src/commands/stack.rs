@@ -5,13 +5,11 @@ use std::{env, fs, os::unix::fs::PermissionsExt as _, path::PathBuf, time::Durat
 use anyhow::{Context as _, ensure};
 use nix::sys::signal::Signal;
 use tempfile::TempDir;
-use uuid::Uuid;
 use xtask::{
-    free_port::free_port, http::Http, postgres_server::PostgresServer, postgres_user,
-    program::Program, redis_server::RedisServer, wait,
+    free_port::free_address, postgres_server::PostgresServer, postgres_user, program::Program,
+    redis_server::RedisServer, sender::new_secret,
 };
 
-const READY_DEADLINE: Duration = Duration::from_secs(60);
 /// Above the programs' default of `SHUTDOWN_GRACE_MS`.
 const STOP_DEADLINE: Duration = Duration::from_secs(15);
 const DATABASE: &str = "demo";
@@ -19,16 +17,38 @@ const DATABASE: &str = "demo";
 /// Dropping it kills and removes everything; [`Stack::stop`] before is the polite way.
 pub(crate) struct Stack {
     // In the order in which they are dropped.
-    ingest: Program,
-    workers: [Program; 2],
+    /// Ingest first.
+    pub(crate) members: Vec<Member>,
     pub(crate) redis: RedisServer,
     pub(crate) postgres: PostgresServer,
     _folder: TempDir,
     /// Of the webhook endpoint.
     pub(crate) url: String,
     pub(crate) secret: String,
-    /// Of ingest and the workers: `http://127.0.0.1:PORT`.
-    pub(crate) admin_urls: [String; 3],
+}
+
+/// Ingest, or a worker.
+pub(crate) struct Member {
+    /// `worker 2`
+    pub(crate) name: &'static str,
+    pub(crate) program: Program,
+    pub(crate) admin_address: String,
+}
+
+impl Member {
+    fn start(
+        name: &'static str,
+        binary: &str,
+        environment: &[(&str, &str)],
+    ) -> anyhow::Result<Self> {
+        let admin_address = free_address()?.to_string();
+        let environment = [environment, &[("ADMIN_ADDR", &admin_address)]].concat();
+        Ok(Self {
+            name,
+            program: Program::start(binary, &environment)?,
+            admin_address,
+        })
+    }
 }
 
 impl Stack {
@@ -38,80 +58,34 @@ impl Stack {
         let redis = RedisServer::start_in(folder.path(), &[])?;
         let postgres = PostgresServer::start_in(folder.path())?;
         postgres.psql("postgres", &format!("create database {DATABASE}"))?;
-        let ingest_address = format!("127.0.0.1:{}", free_port()?);
-        // Hexadecimal digits are base64 too: these 32 stand for a key of 24 bytes.
-        let secret = format!("whsec_{}", Uuid::new_v4().simple());
-        let mut admin_addresses = Vec::new();
-        for _ in 0..3 {
-            admin_addresses.push(format!("127.0.0.1:{}", free_port()?));
+        let (address, secret) = (free_address()?.to_string(), new_secret());
+        let (redis_url, database_url) = (redis.url(), postgres.url(DATABASE));
+        let of_ingest = [
+            ("INGEST_ADDR", address.as_str()),
+            ("REDIS_URL", &redis_url),
+            ("CLERK_WEBHOOK_SIGNING_SECRET", &secret),
+        ];
+        let of_worker = [
+            ("REDIS_URL", redis_url.as_str()),
+            ("DATABASE_URL", &database_url),
+        ];
+        let members = vec![
+            Member::start("ingest", "ingest", &of_ingest)?,
+            Member::start("worker 1", "worker", &of_worker)?,
+            Member::start("worker 2", "worker", &of_worker)?,
+        ];
+        for member in &members {
+            let ready = member.program.wait_until_ready(&member.admin_address);
+            ready.await?;
         }
-        let redis_url = redis.url();
-        let ingest = Program::start(
-            "ingest",
-            &[
-                ("INGEST_ADDR", &ingest_address),
-                ("ADMIN_ADDR", &admin_addresses[0]),
-                ("REDIS_URL", &redis_url),
-                ("CLERK_WEBHOOK_SIGNING_SECRET", &secret),
-            ],
-        )?;
-        let database_url = postgres.url(DATABASE);
-        let worker = |admin_address: &str| {
-            Program::start(
-                "worker",
-                &[
-                    ("ADMIN_ADDR", admin_address),
-                    ("REDIS_URL", &redis_url),
-                    ("DATABASE_URL", &database_url),
-                ],
-            )
-        };
-        let stack = Self {
-            ingest,
-            workers: [worker(&admin_addresses[1])?, worker(&admin_addresses[2])?],
+        Ok(Self {
+            members,
             redis,
             postgres,
             _folder: folder,
-            url: format!("http://{ingest_address}/api/webhooks/clerk"),
+            url: format!("http://{address}/api/webhooks/clerk"),
             secret,
-            admin_urls: [0, 1, 2].map(|index: usize| format!("http://{}", admin_addresses[index])),
-        };
-        stack.wait_until_ready().await?;
-        Ok(stack)
-    }
-
-    async fn wait_until_ready(&self) -> anyhow::Result<()> {
-        let http = Http::new();
-        for ((name, program), admin_url) in self.programs().into_iter().zip(&self.admin_urls) {
-            let readyz = format!("{admin_url}/readyz");
-            let what = format!("{name} is ready");
-            let ready = wait::until(&what, READY_DEADLINE, async || {
-                !program.is_running()
-                    || http
-                        .get(&readyz)
-                        .await
-                        .is_ok_and(|answer| answer.status == 200)
-            });
-            ready
-                .await
-                .with_context(|| format!("the output of {name}:\n{}", program.output()))?;
-            ensure!(
-                program.is_running(),
-                "{name} has ended:\n{}",
-                program.output()
-            );
-        }
-        Ok(())
-    }
-
-    /// With their names, in the order of `admin_urls`.
-    pub(crate) fn programs(&self) -> [(&'static str, &Program); 3] {
-        let [first, second] = &self.workers;
-        [
-            ("ingest", &self.ingest),
-            ("worker 1", first),
-            ("worker 2", second),
-        ]
+        })
     }
 
     /// SQL against the database of the workers; rows as lines, columns separated by `|`.
@@ -129,7 +103,7 @@ impl Stack {
     ///
     /// When a program does not exit with 0 in time.
     pub(crate) fn stop(mut self) -> anyhow::Result<()> {
-        for (name, program) in self.programs() {
+        for Member { name, program, .. } in &self.members {
             program.signal(Signal::SIGTERM)?;
             let status = program.wait(STOP_DEADLINE)?;
             ensure!(

@@ -8,7 +8,7 @@ use std::{
 use anyhow::{Context as _, ensure};
 use nix::sys::signal::Signal;
 use xtask::{
-    free_port::free_port, http::Http, postgres_server::PostgresServer, program::Program,
+    free_port::free_port, postgres_server::PostgresServer, program::Program,
     redis_server::RedisServer, sender::Sender, wait,
 };
 
@@ -28,7 +28,6 @@ pub(crate) struct Fleet {
     workers: Vec<Program>,
     redis: RedisServer,
     postgres: PostgresServer,
-    http: Http,
     /// Of the load balancer, where the next ingest goes.
     next_place: usize,
 }
@@ -53,7 +52,6 @@ impl Fleet {
             workers: Vec::new(),
             redis: RedisServer::start()?,
             postgres,
-            http: Http::new(),
             next_place: 0,
         };
         for _ in 0..2 {
@@ -90,18 +88,15 @@ impl Fleet {
     }
 
     async fn start_ingest(&mut self) -> anyhow::Result<Ingest> {
-        let (port, admin) = (free_port()?, format!("127.0.0.1:{}", free_port()?));
-        let program = Program::start(
-            "ingest",
-            &[
-                ("CLERK_WEBHOOK_SIGNING_SECRET", SECRET),
-                ("INGEST_ADDR", &format!("127.0.0.1:{port}")),
-                ("ADMIN_ADDR", &admin),
-                ("REDIS_URL", &self.redis.url()),
-                ("TRUSTED_PROXY_HOPS", "1"),
-            ],
-        )?;
-        self.is_ready(&program, &admin).await?;
+        let port = free_port()?;
+        let (address, redis_url) = (format!("127.0.0.1:{port}"), self.redis.url());
+        let environment = [
+            ("CLERK_WEBHOOK_SIGNING_SECRET", SECRET),
+            ("INGEST_ADDR", &address),
+            ("REDIS_URL", &redis_url),
+            ("TRUSTED_PROXY_HOPS", "1"),
+        ];
+        let (program, _) = Program::start_ready("ingest", &environment).await?;
         let place = self.next_place;
         self.next_place = (place + 1) % PLACES;
         self.load_balancer.add(place, port).await?;
@@ -109,27 +104,12 @@ impl Fleet {
     }
 
     async fn start_worker(&self) -> anyhow::Result<Program> {
-        let admin = format!("127.0.0.1:{}", free_port()?);
-        let program = Program::start(
-            "worker",
-            &[
-                ("REDIS_URL", &self.redis.url()),
-                ("DATABASE_URL", &self.postgres.url(DATABASE)),
-                ("ADMIN_ADDR", &admin),
-            ],
-        )?;
-        self.is_ready(&program, &admin).await?;
-        Ok(program)
-    }
-
-    async fn is_ready(&self, program: &Program, admin: &str) -> anyhow::Result<()> {
-        let url = format!("http://{admin}/readyz");
-        wait::until("it is ready", DEADLINE, async || {
-            let answer = self.http.get(&url).await;
-            answer.is_ok_and(|answer| answer.status == 200)
-        })
-        .await
-        .with_context(|| program.output())
+        let (redis_url, database_url) = (self.redis.url(), self.postgres.url(DATABASE));
+        let environment = [
+            ("REDIS_URL", redis_url.as_str()),
+            ("DATABASE_URL", &database_url),
+        ];
+        Ok(Program::start_ready("worker", &environment).await?.0)
     }
 
     /// Waits until no event waits: neither in the stream nor for a retry.

@@ -115,6 +115,19 @@ impl Backlog {
     }
 }
 
+/// How many entries wait: in the stream, or for their next attempt.
+pub(crate) async fn waiting(redis: &mut MultiplexedConnection) -> anyhow::Result<usize> {
+    let (stream, retries): (usize, usize) = redis::pipe()
+        .atomic()
+        .cmd("XLEN")
+        .arg(EVENTS)
+        .cmd("ZCARD")
+        .arg("{clerk:0}:retry")
+        .query_async(redis)
+        .await?;
+    Ok(stream + retries)
+}
+
 /// 27 letters and digits of which the first six tell the second, as in identities of Clerk's and Svix's,
 /// which are KSUIDs (<https://github.com/segmentio/ksuid>): new ones come last in an index.
 pub(crate) fn token(random: &mut StdRng, second: usize) -> String {

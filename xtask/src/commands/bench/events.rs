@@ -2,26 +2,21 @@
 
 use std::{ops::Range, sync::Arc};
 
-use anyhow::{Context as _, ensure};
+use anyhow::Context as _;
 use bytes::Bytes;
 use http_body_util::Full;
 use hyper::{Method, Request, Uri, header::HeaderValue};
 use rand::{RngExt as _, distr::Alphanumeric};
 use serde_json::Value;
 use svix::webhooks::Webhook;
-use uuid::Uuid;
 use xtask::{clerk_payload::UserPayload, sender::seconds_since_epoch};
+
+use super::template::Template;
 
 /// Stands in the template where the user's id and address go.
 const PLACEHOLDER: &str = "PLACEHOLDER";
 /// Letters and digits behind `user_` and `msg_`, as Clerk and Svix have them.
 const ID_LENGTH: usize = 27;
-
-/// A signing secret that nobody else has.
-pub(crate) fn new_secret() -> String {
-    // Hexadecimal digits are base64 too: these 32 stand for a key of 24 bytes.
-    format!("whsec_{}", Uuid::new_v4().simple())
-}
 
 /// Events of `user.created`, all about different users, in bodies of about 1.7 kB.
 ///
@@ -55,7 +50,7 @@ impl Events {
         is_probe: impl Fn(usize) -> bool + Send + Sync + 'static,
     ) -> anyhow::Result<Self> {
         let timestamp = seconds_since_epoch()?;
-        let body = Template::new()?;
+        let body = template()?;
         let webhook = Webhook::new(secret).context("the signing secret")?;
         let shared = Arc::new((webhook, body, is_probe));
         let make = move |numbers: Range<usize>| {
@@ -73,7 +68,7 @@ impl Events {
         Ok(Self(Arc::new(Inner {
             uri: path.parse()?,
             timestamp: HeaderValue::from(timestamp),
-            body: Template::new()?,
+            body: template()?,
             events,
         })))
     }
@@ -89,7 +84,7 @@ impl Events {
     /// The body alone, of the first event.
     pub(crate) fn first_body(&self) -> anyhow::Result<String> {
         let first = self.0.events.first().context("there are no events")?;
-        Ok(self.0.body.fill(&first.name))
+        Ok(self.0.body.fill(&[&first.name]))
     }
 
     /// A delivery as Svix makes it.
@@ -101,7 +96,7 @@ impl Events {
             events,
         } = &*self.0;
         let event = &events[number];
-        let mut request = Request::new(Full::new(Bytes::from(body.fill(&event.name))));
+        let mut request = Request::new(Full::new(Bytes::from(body.fill(&[&event.name]))));
         *request.method_mut() = Method::POST;
         *request.uri_mut() = uri.clone();
         let headers = request.headers_mut();
@@ -126,7 +121,7 @@ impl Event {
         let prefix = if is_probe { "probe" } else { "" };
         let name = format!("{prefix}{}", random_text(ID_LENGTH - prefix.len()));
         let svix_id = format!("msg_{}", random_text(ID_LENGTH));
-        let signature = webhook.sign(&svix_id, timestamp, body.fill(&name).as_bytes())?;
+        let signature = webhook.sign(&svix_id, timestamp, body.fill(&[&name]).as_bytes())?;
         Ok(Self {
             svix_id: HeaderValue::from_str(&svix_id)?,
             signature: HeaderValue::from_str(&signature)?,
@@ -140,40 +135,16 @@ fn random_text(length: usize) -> String {
     letters.map(char::from).collect()
 }
 
-/// The body, in the pieces between which the user's name stands.
-struct Template {
-    pieces: Vec<String>,
-    length: usize,
-}
-
-impl Template {
-    fn new() -> anyhow::Result<Self> {
-        let id = format!("user_{PLACEHOLDER}");
-        let address = format!("{PLACEHOLDER}@example.com");
-        let mut event: Value = serde_json::from_str(&UserPayload::new(&id, &address).created())?;
-        // Most users have one address; with it alone the body is as long as most bodies are.
-        if let Some(addresses) = event["data"]["email_addresses"].as_array_mut() {
-            addresses.retain(|other| other["email_address"] == address);
-        }
-        let body = event.to_string();
-        let pieces: Vec<String> = body.split(PLACEHOLDER).map(str::to_owned).collect();
-        ensure!(pieces.len() == 3, "a body names its user's id and address");
-        Ok(Self {
-            length: body.len() + 2 * ID_LENGTH,
-            pieces,
-        })
+/// The body, with the user's name left blank.
+fn template() -> anyhow::Result<Template> {
+    let id = format!("user_{PLACEHOLDER}");
+    let address = format!("{PLACEHOLDER}@example.com");
+    let mut event: Value = serde_json::from_str(&UserPayload::new(&id, &address).created())?;
+    // Most users have one address; with it alone the body is as long as most bodies are.
+    if let Some(addresses) = event["data"]["email_addresses"].as_array_mut() {
+        addresses.retain(|other| other["email_address"] == address);
     }
-
-    fn fill(&self, name: &str) -> String {
-        let mut body = String::with_capacity(self.length);
-        for (number, piece) in self.pieces.iter().enumerate() {
-            if number > 0 {
-                body.push_str(name);
-            }
-            body.push_str(piece);
-        }
-        body
-    }
+    Ok(Template::of(&event.to_string(), &[PLACEHOLDER]))
 }
 
 #[cfg(test)]
@@ -182,6 +153,7 @@ mod tests {
 
     use super::*;
     use http_body_util::BodyExt as _;
+    use xtask::sender::new_secret;
 
     #[tokio::test]
     async fn events_differ_and_verify() {

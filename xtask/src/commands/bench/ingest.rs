@@ -2,29 +2,26 @@
 //! what people would use instead. Each round of each row has a new server process and new stores, so
 //! that none begins with what another one has left, and is preceded by a warm-up.
 
-pub(crate) mod row;
-pub(crate) mod server;
-
-use std::{env, path::Path, process, time::Duration};
+use std::{env, net::SocketAddr, path::Path, process, time::Duration};
 
 use anyhow::{Context as _, anyhow, ensure};
 use tempfile::TempDir;
-use xtask::{postgres_server::PostgresServer, program::Program, redis_server::RedisServer};
-
-use self::{
-    row::{Round, Row},
-    server::{Server, free_address},
+use xtask::{
+    free_port::free_address, postgres_server::PostgresServer, program::Program,
+    redis_server::RedisServer, sender::new_secret,
 };
+
 use super::{
     super::stack::data_folder,
-    events::{Events, new_secret},
+    events::Events,
     load::Connections,
-    measurement::Measurement,
+    measurement::{Measurement, Round},
     node::Node,
     process_usage::usage,
     redis_benchmark,
     rows::{self, CONNECTIONS},
     scale::Scale,
+    server::Server,
 };
 
 pub(crate) const PATH: &str = "/api/webhooks/clerk";
@@ -33,52 +30,65 @@ const USERS: &str = include_str!("../../../../worker/sql/create_users.sql");
 /// What is compared.
 #[derive(Clone, Copy)]
 enum Subject {
-    Ingest { connections: usize },
-    BareServer { connections: usize },
-    VerifyingServer { connections: usize },
-    QueueingServer { connections: usize },
+    Server { kind: Kind, connections: usize },
     RedisAlone { pipeline: usize },
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Kind {
+    Ingest,
+    Bare,
+    Verifying,
+    Queueing,
     NodeInline,
     NodeBullmq,
 }
 
+const fn server(kind: Kind, connections: usize) -> Subject {
+    Subject::Server { kind, connections }
+}
+
 const SUBJECTS: [Subject; 12] = [
-    Subject::Ingest { connections: 16 },
-    Subject::BareServer { connections: 16 },
-    Subject::Ingest {
-        connections: CONNECTIONS,
-    },
-    Subject::BareServer {
-        connections: CONNECTIONS,
-    },
-    Subject::QueueingServer {
-        connections: CONNECTIONS,
-    },
-    Subject::VerifyingServer {
-        connections: CONNECTIONS,
-    },
+    server(Kind::Ingest, 16),
+    server(Kind::Bare, 16),
+    server(Kind::Ingest, CONNECTIONS),
+    server(Kind::Bare, CONNECTIONS),
+    server(Kind::Queueing, CONNECTIONS),
+    server(Kind::Verifying, CONNECTIONS),
     Subject::RedisAlone { pipeline: 1 },
     Subject::RedisAlone { pipeline: 16 },
-    Subject::NodeInline,
-    Subject::NodeBullmq,
-    Subject::Ingest { connections: 256 },
-    Subject::BareServer { connections: 256 },
+    server(Kind::NodeInline, CONNECTIONS),
+    server(Kind::NodeBullmq, CONNECTIONS),
+    server(Kind::Ingest, 256),
+    server(Kind::Bare, 256),
 ];
 
 impl Subject {
     fn name(self) -> String {
         match self {
-            Self::Ingest { connections } => rows::ingest(connections),
-            Self::BareServer { connections } => rows::bare_server(connections),
-            Self::VerifyingServer { connections } => rows::verifying_server(connections),
-            Self::QueueingServer { connections } => rows::queueing_server(connections),
+            Self::Server { kind, connections } => kind.name(connections),
             Self::RedisAlone { pipeline } => rows::redis_alone(pipeline),
+        }
+    }
+
+    fn needs_node(self) -> bool {
+        matches!(self, Self::Server { kind, .. } if kind.is_node())
+    }
+}
+
+impl Kind {
+    fn name(self, connections: usize) -> String {
+        match self {
+            Self::Ingest => rows::ingest(connections),
+            Self::Bare => rows::bare_server(connections),
+            Self::Verifying => rows::verifying_server(connections),
+            Self::Queueing => rows::queueing_server(connections),
             Self::NodeInline => rows::NODE_INLINE.into(),
             Self::NodeBullmq => rows::NODE_BULLMQ.into(),
         }
     }
 
-    fn needs_node(self) -> bool {
+    const fn is_node(self) -> bool {
         matches!(self, Self::NodeInline | Self::NodeBullmq)
     }
 }
@@ -102,11 +112,11 @@ pub(crate) async fn run(scale: &Scale) -> anyhow::Result<Vec<Measurement>> {
         events: if scale.short { 300 } else { 100_000 },
         limit: Duration::from_secs(if scale.short { 2 } else { 6 }),
     };
-    let mut rows = SUBJECTS.map(|subject| Row::new("ingest", subject.name(), "requests/s"));
+    let mut rows = SUBJECTS.map(|subject| Measurement::new("ingest", subject.name(), "requests/s"));
     for _ in 0..scale.rounds {
         for (subject, row) in SUBJECTS.into_iter().zip(&mut rows) {
             match &node {
-                Err(reason) if subject.needs_node() => row.not_run(reason),
+                Err(reason) if subject.needs_node() => row.leave_out(reason),
                 node => {
                     let round = bench.measure(subject, node.as_ref().ok()).await;
                     row.add(round.with_context(|| subject.name())?);
@@ -114,7 +124,7 @@ pub(crate) async fn run(scale: &Scale) -> anyhow::Result<Vec<Measurement>> {
             }
         }
     }
-    Ok(rows.into_iter().map(Row::finish).collect())
+    Ok(rows.into())
 }
 
 struct Bench {
@@ -128,69 +138,57 @@ struct Bench {
 
 impl Bench {
     async fn measure(&self, subject: Subject, node: Option<&Node>) -> anyhow::Result<Round> {
-        let secret = new_secret();
         let redis = RedisServer::start_in(self.folder.path(), &[])?;
-        let address = free_address()?;
         match subject {
-            Subject::Ingest { connections } => {
-                let server = Server::ingest(&redis.url(), &secret).await?;
-                let (round, accepted) = self.load(&server, "ingest", &secret, connections).await?;
-                check_count(&redis.cli(&["XLEN", "{clerk:0}:events"])?, accepted)?;
-                Ok(round)
-            }
-            Subject::BareServer { connections } => {
-                let program = baseline_server(&["--address", &address.to_string()])?;
-                let server = Server::listening(program, address).await?;
-                let (round, _) = self.load(&server, "server", &secret, connections).await?;
-                Ok(round)
-            }
-            Subject::VerifyingServer { connections } => {
-                let address_and_secret = ["--address", &address.to_string(), "--verify", &secret];
-                let program = baseline_server(&address_and_secret)?;
-                let server = Server::listening(program, address).await?;
-                let (round, _) = self.load(&server, "server", &secret, connections).await?;
-                Ok(round)
-            }
-            Subject::QueueingServer { connections } => {
-                let arguments = ["--address", &address.to_string(), "--queue", &redis.url()];
-                let server = Server::listening(baseline_server(&arguments)?, address).await?;
-                let (round, accepted) = self.load(&server, "server", &secret, connections).await?;
-                check_count(&redis.cli(&["XLEN", "events"])?, accepted)?;
-                Ok(round)
+            Subject::Server { kind, connections } => {
+                self.measure_server(kind, connections, &redis, node).await
             }
             Subject::RedisAlone { pipeline } => {
-                let payload = Events::make(PATH, &secret, 1, |_| false)
-                    .await?
-                    .first_body()?;
-                let report = redis_benchmark::run(&redis, &payload, self.events, pipeline)?;
-                let round = Round {
-                    value: report.per_second,
-                    ..Round::default()
-                };
-                Ok(round
+                let one = Events::make(PATH, &new_secret(), 1, |_| false).await?;
+                let report =
+                    redis_benchmark::run(&redis, &one.first_body()?, self.events, pipeline)?;
+                Ok(Round::new(report.per_second)
                     .detail("p50, ms", report.p50)
                     .detail("p99, ms", report.p99))
             }
-            Subject::NodeInline => {
-                let node = node.context("Node.js is missing")?;
-                let database = self.postgres.create_database()?;
-                self.postgres.psql(&database, USERS)?;
-                let program = node.start_inline(address, &secret, &database)?;
-                let server = Server::listening(program, address).await?;
-                let (round, accepted) = self.load(&server, "server", &secret, CONNECTIONS).await?;
-                let users = "select count(*) from users";
-                check_count(&self.postgres.psql(&database, users)?, accepted)?;
-                Ok(round)
-            }
-            Subject::NodeBullmq => {
-                let node = node.context("Node.js is missing")?;
-                let program = node.start_bullmq(address, &secret, &redis.url())?;
-                let server = Server::listening(program, address).await?;
-                let (round, accepted) = self.load(&server, "server", &secret, CONNECTIONS).await?;
-                check_count(&redis.cli(&["LLEN", "bull:clerk:wait"])?, accepted)?;
-                Ok(round)
-            }
         }
+    }
+
+    async fn measure_server(
+        &self,
+        kind: Kind,
+        connections: usize,
+        redis: &RedisServer,
+        node: Option<&Node>,
+    ) -> anyhow::Result<Round> {
+        let secret = new_secret();
+        let mut database = String::new();
+        if kind == Kind::NodeInline {
+            database = self.postgres.create_database()?;
+            self.postgres.psql(&database, USERS)?;
+        }
+        let server = start(kind, &secret, &redis.url(), &database, node).await?;
+        let name = if kind == Kind::Ingest {
+            "ingest"
+        } else {
+            "server"
+        };
+        let (round, accepted) = self.load(&server, name, &secret, connections).await?;
+        // What was answered with 200 must be there, and nothing else (P1, P2).
+        let found = match kind {
+            Kind::Ingest => redis.cli(&["XLEN", "{clerk:0}:events"])?,
+            Kind::Queueing => redis.cli(&["XLEN", "events"])?,
+            Kind::NodeInline => self
+                .postgres
+                .psql(&database, "select count(*) from users")?,
+            Kind::NodeBullmq => redis.cli(&["LLEN", "bull:clerk:wait"])?,
+            Kind::Bare | Kind::Verifying => return Ok(round),
+        };
+        ensure!(
+            found.parse() == Ok(accepted),
+            "{accepted} events were accepted, and {found} are there"
+        );
+        Ok(round)
     }
 
     /// Returns also how many events the server has accepted in all.
@@ -221,18 +219,39 @@ impl Bench {
     }
 }
 
-/// What was answered with 200 must be there, and nothing else (P1, P2).
-fn check_count(found: &str, accepted: usize) -> anyhow::Result<()> {
-    ensure!(
-        found.parse() == Ok(accepted),
-        "{accepted} events were accepted, and {found} are there"
-    );
-    Ok(())
+/// Starts a server of this kind; it takes events when this returns.
+async fn start(
+    kind: Kind,
+    secret: &str,
+    redis_url: &str,
+    database_url: &str,
+    node: Option<&Node>,
+) -> anyhow::Result<Server> {
+    if kind == Kind::Ingest {
+        return Ok(Server::ingest(redis_url, secret, &[]).await?.0);
+    }
+    let address = free_address()?;
+    let node = || node.context("Node.js is missing");
+    let program = match kind {
+        Kind::Verifying => baseline_server(address, &["--verify", secret]),
+        Kind::Queueing => baseline_server(address, &["--queue", redis_url]),
+        Kind::NodeInline => {
+            let store = ("DATABASE_URL", database_url);
+            node()?.start("inline.mjs", address, secret, store)
+        }
+        Kind::NodeBullmq => {
+            let store = ("REDIS_URL", redis_url);
+            node()?.start("bullmq.mjs", address, secret, store)
+        }
+        Kind::Bare | Kind::Ingest => baseline_server(address, &[]),
+    };
+    Server::listening(program?, address).await
 }
 
 /// This program itself, as `bench-server`. Not by its path: cargo may have built it anew since.
-fn baseline_server(arguments: &[&str]) -> anyhow::Result<Program> {
+fn baseline_server(address: SocketAddr, arguments: &[&str]) -> anyhow::Result<Program> {
     let program = format!("/proc/{}/exe", process::id());
-    let arguments = [&["bench-server"], arguments].concat();
+    let address = address.to_string();
+    let arguments = [&["bench-server", "--address", &address], arguments].concat();
     Program::start_file("bench-server", Path::new(&program), &arguments, &[])
 }

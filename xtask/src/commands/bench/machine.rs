@@ -2,6 +2,7 @@
 
 use std::{fs, path::Path, process::Command, thread};
 
+use procfs::{CpuInfo, Current as _, Meminfo};
 use xtask::server_programs;
 
 use super::rows::grouped;
@@ -9,12 +10,11 @@ use super::rows::grouped;
 /// Names and values; nothing of it tells whose machine it is.
 pub(crate) fn machine() -> Vec<(&'static str, String)> {
     let cores = thread::available_parallelism().map_or(0, usize::from);
-    let processor = line("/proc/cpuinfo", "model name").unwrap_or_else(|| "unknown".into());
-    let memory = line("/proc/meminfo", "MemTotal")
-        .and_then(|memory| memory.trim_end_matches(" kB").parse::<f64>().ok())
-        .map_or("unknown".into(), |kilobytes| {
-            format!("{} GB", grouped(kilobytes * 1024.0 / 1e9))
-        });
+    let processors = CpuInfo::current().ok();
+    let processor = processors.as_ref().and_then(|all| all.model_name(0));
+    let memory = Meminfo::current().map_or("unknown".into(), |memory| {
+        format!("{} GB", grouped(memory.mem_total as f64 / 1e9))
+    });
     let kernel = fs::read_to_string("/proc/sys/kernel/osrelease").unwrap_or_default();
     let postgres = server_programs::postgres_binaries().map_or("missing".into(), |binaries| {
         output(binaries.join("postgres"), &["--version"])
@@ -23,7 +23,7 @@ pub(crate) fn machine() -> Vec<(&'static str, String)> {
         ("commit", commit()),
         ("build", build().into()),
         ("cores", cores.to_string()),
-        ("processor", processor),
+        ("processor", processor.unwrap_or("unknown").into()),
         ("memory", memory),
         ("kernel", kernel.trim().into()),
         (
@@ -68,14 +68,4 @@ fn output(program: impl AsRef<Path>, arguments: &[&str]) -> String {
         }
         _ => MISSING.into(),
     }
-}
-
-/// The value of a line `NAME : VALUE`.
-fn line(file: &str, name: &str) -> Option<String> {
-    let text = fs::read_to_string(file).ok()?;
-    let (_, value) = text
-        .lines()
-        .filter_map(|line| line.split_once(':'))
-        .find(|(key, _)| key.trim() == name)?;
-    Some(value.trim().into())
 }

@@ -73,32 +73,9 @@ impl Node {
         Ok(Self { folder })
     }
 
-    /// The route that writes the row before it answers.
-    pub(crate) fn start_inline(
-        &self,
-        address: SocketAddr,
-        secret: &str,
-        database_url: &str,
-    ) -> anyhow::Result<Program> {
-        self.start(
-            "inline.mjs",
-            address,
-            secret,
-            ("DATABASE_URL", database_url),
-        )
-    }
-
-    /// The route that enqueues with BullMQ.
-    pub(crate) fn start_bullmq(
-        &self,
-        address: SocketAddr,
-        secret: &str,
-        redis_url: &str,
-    ) -> anyhow::Result<Program> {
-        self.start("bullmq.mjs", address, secret, ("REDIS_URL", redis_url))
-    }
-
-    fn start(
+    /// Starts `inline.mjs`, the route that writes the row before it answers, or `bullmq.mjs`, the one that
+    /// enqueues with BullMQ; `store` is the variable that tells where.
+    pub(crate) fn start(
         &self,
         script: &str,
         address: SocketAddr,

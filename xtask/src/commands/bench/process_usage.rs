@@ -1,12 +1,10 @@
 //! What a process has used so far, by /proc.
 
-use std::fs;
-
 use anyhow::Context as _;
-
-/// `USER_HZ`, the unit of times in /proc: 100 on every architecture that Redis and PostgreSQL have
-/// packages for (`man 5 proc_pid_stat`, `man 7 time`).
-const TICKS_PER_SECOND: f64 = 100.0;
+use procfs::{
+    process::{Process, Stat, all_processes},
+    ticks_per_second,
+};
 
 /// What a process has used since it was started.
 #[derive(Clone, Copy, Debug)]
@@ -19,70 +17,44 @@ pub(crate) struct Usage {
 
 /// Of one process, without its children.
 pub(crate) fn usage(pid: u32) -> anyhow::Result<Usage> {
-    let ticks = Ticks::of(pid)?;
+    let process = process(pid)?;
+    let peak = process.status()?.vmhwm.context("no VmHWM")?;
     Ok(Usage {
-        cpu_seconds: (ticks.user + ticks.kernel) / TICKS_PER_SECOND,
-        peak_memory_bytes: status_bytes(pid, "VmHWM")?,
+        cpu_seconds: seconds(own_ticks(&process.stat()?)),
+        peak_memory_bytes: peak * 1024,
     })
 }
 
 /// The memory that is resident at present (`VmRSS`), in bytes.
 pub(crate) fn resident_memory(pid: u32) -> anyhow::Result<u64> {
-    status_bytes(pid, "VmRSS")
+    Ok(process(pid)?.status()?.vmrss.context("no VmRSS")? * 1024)
 }
 
 /// Processor time of a process and all its children, those that have ended included, as of
 /// PostgreSQL's postmaster; in seconds.
 pub(crate) fn cpu_seconds_of_family(pid: u32) -> anyhow::Result<f64> {
-    let parent = Ticks::of(pid)?;
-    let mut ticks = parent.user + parent.kernel + parent.of_ended_children;
-    let entries = fs::read_dir("/proc")?.flatten();
-    for child in entries.filter_map(|entry| entry.file_name().to_str()?.parse().ok()) {
-        // It may have ended since the folder was read; then it is among the parent's ended children.
-        if let Ok(child) = Ticks::of(child)
-            && child.parent == pid
-        {
-            ticks += child.user + child.kernel;
-        }
-    }
-    Ok(ticks / TICKS_PER_SECOND)
+    let parent = process(pid)?.stat()?;
+    let of_ended_children = u64::try_from(parent.cutime + parent.cstime)?;
+    // One that has ended since the folder was read is among the parent's ended children.
+    let children = all_processes()?
+        .filter_map(|process| process.ok()?.stat().ok())
+        .filter(|child| child.ppid == parent.pid);
+    let of_children: u64 = children.map(|child| own_ticks(&child)).sum();
+    Ok(seconds(
+        own_ticks(&parent) + of_ended_children + of_children,
+    ))
 }
 
-/// Of `/proc/PID/stat`.
-struct Ticks {
-    parent: u32,
-    user: f64,
-    kernel: f64,
-    of_ended_children: f64,
+fn process(pid: u32) -> anyhow::Result<Process> {
+    Ok(Process::new(pid.cast_signed())?)
 }
 
-impl Ticks {
-    fn of(pid: u32) -> anyhow::Result<Self> {
-        let stat = fs::read_to_string(format!("/proc/{pid}/stat"))?;
-        // The name before these may hold spaces and parentheses.
-        let (_, fields) = stat.rsplit_once(')').context("/proc/PID/stat")?;
-        let fields: Vec<&str> = fields.split_whitespace().collect();
-        // Counted from the third one, `state`.
-        let number = |index: usize| -> anyhow::Result<f64> {
-            Ok(fields.get(index).context("/proc/PID/stat")?.parse()?)
-        };
-        Ok(Self {
-            parent: fields.get(1).context("/proc/PID/stat")?.parse()?,
-            user: number(11)?,
-            kernel: number(12)?,
-            of_ended_children: number(13)? + number(14)?,
-        })
-    }
+fn own_ticks(stat: &Stat) -> u64 {
+    stat.utime + stat.stime
 }
 
-fn status_bytes(pid: u32, name: &str) -> anyhow::Result<u64> {
-    let status = fs::read_to_string(format!("/proc/{pid}/status"))?;
-    let kilobytes: u64 = status
-        .lines()
-        .find_map(|line| line.strip_prefix(name)?.strip_prefix(':'))
-        .and_then(|value| value.trim().strip_suffix(" kB")?.parse().ok())
-        .with_context(|| format!("/proc/{pid}/status has no {name}"))?;
-    Ok(kilobytes * 1024)
+fn seconds(ticks: u64) -> f64 {
+    ticks as f64 / ticks_per_second() as f64
 }
 
 #[cfg(test)]
@@ -94,10 +66,11 @@ mod tests {
     fn a_process_has_used_memory_and_time() {
         let begin = Instant::now();
         while begin.elapsed().as_millis() < 50 {}
+        // First: what other tests allocate in between raises the peak.
+        let resident = resident_memory(std::process::id()).unwrap();
         let usage = usage(std::process::id()).unwrap();
         assert!(usage.cpu_seconds >= 0.03, "{usage:?}");
         assert!(usage.peak_memory_bytes > 500_000, "{usage:?}");
-        let resident = resident_memory(std::process::id()).unwrap();
         assert!(resident > 500_000 && resident <= usage.peak_memory_bytes);
     }
 

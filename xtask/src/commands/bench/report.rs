@@ -5,10 +5,7 @@ mod chart;
 use serde_json::{Value, json};
 
 use super::{
-    machine::machine,
-    measurement::Measurement,
-    ratios::{Ratio, ratios},
-    rows::grouped,
+    machine::machine, measurement::Measurement, ratio::Ratio, ratios::ratios, rows::grouped,
     scale::Scale,
 };
 
@@ -76,7 +73,7 @@ impl Report {
                 "unit": measurement.unit,
                 "median": measurement.median(),
                 "rounds": measurement.rounds,
-                "details": measurement.details,
+                "details": measurement.details(),
                 "not_run": measurement.not_run,
             })
         };
@@ -144,7 +141,8 @@ fn cells(measurement: &Measurement) -> Vec<String> {
     } else {
         String::new()
     };
-    let details = measurement.details.iter().map(|(name, number)| {
+    let details = measurement.details();
+    let details = details.iter().map(|(name, number)| {
         let (name, unit) = name.rsplit_once(", ").unwrap_or((name, ""));
         format!("{name} {} {unit}", grouped(*number))
             .trim_end()
@@ -186,7 +184,7 @@ fn aligned(rows: &[Vec<String>]) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::*;
+    use super::{super::measurement::Round, *};
 
     const SHORT: Scale = Scale {
         short: true,
@@ -194,9 +192,10 @@ mod tests {
     };
 
     fn measured() -> Vec<Measurement> {
-        let mut ingest = Measurement::new("ingest", "ingest, 64 connections", "requests/s");
-        ingest.rounds = vec![29_000.0, 31_000.0, 30_500.0];
-        ingest.details.insert("p99, ms".into(), 4.25);
+        let ingest = Measurement::new("ingest", "ingest, 64 connections", "requests/s")
+            .with(Round::new(29_000.0).detail("p99, ms", 4.0))
+            .with(Round::new(31_000.0).detail("p99, ms", 4.25))
+            .with(Round::new(30_500.0).detail("p99, ms", 9.0));
         let mut node = Measurement::new("ingest", "Node, <BullMQ> & svix", "requests/s");
         node.not_run = Some("there is no Node here".into());
         vec![ingest, node]

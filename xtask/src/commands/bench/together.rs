@@ -18,12 +18,9 @@ use self::{backlog::Backlog, probes::Seen, system::System};
 use super::{
     super::stack::data_folder,
     events::Events,
-    ingest::{
-        PATH,
-        row::{Round, Row},
-    },
+    ingest::PATH,
     load::{Answered, Connections, Latencies, Schedule},
-    measurement::Measurement,
+    measurement::{Measurement, Round},
     process_usage::usage,
     rows::CONNECTIONS,
     scale::Scale,
@@ -44,16 +41,16 @@ struct Lengths {
 
 /// The rows of one steady load.
 struct StepRows {
-    commit: Row,
-    tag: Row,
-    backlog: Row,
+    commit: Measurement,
+    tag: Measurement,
+    backlog: Measurement,
 }
 
 impl StepRows {
     fn new(load: usize) -> Self {
         let row = |what: &str, unit| {
             let name = format!("{what}, at {load} % of the maximum");
-            Row::new("together", name, unit)
+            Measurement::new("together", name, unit)
         };
         Self {
             commit: row("request to commit", "ms (p50)"),
@@ -83,7 +80,7 @@ pub(crate) async fn run(scale: &Scale) -> anyhow::Result<Vec<Measurement>> {
     let folder = data_folder("bench-")?;
     let postgres = PostgresServer::start_in(folder.path())?;
     let name = format!("ingest beside a worker, {CONNECTIONS} connections");
-    let mut maximum = Row::new("together", name, "requests/s");
+    let mut maximum = Measurement::new("together", name, "requests/s");
     let mut steps = LOADS.map(StepRows::new);
     for _ in 0..scale.rounds {
         let mut system = System::start(folder.path(), &postgres).await?;
@@ -102,11 +99,7 @@ pub(crate) async fn run(scale: &Scale) -> anyhow::Result<Vec<Measurement>> {
     let steps = steps
         .into_iter()
         .flat_map(|rows| [rows.commit, rows.tag, rows.backlog]);
-    Ok([maximum]
-        .into_iter()
-        .chain(steps)
-        .map(Row::finish)
-        .collect())
+    Ok([maximum].into_iter().chain(steps).collect())
 }
 
 impl System {
@@ -194,22 +187,15 @@ fn latencies(
 }
 
 fn median_and_p99(latencies: &Latencies) -> Round {
-    Round {
-        value: latencies.milliseconds(0.5),
-        ..Round::default()
-    }
-    .detail("p99, ms", latencies.milliseconds(0.99))
+    Round::new(latencies.milliseconds(0.5)).detail("p99, ms", latencies.milliseconds(0.99))
 }
 
 fn backlog_round(backlog: Backlog, rate: f64, answered: &Answered) -> Round {
-    Round {
-        value: backlog.end as f64,
-        ..Round::default()
-    }
-    .detail("at the start", backlog.start as f64)
-    .detail("at the most", backlog.most as f64)
-    .detail("requests/s due", rate)
-    .detail("requests/s answered", answered.per_second())
-    .detail("answer p50, ms", answered.latencies.milliseconds(0.5))
-    .detail("answer p99, ms", answered.latencies.milliseconds(0.99))
+    Round::new(backlog.end as f64)
+        .detail("at the start", backlog.start as f64)
+        .detail("at the most", backlog.most as f64)
+        .detail("requests/s due", rate)
+        .detail("requests/s answered", answered.per_second())
+        .detail("answer p50, ms", answered.latencies.milliseconds(0.5))
+        .detail("answer p99, ms", answered.latencies.milliseconds(0.99))
 }

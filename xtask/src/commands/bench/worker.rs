@@ -1,49 +1,46 @@
 //! How fast workers drain a backlog, beside what the database does without them.
 
-pub(crate) mod drain;
-pub(crate) mod servers;
-
-use std::collections::BTreeMap;
+mod drain;
 
 use anyhow::Context as _;
 use tokio::task::block_in_place;
 
 use super::{
     backlog::Backlog,
-    measurement::{Measurement, median},
+    measurement::{Measurement, Round},
     pgbench::{self, Script},
     rows::{self, Mix, grouped},
     scale::Scale,
+    stores::Stores,
 };
-use drain::{Outcome, cpu_details};
-use servers::Servers;
+use drain::{cpu_between, cpu_of};
 
 const LARGE: usize = 1_000_000;
 const MIXES: [Mix; 3] = [Mix::Upserts, Mix::Deletes, Mix::Refused];
 
 /// Drains backlogs of several sizes and mixes with several numbers of workers.
 pub(crate) async fn run(scale: &Scale) -> anyhow::Result<Vec<Measurement>> {
-    let mut servers = Servers::start().await?;
+    let mut stores = Stores::start().await?;
     let mut rows = Row::all(*scale);
-    let backlogs = build(&mut servers, &rows).await?;
+    let backlogs = build(&mut stores, &rows).await?;
     for round in 0..scale.rounds {
         for row in &mut rows {
             if round < row.rounds(scale.rounds) {
-                let outcome = match row.what {
+                let measured = match row.what {
                     What::Drain(size, mix, workers) => {
                         let backlog = find(&backlogs, size, mix).context("no such backlog")?;
-                        servers.drain(backlog, workers).await?
+                        stores.drain(backlog, workers).await?
                     }
                     What::Pgbench(script) => {
                         let seconds = if scale.short { 1 } else { 6 };
-                        block_in_place(|| run_pgbench(&servers, script, seconds))?
+                        block_in_place(|| run_pgbench(&stores, script, seconds))?
                     }
                 };
-                row.add(outcome);
+                row.measurement.add(measured);
             }
         }
     }
-    Ok(rows.into_iter().map(Row::finish).collect())
+    Ok(rows.into_iter().map(|row| row.measurement).collect())
 }
 
 fn find(backlogs: &[Backlog], size: usize, mix: Mix) -> Option<&Backlog> {
@@ -52,32 +49,29 @@ fn find(backlogs: &[Backlog], size: usize, mix: Mix) -> Option<&Backlog> {
         .find(|backlog| backlog.events == size && backlog.mix == mix)
 }
 
-async fn build(servers: &mut Servers, rows: &[Row]) -> anyhow::Result<Vec<Backlog>> {
+async fn build(stores: &mut Stores, rows: &[Row]) -> anyhow::Result<Vec<Backlog>> {
     let mut backlogs = Vec::new();
-    servers.begin_filling().await?;
+    stores.begin_filling().await?;
     for row in rows {
         if let What::Drain(size, mix, _) = row.what
             && find(&backlogs, size, mix).is_none()
         {
-            backlogs.push(Backlog::build(&mut servers.redis, mix, size).await?);
+            backlogs.push(Backlog::build(&mut stores.redis, mix, size).await?);
             eprintln!("worker: a backlog of {} stands ready", grouped(size as f64));
         }
     }
-    servers.end_filling().await?;
+    stores.end_filling().await?;
     Ok(backlogs)
 }
 
-fn run_pgbench(servers: &Servers, script: Script, seconds: u32) -> anyhow::Result<Outcome> {
-    let database = servers.new_database()?;
-    let before = servers.cpu_seconds(&[])?;
-    let outcome = pgbench::run(&servers.postgres, &database, script, seconds)?;
-    let mut details = cpu_details(&before, &servers.cpu_seconds(&[])?, outcome.events);
-    details.retain(|name, _| name.contains("PostgreSQL"));
-    servers.drop_database(&database)?;
-    Ok(Outcome {
-        events_per_second: outcome.events_per_second,
-        details,
-    })
+fn run_pgbench(stores: &Stores, script: Script, seconds: u32) -> anyhow::Result<Round> {
+    let database = stores.new_database()?;
+    let before = stores.cpu_seconds(&[])?;
+    let outcome = pgbench::run(&stores.postgres, &database, script, seconds)?;
+    let used = cpu_between(&before, &stores.cpu_seconds(&[])?, outcome.events);
+    stores.drop_database(&database)?;
+    let [.., (postgres, seconds)] = used;
+    Ok(Round::new(outcome.events_per_second).detail(cpu_of(postgres), seconds))
 }
 
 #[derive(Clone, Copy)]
@@ -90,7 +84,6 @@ enum What {
 struct Row {
     what: What,
     measurement: Measurement,
-    details: BTreeMap<String, Vec<f64>>,
 }
 
 impl Row {
@@ -125,7 +118,6 @@ impl Row {
         Self {
             what,
             measurement: Measurement::new("worker", name, "events/s"),
-            details: BTreeMap::new(),
         }
     }
 
@@ -135,23 +127,5 @@ impl Row {
             What::Drain(LARGE, ..) => rounds.div_ceil(3),
             _ => rounds,
         }
-    }
-
-    fn add(&mut self, outcome: Outcome) {
-        let Measurement { part, name, .. } = &self.measurement;
-        eprintln!("{part}: {name}: {:.0} events/s", outcome.events_per_second);
-        self.measurement.rounds.push(outcome.events_per_second);
-        for (name, value) in outcome.details {
-            self.details.entry(name).or_default().push(value);
-        }
-    }
-
-    fn finish(mut self) -> Measurement {
-        self.measurement.details = self
-            .details
-            .into_iter()
-            .filter_map(|(name, values)| Some((name, median(&values)?)))
-            .collect();
-        self.measurement
     }
 }

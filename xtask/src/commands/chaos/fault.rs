@@ -35,79 +35,43 @@ pub(crate) enum Kind {
     ReplayDeadLetters,
 }
 
-impl Kind {
-    pub(crate) const ALL: [Self; 22] = [
-        Self::KillRedis,
-        Self::KillPostgres,
-        Self::KillIngest,
-        Self::KillWorker,
-        Self::KillEverything,
-        Self::KillWorkersWhileRedisIsAway,
-        Self::KillWorkersWhilePostgresIsAway,
-        Self::StopIngest,
-        Self::StopWorker,
-        Self::PauseIngest,
-        Self::PauseWorker,
-        Self::CutRedis,
-        Self::CutPostgres,
-        Self::RefuseRedis,
-        Self::RefusePostgres,
-        Self::HoldRedis,
-        Self::HoldPostgres,
-        Self::DelayRedis,
-        Self::DelayPostgres,
-        Self::FillRedis,
-        Self::TerminateSessions,
-        Self::ReplayDeadLetters,
-    ];
+/// Each kind, what it is called, and how many milliseconds it may last.
+#[rustfmt::skip]
+const KINDS: [(Kind, &str, RangeInclusive<u64>); 22] = [
+    (Kind::KillRedis, "kill -9 Redis", 0..=2_000),
+    (Kind::KillPostgres, "kill -9 PostgreSQL", 0..=2_000),
+    (Kind::KillIngest, "kill -9 an ingest", 0..=2_000),
+    (Kind::KillWorker, "kill -9 a worker", 0..=2_000),
+    (Kind::KillEverything, "kill -9 everything at once", 0..=1_000),
+    (Kind::KillWorkersWhileRedisIsAway, "kill -9 all workers while Redis is away", 300..=1_500),
+    (Kind::KillWorkersWhilePostgresIsAway, "kill -9 all workers while PostgreSQL is away", 300..=1_500),
+    (Kind::StopIngest, "SIGTERM an ingest", 0..=0),
+    (Kind::StopWorker, "SIGTERM a worker", 0..=0),
+    // Past the time after which a worker's entries are taken over.
+    (Kind::PauseIngest, "SIGSTOP an ingest", 3_000..=5_000),
+    (Kind::PauseWorker, "SIGSTOP a worker", 3_000..=5_000),
+    (Kind::CutRedis, "cut the connections to Redis", 0..=0),
+    (Kind::CutPostgres, "cut the connections to PostgreSQL", 0..=0),
+    (Kind::RefuseRedis, "refuse connections to Redis", 1_500..=3_500),
+    (Kind::RefusePostgres, "refuse connections to PostgreSQL", 1_500..=3_500),
+    // Past the 5 s after which a program takes Redis to hang.
+    (Kind::HoldRedis, "let nothing through to Redis", 5_500..=7_000),
+    (Kind::HoldPostgres, "let nothing through to PostgreSQL", 2_000..=5_000),
+    (Kind::DelayRedis, "delay the connections to Redis", 2_000..=4_000),
+    (Kind::DelayPostgres, "delay the connections to PostgreSQL", 2_000..=4_000),
+    (Kind::FillRedis, "fill Redis", 1_500..=3_500),
+    (Kind::TerminateSessions, "terminate the sessions of PostgreSQL", 0..=0),
+    (Kind::ReplayDeadLetters, "replay the dead letters", 0..=0),
+];
 
-    pub(crate) const fn name(self) -> &'static str {
-        match self {
-            Self::KillRedis => "kill -9 Redis",
-            Self::KillPostgres => "kill -9 PostgreSQL",
-            Self::KillIngest => "kill -9 an ingest",
-            Self::KillWorker => "kill -9 a worker",
-            Self::KillEverything => "kill -9 everything at once",
-            Self::KillWorkersWhileRedisIsAway => "kill -9 all workers while Redis is away",
-            Self::KillWorkersWhilePostgresIsAway => "kill -9 all workers while PostgreSQL is away",
-            Self::StopIngest => "SIGTERM an ingest",
-            Self::StopWorker => "SIGTERM a worker",
-            Self::PauseIngest => "SIGSTOP an ingest",
-            Self::PauseWorker => "SIGSTOP a worker",
-            Self::CutRedis => "cut the connections to Redis",
-            Self::CutPostgres => "cut the connections to PostgreSQL",
-            Self::RefuseRedis => "refuse connections to Redis",
-            Self::RefusePostgres => "refuse connections to PostgreSQL",
-            Self::HoldRedis => "let nothing through to Redis",
-            Self::HoldPostgres => "let nothing through to PostgreSQL",
-            Self::DelayRedis => "delay the connections to Redis",
-            Self::DelayPostgres => "delay the connections to PostgreSQL",
-            Self::FillRedis => "fill Redis",
-            Self::TerminateSessions => "terminate the sessions of PostgreSQL",
-            Self::ReplayDeadLetters => "replay the dead letters",
-        }
+impl Kind {
+    /// In the order of the enum.
+    pub(crate) fn all() -> Vec<Self> {
+        KINDS.map(|(kind, ..)| kind).into()
     }
 
-    /// How long it may last, in milliseconds.
-    const fn lasting(self) -> RangeInclusive<u64> {
-        match self {
-            Self::KillRedis | Self::KillPostgres | Self::KillIngest | Self::KillWorker => 0..=2_000,
-            Self::KillEverything => 0..=1_000,
-            Self::KillWorkersWhileRedisIsAway | Self::KillWorkersWhilePostgresIsAway => 300..=1_500,
-            // Past the time after which a worker's entries are taken over.
-            Self::PauseIngest | Self::PauseWorker => 3_000..=5_000,
-            Self::RefuseRedis | Self::RefusePostgres | Self::FillRedis => 1_500..=3_500,
-            // Past the 5 s after which a program takes Redis to hang.
-            Self::HoldRedis => 5_500..=7_000,
-            Self::HoldPostgres => 2_000..=5_000,
-            Self::DelayRedis | Self::DelayPostgres => 2_000..=4_000,
-            Self::StopIngest
-            | Self::StopWorker
-            | Self::CutRedis
-            | Self::CutPostgres
-            | Self::TerminateSessions
-            | Self::ReplayDeadLetters => 0..=0,
-        }
+    pub(crate) fn name(self) -> &'static str {
+        KINDS[self as usize].1
     }
 
     /// How many processes it may happen to.
@@ -134,7 +98,7 @@ impl Fault {
         Self {
             kind,
             process: random.random_range(0..kind.processes()),
-            lasting: Duration::from_millis(random.random_range(kind.lasting())),
+            lasting: Duration::from_millis(random.random_range(KINDS[kind as usize].2.clone())),
         }
     }
 }

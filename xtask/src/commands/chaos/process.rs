@@ -4,7 +4,7 @@ use std::{fs, path::PathBuf, time::Duration};
 
 use anyhow::Context as _;
 use nix::sys::signal::Signal;
-use xtask::{free_port::free_port, program::Program};
+use xtask::{free_port::free_address, program::Program};
 
 /// Far above its `SHUTDOWN_GRACE_MS`: how long it takes on a busy machine is not what is judged.
 const STOP_DEADLINE: Duration = Duration::from_secs(60);
@@ -125,7 +125,7 @@ impl Process {
 
 /// On an admin address of its own: while it was down, somebody else may have taken the last one.
 fn launch(binary: &str, environment: &[(&'static str, String)]) -> anyhow::Result<Program> {
-    let admin_address = format!("127.0.0.1:{}", free_port()?);
+    let admin_address = free_address()?.to_string();
     let mut all = vec![("ADMIN_ADDR", admin_address.as_str())];
     all.extend(
         environment

@@ -60,93 +60,83 @@ pub(crate) struct Remains {
 impl Remains {
     /// Reads it.
     pub(crate) async fn read(system: &System, delivered: &[Delivered]) -> anyhow::Result<Self> {
-        let nodes: Vec<&str> = system.redis_url.split(',').collect();
-        let queue = if let [server] = nodes.as_slice() {
-            let client = redis::Client::open(*server)?;
-            let mut redis = client.get_multiplexed_async_connection().await?;
-            Queue::read(&mut redis, system.partitions).await?
-        } else {
-            let nodes = nodes
-                .iter()
-                .map(|node| match node.strip_prefix("redis://") {
-                    Some(_) => (*node).to_owned(),
-                    None => format!("redis://{node}"),
-                });
-            let client = redis::cluster::ClusterClient::new(nodes)?;
-            let mut redis = client.get_async_connection().await?;
-            Queue::read(&mut redis, system.partitions).await?
-        };
-        let client = redis::Client::open(system.cache_url.as_str())?;
-        let mut redis = client.get_multiplexed_async_connection().await?;
-        let mut cached = BTreeSet::new();
-        for part in delivered.chunks(1000) {
-            let mut looks = redis::pipe();
-            for event in part {
-                let entry = entry_before(&event.svix_id);
-                looks.exists(&entry);
-                looks.sismember(
-                    event.cached.as_ref().map_or("", |cached| &cached.tag),
-                    &entry,
-                );
-            }
-            let there: Vec<bool> = looks.query_async(&mut redis).await?;
-            let of_events = part.iter().zip(there.chunks(2));
-            let left = of_events.filter(|(_, there)| there.contains(&true));
-            cached.extend(left.map(|(event, _)| event.svix_id.clone()));
-        }
+        let queue = Queue::of(system).await?;
         Ok(Self {
             stream: queue.stream,
             waiting: queue.waiting,
             dead_letters: queue.dead_letters,
-            cached,
-            ledger: rows(
-                system,
-                "select svix_id, outcome, extract(epoch from processed_at)::float8 as processed_at \
-                 from clerk_sync.events",
-            )
-            .await?
-            .iter()
-            .map(|row| {
-                let recorded = Recorded {
-                    outcome: text(row, "outcome"),
-                    processed_at: row["processed_at"].as_f64().unwrap_or_default(),
-                };
-                (text(row, "svix_id"), recorded)
-            })
-            .collect(),
-            users: rows(system, USERS)
-                .await?
-                .into_iter()
-                .map(|row| (text(&row, "id"), row))
-                .collect(),
-            versions: rows(
-                system,
-                "select user_id, deleted, svix_id from clerk_sync.user_versions",
-            )
-            .await?
-            .iter()
-            .map(|row| {
-                let version = Newest {
-                    deleted: row["deleted"] == true,
-                    svix_id: text(row, "svix_id"),
-                };
-                (text(row, "user_id"), version)
-            })
-            .collect(),
-            witness: rows(
-                system,
-                "select operation, id, row from witness order by number",
-            )
-            .await?
-            .into_iter()
-            .map(|row| Written {
-                operation: text(&row, "operation"),
-                user_id: text(&row, "id"),
-                row: row["row"].clone(),
-            })
-            .collect(),
+            ledger: ledger(system).await?,
+            users: users(system).await?,
+            versions: versions(system).await?,
+            witness: witness(system).await?,
+            cached: cached(system, delivered).await?,
         })
     }
+}
+
+async fn ledger(system: &System) -> anyhow::Result<BTreeMap<String, Recorded>> {
+    let query = "select svix_id, outcome, extract(epoch from processed_at)::float8 as processed_at \
+                 from clerk_sync.events";
+    let recorded = |row: Value| Recorded {
+        outcome: text(&row, "outcome"),
+        processed_at: row["processed_at"].as_f64().unwrap_or_default(),
+    };
+    let rows = rows(system, query).await?.into_iter();
+    Ok(rows
+        .map(|row| (text(&row, "svix_id"), recorded(row)))
+        .collect())
+}
+
+async fn users(system: &System) -> anyhow::Result<BTreeMap<String, Value>> {
+    let rows = rows(system, USERS).await?.into_iter();
+    Ok(rows.map(|row| (text(&row, "id"), row)).collect())
+}
+
+async fn versions(system: &System) -> anyhow::Result<BTreeMap<String, Newest>> {
+    let query = "select user_id, deleted, svix_id from clerk_sync.user_versions";
+    let newest = |row: &Value| Newest {
+        deleted: row["deleted"] == true,
+        svix_id: text(row, "svix_id"),
+    };
+    let rows = rows(system, query).await?;
+    let rows = rows.iter();
+    Ok(rows
+        .map(|row| (text(row, "user_id"), newest(row)))
+        .collect())
+}
+
+async fn witness(system: &System) -> anyhow::Result<Vec<Written>> {
+    let query = "select operation, id, row from witness order by number";
+    let written = |row: Value| Written {
+        operation: text(&row, "operation"),
+        user_id: text(&row, "id"),
+        row: row["row"].clone(),
+    };
+    Ok(rows(system, query)
+        .await?
+        .into_iter()
+        .map(written)
+        .collect())
+}
+
+/// As [`Remains::cached`].
+async fn cached(system: &System, delivered: &[Delivered]) -> anyhow::Result<BTreeSet<String>> {
+    let client = redis::Client::open(system.cache_url.as_str())?;
+    let mut redis = client.get_multiplexed_async_connection().await?;
+    let mut cached = BTreeSet::new();
+    for part in delivered.chunks(1000) {
+        let mut looks = redis::pipe();
+        for event in part {
+            let entry = entry_before(&event.svix_id);
+            let tag = event.cached.as_ref().map_or("", |cached| &cached.tag);
+            looks.exists(&entry).sismember(tag, &entry);
+        }
+        let there: Vec<bool> = looks.query_async(&mut redis).await?;
+        let of_events = part.iter().zip(there.chunks(2));
+        let left = of_events.filter(|(_, there)| there.contains(&true));
+        cached.extend(left.map(|(event, _)| event.svix_id.clone()));
+    }
+    Ok(cached)
 }
 
 /// What is in all partitions.
@@ -158,6 +148,22 @@ struct Queue {
 }
 
 impl Queue {
+    async fn of(system: &System) -> anyhow::Result<Self> {
+        let nodes: Vec<&str> = system.redis_url.split(',').collect();
+        if let [server] = nodes.as_slice() {
+            let client = redis::Client::open(*server)?;
+            let mut redis = client.get_multiplexed_async_connection().await?;
+            return Self::read(&mut redis, system.partitions).await;
+        }
+        // All but the first are without a scheme.
+        let nodes = nodes
+            .iter()
+            .map(|node| format!("redis://{}", node.trim_start_matches("redis://")));
+        let client = redis::cluster::ClusterClient::new(nodes)?;
+        let mut redis = client.get_async_connection().await?;
+        Self::read(&mut redis, system.partitions).await
+    }
+
     async fn read(redis: &mut impl ConnectionLike, partitions: u32) -> anyhow::Result<Self> {
         let mut queue = Self::default();
         for partition in 0..partitions {

@@ -30,11 +30,11 @@ pub(crate) fn schedule(random: &mut StdRng, length: Duration) -> Vec<Planned> {
     let rounds = length.as_secs_f64() / 60.0;
     let mut kinds = Vec::new();
     for _ in 0..rounds.ceil() as usize {
-        let mut round = Kind::ALL;
+        let mut round = Kind::all();
         round.shuffle(random);
         kinds.extend(round);
     }
-    kinds.truncate(((rounds * Kind::ALL.len() as f64) as usize).max(1));
+    kinds.truncate(((rounds * Kind::all().len() as f64) as usize).max(1));
     let between = length.saturating_sub(HEAD_START + REST) / kinds.len().max(1) as u32;
     kinds
         .into_iter()
@@ -71,13 +71,13 @@ mod tests {
     fn every_kind_happens_once_a_minute() {
         for seed in 0..20 {
             let faults = of(seed, 180);
-            for minute in faults.chunks(Kind::ALL.len()) {
+            for minute in faults.chunks(Kind::all().len()) {
                 let mut kinds: Vec<Kind> =
                     minute.iter().map(|planned| planned.fault.kind).collect();
                 kinds.sort_unstable();
-                assert_eq!(kinds, Kind::ALL);
+                assert_eq!(kinds, Kind::all());
             }
-            assert_eq!(faults.len(), 3 * Kind::ALL.len());
+            assert_eq!(faults.len(), 3 * Kind::all().len());
         }
     }
 

@@ -3,14 +3,13 @@
 mod damage;
 mod redis;
 
-use std::{fs, path::Path};
+use std::{fs, net::SocketAddr, path::Path};
 
 use anyhow::ensure;
 use tokio::{sync::Mutex, task::block_in_place};
-use uuid::Uuid;
 use xtask::{
-    free_port::free_port, postgres_server::PostgresServer, program::Program, proxy::Proxy,
-    redis_server::RedisServer,
+    free_port::free_address, postgres_server::PostgresServer, program::Program, proxy::Proxy,
+    redis_server::RedisServer, sender::new_secret,
 };
 
 use self::redis::Redis;
@@ -74,60 +73,36 @@ impl System {
         let logs = folder.join("logs");
         fs::create_dir(&logs)?;
         let redis = Redis::start(folder, is_cluster)?;
-        let postgres = PostgresServer::start_in(folder)?;
-        postgres.psql("postgres", &format!("create database {DATABASE}"))?;
-        let url = postgres.url(DATABASE);
-        let migrated = Program::run("worker", &["migrate"], &[("DATABASE_URL", &url)])?;
-        ensure!(migrated.status.success(), "worker migrate: {migrated:?}");
-        postgres.psql(DATABASE, APPLICATION)?;
-        postgres.psql(DATABASE, WITNESS)?;
-
+        let postgres = start_postgres(folder)?;
         let redis_proxy = match &redis {
             Redis::Server(server) => Some(Proxy::start(server.port())?),
             Redis::Cluster(_) => None,
         };
         let postgres_proxy = Proxy::start(postgres.port())?;
+        let cache = is_cluster.then(|| RedisServer::start_in(folder, &[]));
+        let cache = cache.transpose()?;
+        let partitions = if is_cluster { PARTITIONS } else { 1 };
+        let secret = new_secret();
+        let addresses = [free_address()?, free_address()?];
         let proxied_redis = match &redis_proxy {
             Some(proxy) => format!("redis://127.0.0.1:{}", proxy.port()),
             None => redis.url(),
         };
-        let cache = is_cluster.then(|| RedisServer::start_in(folder, &[]));
-        let cache = cache.transpose()?;
-        let partitions = if is_cluster { PARTITIONS } else { 1 };
-        let database = format!(
-            "postgres://postgres@127.0.0.1:{}/{DATABASE}",
-            postgres_proxy.port()
-        );
-        let secret = format!("whsec_{}", Uuid::new_v4().simple());
-        let address = || anyhow::Ok(format!("127.0.0.1:{}", free_port()?));
-        let addresses = [address()?, address()?];
+        let of_both = [
+            ("REDIS_URL", proxied_redis),
+            ("REDIS_PARTITIONS", partitions.to_string()),
+            ("SHUTDOWN_GRACE_MS", "3000".into()),
+        ];
+        let of_worker = environment_of_worker(&postgres_proxy, cache.as_ref());
+        let start = |binary, number: usize, own: &[(&'static str, String)]| {
+            let environment = [&of_both, own].concat();
+            Process::start(binary, number + 1, environment, logs.clone()).map(Mutex::new)
+        };
         let ingest = |number: usize| {
-            let environment = vec![
-                ("INGEST_ADDR", addresses[number].clone()),
-                ("REDIS_URL", proxied_redis.clone()),
-                ("CLERK_WEBHOOK_SIGNING_SECRET", secret.clone()),
-                ("SHUTDOWN_GRACE_MS", "3000".into()),
-                ("REDIS_PARTITIONS", partitions.to_string()),
-                // Without it a failover loses what the new master has not received.
-                ("REDIS_MIN_REPLICAS", u8::from(is_cluster).to_string()),
-            ];
-            Process::start("ingest", number + 1, environment, logs.clone()).map(Mutex::new)
+            let of_ingest = environment_of_ingest(addresses[number], &secret, is_cluster);
+            start("ingest", number, &of_ingest)
         };
-        let worker = |number: usize| {
-            let environment = vec![
-                ("REDIS_URL", proxied_redis.clone()),
-                ("DATABASE_URL", database.clone()),
-                ("SHUTDOWN_GRACE_MS", "3000".into()),
-                ("RECLAIM_AFTER_MS", "2000".into()),
-                ("BATCH_SIZE", "32".into()),
-                ("REDIS_PARTITIONS", partitions.to_string()),
-                (
-                    "CACHE_REDIS_URL",
-                    cache.as_ref().map(RedisServer::url).unwrap_or_default(),
-                ),
-            ];
-            Process::start("worker", number + 1, environment, logs.clone()).map(Mutex::new)
-        };
+        let worker = |number| start("worker", number, &of_worker);
         Ok(Self {
             ingests: [ingest(0)?, ingest(1)?],
             workers: [worker(0)?, worker(1)?, worker(2)?],
@@ -191,4 +166,44 @@ impl System {
         fs::write(logs.join("postgres.log"), self.postgres.lock().await.log())?;
         Ok(misdeeds)
     }
+}
+
+/// With our tables, and what this run adds to them.
+fn start_postgres(folder: &Path) -> anyhow::Result<PostgresServer> {
+    let postgres = PostgresServer::start_in(folder)?;
+    postgres.psql("postgres", &format!("create database {DATABASE}"))?;
+    let url = postgres.url(DATABASE);
+    let migrated = Program::run("worker", &["migrate"], &[("DATABASE_URL", &url)])?;
+    ensure!(migrated.status.success(), "worker migrate: {migrated:?}");
+    postgres.psql(DATABASE, APPLICATION)?;
+    postgres.psql(DATABASE, WITNESS)?;
+    Ok(postgres)
+}
+
+fn environment_of_ingest(
+    address: SocketAddr,
+    secret: &str,
+    is_cluster: bool,
+) -> [(&'static str, String); 3] {
+    [
+        ("INGEST_ADDR", address.to_string()),
+        ("CLERK_WEBHOOK_SIGNING_SECRET", secret.into()),
+        // Without it a failover loses what the new master has not received.
+        ("REDIS_MIN_REPLICAS", u8::from(is_cluster).to_string()),
+    ]
+}
+
+fn environment_of_worker(
+    postgres: &Proxy,
+    cache: Option<&RedisServer>,
+) -> [(&'static str, String); 4] {
+    let port = postgres.port();
+    let database_url = format!("postgres://postgres@127.0.0.1:{port}/{DATABASE}");
+    let cache_url = cache.map(RedisServer::url).unwrap_or_default();
+    [
+        ("DATABASE_URL", database_url),
+        ("CACHE_REDIS_URL", cache_url),
+        ("RECLAIM_AFTER_MS", "2000".into()),
+        ("BATCH_SIZE", "32".into()),
+    ]
 }

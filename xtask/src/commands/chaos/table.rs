@@ -2,10 +2,7 @@
 
 use std::{collections::BTreeMap, time::Duration};
 
-use super::{
-    deliveries::Delivered, fault::Kind, remains::Remains, schedule::Happened, stalls,
-    verification::Finding,
-};
+use super::{deliveries::Delivered, remains::Remains, verification::Finding};
 
 /// Offenders that are named for each finding.
 const NAMED: usize = 20;
@@ -69,44 +66,6 @@ pub(crate) fn print_findings(findings: &[Finding]) -> bool {
         }
     }
     findings.iter().all(|finding| finding.offenders.is_empty())
-}
-
-/// Of each kind of fault, how often it happened, and the longest time without a commit and without an
-/// answer of 2xx that it has met.
-pub(crate) fn print_stalls(happened: &[Happened], delivered: &[Delivered], remains: &Remains) {
-    let mut answers: Vec<f64> = delivered
-        .iter()
-        .filter_map(|event| event.accepted)
-        .map(stalls::seconds)
-        .collect();
-    let mut commits: Vec<f64> = remains
-        .ledger
-        .values()
-        .map(|recorded| recorded.processed_at)
-        .collect();
-    answers.sort_by(f64::total_cmp);
-    commits.sort_by(f64::total_cmp);
-    // Later on there is nothing to do, but for what waits.
-    let last_answer = answers.last().copied().unwrap_or_default();
-    let mut longest: BTreeMap<Kind, (u32, f64, f64)> = BTreeMap::new();
-    for (number, fault) in happened.iter().enumerate() {
-        let from = stalls::seconds(fault.begun);
-        let until = happened
-            .get(number + 1)
-            .map_or(last_answer, |next| stalls::seconds(next.begun));
-        let (count, without_commit, without_answer) = longest.entry(fault.kind).or_default();
-        *count += 1;
-        *without_commit = without_commit.max(stalls::longest(&commits, from, until));
-        *without_answer = without_answer.max(stalls::longest(&answers, from, until));
-    }
-    println!("\nLongest time without … from each fault to the next one, in seconds:");
-    println!("  {:<45}{:>6}{:>10}{:>8}", "", "times", "a commit", "a 2xx");
-    for (kind, (count, without_commit, without_answer)) in longest {
-        println!(
-            "  {:<45}{count:>6}{without_commit:>10.1}{without_answer:>8.1}",
-            kind.name()
-        );
-    }
 }
 
 fn line(name: &str, count: impl std::fmt::Display) {

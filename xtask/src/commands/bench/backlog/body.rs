@@ -2,6 +2,8 @@
 
 use xtask::clerk_payload::UserPayload;
 
+use crate::commands::bench::template::Template;
+
 /// What differs.
 pub(crate) struct Values<'a> {
     /// `user.created`, `user.updated` or `user.deleted`.
@@ -14,26 +16,15 @@ pub(crate) struct Values<'a> {
     pub(crate) updated_at: i64,
 }
 
-#[derive(Clone, Copy)]
-enum Blank {
-    Type,
-    User,
-    Mailbox,
-    FirstName,
-    CreatedAt,
-    UpdatedAt,
-    Timestamp,
-}
-
-/// What stands in the body that is taken apart, and what it stands for.
-const MARKS: [(&str, Blank); 7] = [
-    ("<type>", Blank::Type),
-    ("<user>", Blank::User),
-    ("<mailbox>", Blank::Mailbox),
-    ("<first name>", Blank::FirstName),
-    ("1111111111111", Blank::CreatedAt),
-    ("2222222222222", Blank::UpdatedAt),
-    ("3333333333333", Blank::Timestamp),
+/// What stands in the body that is taken apart: in the order of [`Body::fill`].
+const MARKS: [&str; 7] = [
+    "<type>",
+    "<user>",
+    "<mailbox>",
+    "<first name>",
+    "1111111111111",
+    "2222222222222",
+    "3333333333333",
 ];
 
 /// All kinds of events.
@@ -52,8 +43,8 @@ impl Body {
             .updated_at(2_222_222_222_222)
             .timestamp(3_333_333_333_333);
         Self {
-            upsert: Template::of(&user.event("<type>")),
-            deletion: Template::of(&user.deleted()),
+            upsert: Template::of(&user.event("<type>"), &MARKS),
+            deletion: Template::of(&user.deleted(), &MARKS),
         }
     }
 
@@ -63,50 +54,19 @@ impl Body {
         } else {
             &self.upsert
         };
-        template.fill(values)
-    }
-}
-
-struct Template {
-    /// What stands before each blank.
-    parts: Vec<(String, Blank)>,
-    end: String,
-}
-
-impl Template {
-    fn of(mut body: &str) -> Self {
-        let mut parts = Vec::new();
-        while let Some((place, mark, blank)) = MARKS
-            .iter()
-            .filter_map(|(mark, blank)| Some((body.find(mark)?, mark, *blank)))
-            .min_by_key(|(place, ..)| *place)
-        {
-            parts.push((body[..place].to_owned(), blank));
-            body = &body[place + mark.len()..];
-        }
-        Self {
-            parts,
-            end: body.to_owned(),
-        }
-    }
-
-    fn fill(&self, values: &Values<'_>) -> String {
-        let mut body = String::with_capacity(2500);
-        for (text, blank) in &self.parts {
-            body.push_str(text);
-            match blank {
-                Blank::Type => body.push_str(values.event_type),
-                Blank::User => body.push_str(values.user_id),
-                // The part of the id that is random; 12 characters of it are enough to differ.
-                Blank::Mailbox => body.push_str(values.user_id.get(5..17).unwrap_or_default()),
-                Blank::FirstName => body.push_str(values.first_name),
-                Blank::CreatedAt => body.push_str(&values.created_at.to_string()),
-                Blank::UpdatedAt => body.push_str(&values.updated_at.to_string()),
-                Blank::Timestamp => body.push_str(&(values.updated_at + 14).to_string()),
-            }
-        }
-        body.push_str(&self.end);
-        body
+        let updated_at = values.updated_at;
+        let times = [values.created_at, updated_at, updated_at + 14];
+        let [created_at, updated_at, timestamp] = times.map(|time| time.to_string());
+        template.fill(&[
+            values.event_type,
+            values.user_id,
+            // The part of the id that is random; 12 characters of it are enough to differ.
+            values.user_id.get(5..17).unwrap_or_default(),
+            values.first_name,
+            &created_at,
+            &updated_at,
+            &timestamp,
+        ])
     }
 }
 

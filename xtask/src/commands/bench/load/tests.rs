@@ -1,11 +1,11 @@
-use xtask::{free_port::free_port, wait};
+use xtask::{free_port::free_address, sender::new_secret, wait};
 
-use super::super::{baseline_server, events::new_secret};
+use super::super::baseline_server;
 use super::*;
 
 /// A server that takes what is signed with `secret`.
 async fn server(secret: &str) -> SocketAddr {
-    let address = SocketAddr::from(([127, 0, 0, 1], free_port().unwrap()));
+    let address = free_address().unwrap();
     let arguments = baseline_server::Arguments {
         address,
         verify: Some(secret.into()),

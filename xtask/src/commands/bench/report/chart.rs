@@ -8,7 +8,7 @@ use svg::{
 use super::value;
 use crate::commands::bench::{
     measurement::Measurement,
-    ratios::{Outcome, Ratio},
+    ratio::{Outcome, Ratio},
     rows::{self, CONNECTIONS, Mix, grouped},
     scale::Scale,
 };

@@ -7,6 +7,8 @@ use std::{
 
 use redis::aio::MultiplexedConnection;
 
+use crate::commands::bench::backlog::EVENTS;
+
 const INTERVAL: Duration = Duration::from_millis(100);
 
 /// The backlog of a window.
@@ -19,19 +21,7 @@ pub(crate) struct Backlog {
 
 /// XLEN.
 pub(crate) async fn length(redis: &mut MultiplexedConnection) -> anyhow::Result<u64> {
-    Ok(redis::cmd("XLEN")
-        .arg("{clerk:0}:events")
-        .query_async(redis)
-        .await?)
-}
-
-/// Whether nothing waits, not even for another attempt.
-pub(crate) async fn is_drained(redis: &mut MultiplexedConnection) -> anyhow::Result<bool> {
-    let retries: u64 = redis::cmd("ZCARD")
-        .arg("{clerk:0}:retry")
-        .query_async(redis)
-        .await?;
-    Ok(retries == 0 && length(redis).await? == 0)
+    Ok(redis::cmd("XLEN").arg(EVENTS).query_async(redis).await?)
 }
 
 /// Watches the backlog from `start` on until `work` is done.

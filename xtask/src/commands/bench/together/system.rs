@@ -4,14 +4,13 @@ use std::{path::Path, time::Duration};
 
 use anyhow::{Context as _, ensure};
 use redis::aio::MultiplexedConnection;
-use xtask::{postgres_server::PostgresServer, program::Program, redis_server::RedisServer, wait};
+use xtask::{
+    postgres_server::PostgresServer, program::Program, redis_server::RedisServer,
+    sender::new_secret, wait,
+};
 
 use super::{
-    super::{
-        events::new_secret,
-        ingest::server::{Server, free_address, wait_until_ready},
-    },
-    backlog,
+    super::{backlog, server::Server},
     probes::{self, Probes},
 };
 
@@ -36,21 +35,14 @@ impl System {
     pub(crate) async fn start(folder: &Path, postgres: &PostgresServer) -> anyhow::Result<Self> {
         let redis = RedisServer::start_in(folder, &probes::REDIS_ARGUMENTS)?;
         let (secret, database) = (new_secret(), postgres.create_database()?);
-        let server = Server::ingest(&redis.url(), &secret).await?;
-        let admin_address = free_address()?.to_string();
-        let worker = Program::start(
-            "worker",
-            &[
-                ("ADMIN_ADDR", &admin_address),
-                ("REDIS_URL", &redis.url()),
-                ("DATABASE_URL", &database),
-            ],
-        )?;
-        wait_until_ready("worker", &worker, &admin_address).await?;
-        let client = redis::Client::open(redis.url())?;
+        let url = redis.url();
+        let (server, _) = Server::ingest(&url, &secret, &[]).await?;
+        let environment = [("REDIS_URL", url.as_str()), ("DATABASE_URL", &database)];
+        let (worker, _) = Program::start_ready("worker", &environment).await?;
+        let client = redis::Client::open(url.as_str())?;
         Ok(Self {
             connection: client.get_multiplexed_async_connection().await?,
-            probes: Probes::start(&redis.url(), &database).await?,
+            probes: Probes::start(&url, &database).await?,
             server,
             worker,
             redis,
@@ -65,8 +57,8 @@ impl System {
         let (connection, seen) = (&self.connection, &self.probes);
         let drained = wait::until("nothing waits any more", DRAIN_DEADLINE, async || {
             let mut connection = connection.clone();
-            let drained = backlog::is_drained(&mut connection).await;
-            drained.unwrap_or(false) && seen.are_complete(probes)
+            let waiting = backlog::waiting(&mut connection).await;
+            waiting.is_ok_and(|waiting| waiting == 0) && seen.are_complete(probes)
         });
         drained
             .await

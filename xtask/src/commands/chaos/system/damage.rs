@@ -63,20 +63,20 @@ impl System {
             },
             Kind::CutPostgres => cut(&self.postgres_proxy).await,
             Kind::RefuseRedis => match &self.redis_proxy {
-                Some(proxy) => refuse(proxy, lasting).await,
+                Some(proxy) => meanwhile(proxy, lasting, Proxy::refuse).await,
                 None => self.pause_cluster(lasting).await,
             },
-            Kind::RefusePostgres => refuse(&self.postgres_proxy, lasting).await,
+            Kind::RefusePostgres => meanwhile(&self.postgres_proxy, lasting, Proxy::refuse).await,
             Kind::HoldRedis => match &self.redis_proxy {
-                Some(proxy) => hold(proxy, lasting).await,
+                Some(proxy) => meanwhile(proxy, lasting, Proxy::hold).await,
                 None => self.pause_master(fault).await,
             },
-            Kind::HoldPostgres => hold(&self.postgres_proxy, lasting).await,
+            Kind::HoldPostgres => meanwhile(&self.postgres_proxy, lasting, Proxy::hold).await,
             Kind::DelayRedis => match &self.redis_proxy {
-                Some(proxy) => delay(proxy, lasting).await,
+                Some(proxy) => meanwhile(proxy, lasting, delay).await,
                 None => self.move_slots().await,
             },
-            Kind::DelayPostgres => delay(&self.postgres_proxy, lasting).await,
+            Kind::DelayPostgres => meanwhile(&self.postgres_proxy, lasting, delay).await,
             Kind::FillRedis => self.fill_redis(lasting).await,
             Kind::TerminateSessions => self.terminate_sessions().await,
             Kind::ReplayDeadLetters => self.replay_dead_letters().await,
@@ -253,26 +253,19 @@ async fn cut(proxy: &Mutex<Proxy>) -> anyhow::Result<()> {
     Ok(())
 }
 
-async fn refuse(proxy: &Mutex<Proxy>, lasting: Duration) -> anyhow::Result<()> {
+/// Does something to a proxy, and undoes it.
+async fn meanwhile(
+    proxy: &Mutex<Proxy>,
+    lasting: Duration,
+    switch: impl Fn(&Proxy, bool),
+) -> anyhow::Result<()> {
     let proxy = proxy.lock().await;
-    proxy.refuse(true);
+    switch(&proxy, true);
     sleep(lasting).await;
-    proxy.refuse(false);
+    switch(&proxy, false);
     Ok(())
 }
 
-async fn hold(proxy: &Mutex<Proxy>, lasting: Duration) -> anyhow::Result<()> {
-    let proxy = proxy.lock().await;
-    proxy.hold(true);
-    sleep(lasting).await;
-    proxy.hold(false);
-    Ok(())
-}
-
-async fn delay(proxy: &Mutex<Proxy>, lasting: Duration) -> anyhow::Result<()> {
-    let proxy = proxy.lock().await;
-    proxy.delay(DELAY);
-    sleep(lasting).await;
-    proxy.delay(Duration::ZERO);
-    Ok(())
+fn delay(proxy: &Proxy, is_slow: bool) {
+    proxy.delay(if is_slow { DELAY } else { Duration::ZERO });
 }

@@ -1,4 +1,4 @@
-//! The Redis and PostgreSQL that all drains share.
+//! The Redis and PostgreSQL that the measurements of the worker share, each with a database of its own.
 
 use std::{
     fs,
@@ -8,15 +8,12 @@ use std::{
 use anyhow::{Context as _, ensure};
 use redis::{AsyncConnectionConfig, Client, aio::MultiplexedConnection};
 use tokio::task::block_in_place;
-use xtask::{
-    free_port::free_port, http::Http, postgres_server::PostgresServer, program::Program,
-    redis_server::RedisServer, wait,
-};
+use xtask::{postgres_server::PostgresServer, program::Program, redis_server::RedisServer, wait};
 
-use super::super::backlog::{EVENTS, REFUSED_NAME};
+use super::backlog::{EVENTS, REFUSED_NAME, waiting};
 
 /// For whatever takes no time unless something is broken.
-pub(crate) const DEADLINE: Duration = Duration::from_secs(60);
+const DEADLINE: Duration = Duration::from_secs(60);
 /// A copy of a million entries holds Redis up, and so does the rewriting of its file.
 const REDIS_DEADLINE: Duration = Duration::from_secs(300);
 /// Everything of the queue's that outlives a drain.
@@ -29,8 +26,8 @@ const KEYS: [&str; 6] = [
     "{clerk:0}:retry:users",
 ];
 
-/// Both servers, and a connection to Redis.
-pub(crate) struct Servers {
+/// Both stores, and a connection to Redis.
+pub(crate) struct Stores {
     pub(crate) redis: MultiplexedConnection,
     pub(crate) redis_url: String,
     pub(crate) redis_pid: u32,
@@ -40,7 +37,7 @@ pub(crate) struct Servers {
     _redis: RedisServer,
 }
 
-impl Servers {
+impl Stores {
     pub(crate) async fn start() -> anyhow::Result<Self> {
         let server = block_in_place(RedisServer::start)?;
         let postgres = block_in_place(PostgresServer::start)?;
@@ -129,7 +126,7 @@ impl Servers {
         ];
         let mut workers = Vec::new();
         for _ in 0..number {
-            workers.push(start_program("worker", &environment).await?.0);
+            workers.push(Program::start_ready("worker", &environment).await?.0);
         }
         let redis = &mut self.redis;
         wait::until("all workers read", DEADLINE, async || {
@@ -142,33 +139,46 @@ impl Servers {
         .await?;
         Ok(workers)
     }
+
+    /// Waits until nothing is in the stream and nothing waits for its next attempt.
+    pub(crate) async fn until_drained(
+        &mut self,
+        workers: &[Program],
+        pause: Duration,
+    ) -> anyhow::Result<()> {
+        let mut left = usize::MAX;
+        let mut progress = Instant::now();
+        loop {
+            let waiting = waiting(&mut self.redis).await?;
+            if waiting == 0 {
+                return Ok(());
+            }
+            if waiting < left {
+                left = waiting;
+                progress = Instant::now();
+            }
+            let stuck = progress.elapsed() > DEADLINE;
+            for worker in workers {
+                ensure!(
+                    worker.is_running() && !stuck,
+                    "{left} events are left; {}:\n{}",
+                    if stuck {
+                        "nothing happens"
+                    } else {
+                        "a worker has ended"
+                    },
+                    last_lines(&worker.output())
+                );
+            }
+            tokio::time::sleep(pause).await;
+        }
+    }
 }
 
-/// Starts a program and waits until it answers that it is ready: also how long that took.
-pub(crate) async fn start_program(
-    name: &str,
-    environment: &[(&str, &str)],
-) -> anyhow::Result<(Program, Duration)> {
-    let address = format!("127.0.0.1:{}", free_port()?);
-    let mut environment = environment.to_vec();
-    environment.push(("ADMIN_ADDR", &address));
-    let (http, url) = (Http::new(), format!("http://{address}/readyz"));
-    let begin = Instant::now();
-    let program = Program::start(name, &environment)?;
-    while !http
-        .get(&url)
-        .await
-        .is_ok_and(|answer| answer.status == 200)
-    {
-        ensure!(
-            program.is_running() && begin.elapsed() < DEADLINE,
-            "{name} is not ready:\n{}",
-            program.output()
-        );
-        // Often, because the time is measured.
-        tokio::time::sleep(Duration::from_millis(1)).await;
-    }
-    Ok((program, begin.elapsed()))
+/// A worker writes a line an event.
+fn last_lines(output: &str) -> String {
+    let lines: Vec<&str> = output.lines().collect();
+    lines[lines.len().saturating_sub(20)..].join("\n")
 }
 
 /// A number of Redis's INFO.
