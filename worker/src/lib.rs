@@ -23,6 +23,7 @@ mod libpq_keywords;
 pub mod losses;
 pub mod metrics;
 pub mod migration;
+pub mod outage;
 pub mod partitions;
 mod password_file;
 mod piece;

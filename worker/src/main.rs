@@ -23,8 +23,9 @@ use worker::database::{BATCHES_AT_ONCE, Database};
 use worker::database_url::DatabaseUrl;
 use worker::losses::Losses;
 use worker::metrics::Metrics;
+use worker::outage::Outages;
 use worker::partitions::{self, Partitions};
-use worker::processor::Processor;
+use worker::processor::{Processor, Refusals};
 use worker::settings::{Arguments, Settings, Task};
 use worker::status::{Sources, Status};
 use worker::visibility::{self, InFlight};
@@ -228,11 +229,23 @@ async fn run(settings: Settings) -> Result<(), String> {
         tasks.spawn(consumer.run(batches.clone(), stop.clone()));
     }
     drop(batches);
+    let outages = Outages {
+        metrics: metrics.clone(),
+        stop: stop.clone(),
+    };
+    let refusals = Refusals {
+        database: database.clone(),
+        cache_tags: cache_tags.clone(),
+        max_attempts: settings.max_attempts,
+        metrics: metrics.clone(),
+        outages: outages.clone(),
+    };
     let processor = Arc::new(Processor {
         partitions: partitions.clone(),
         database,
         cache_tags,
-        max_attempts: settings.max_attempts,
+        refusals,
+        outages,
         metrics,
         traces: traces.clone(),
         stop: stop.clone(),

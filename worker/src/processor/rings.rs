@@ -7,11 +7,12 @@ use shared::fault_point::{FaultPoint, reach};
 use shared::svix_id::SvixId;
 
 use super::steps::{Attempt, Steps};
-use super::{Interrupted, Processor, outcome};
+use super::{Processor, outcome};
 use crate::apply::Verdict;
 use crate::entry::Entry;
 use crate::event::Event;
 use crate::fence::Holding;
+use crate::outage::Interrupted;
 use crate::queue::{Hastened, Queue};
 use crate::ring::{Search, Waiting};
 use crate::user::UserId;
@@ -74,7 +75,8 @@ impl Processor {
             }
         }
         for (queue, finished) in by_partition(finished, &places) {
-            self.until_redis_answers(|| queue.finish_waiting(&finished))
+            self.outages
+                .until_redis_answers(|| queue.finish_waiting(&finished))
                 .await?;
         }
         reach(FaultPoint::RingClosed).await;
@@ -95,7 +97,7 @@ impl Processor {
         let mut hastened = Vec::new();
         for (queue, svix_ids) in waiting {
             let hasten = || queue.hasten(&svix_ids, RING_RECOVERY);
-            hastened.push((queue, self.until_redis_answers(hasten).await?));
+            hastened.push((queue, self.outages.until_redis_answers(hasten).await?));
         }
         Ok(hastened)
     }
@@ -104,7 +106,9 @@ impl Processor {
     /// attempts of its events within minutes. What was applied does not wait any more.
     async fn put_off(&self, hastened: &[(&Queue, Vec<Hastened>)]) -> Result<(), Interrupted> {
         for (queue, hastened) in hastened {
-            self.until_redis_answers(|| queue.put_off(hastened)).await?;
+            self.outages
+                .until_redis_answers(|| queue.put_off(hastened))
+                .await?;
         }
         reach(FaultPoint::RingPutOff).await;
         Ok(())
@@ -132,6 +136,7 @@ impl Processor {
         let mut found = Vec::new();
         for queue in self.partitions.iter() {
             let entries = self
+                .outages
                 .until_redis_answers(|| queue.waiting_of(user, WAITING_AT_ONCE - found.len()))
                 .await?;
             let waiting = |entry| Waiting::parse(entry, queue.partition());
