@@ -18,7 +18,7 @@ use ingest::webhook::Endpoint;
 use prometheus::Registry;
 use shared::redis_link::RedisLink;
 use shared::traces::Traces;
-use shared::{admin, logging, shutdown, startup};
+use shared::{admin, logging, redis_durability, shutdown, startup};
 
 fn main() -> ExitCode {
     startup::start(Arguments::task, async |task| match task {
@@ -61,6 +61,7 @@ async fn run(settings: Settings) -> Result<(), String> {
         .map_err(|error| error.to_string())?;
     let listener = startup::listen(settings.address_variable, settings.address).await?;
     let admin_listener = startup::listen("ADMIN_ADDR", settings.common.admin_address).await?;
+    tokio::spawn(redis_durability::watch(link.clone(), stop.clone()));
     let health = Arc::new(RedisHealth(link.clone()));
     tokio::spawn(admin::serve(admin_listener, health, registry, stop.clone()));
     let path = settings.webhook_path.to_string();

@@ -63,6 +63,8 @@ fault_points! {
     RingTagsDeleted,
     /// Worker: of users who swap addresses all are applied, and what waited is removed.
     RingClosed,
+    /// Worker: of users who swap addresses those who could not be applied wait as long as they were to.
+    RingPutOff,
     /// Worker: the batch is acknowledged and removed.
     Finished,
     /// Worker: entries that were due are back on the stream.

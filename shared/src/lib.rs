@@ -8,6 +8,7 @@ pub mod log_settings;
 pub mod logging;
 pub mod partition;
 pub mod queue;
+pub mod redis_durability;
 pub mod redis_link;
 pub mod redis_servers;
 pub mod settings;

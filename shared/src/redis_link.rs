@@ -19,10 +19,12 @@ use std::time::{Duration, Instant};
 use redis::aio::{ConnectionLike, MultiplexedConnection};
 use redis::cluster::{ClusterClient, ClusterClientBuilder};
 use redis::cluster_async::ClusterConnection;
-use redis::cluster_routing::{Route, RoutingInfo, SingleNodeRoutingInfo, SlotAddr};
+use redis::cluster_routing::{
+    MultipleNodeRoutingInfo, ResponsePolicy, Route, RoutingInfo, SingleNodeRoutingInfo, SlotAddr,
+};
 use redis::{
-    AsyncConnectionConfig, Cmd, ConnectionInfo, ErrorKind, Pipeline, RedisError, RedisFuture,
-    RedisResult, ServerErrorKind, Value,
+    AsyncConnectionConfig, Cmd, ConnectionInfo, ErrorKind, FromRedisValue as _, Pipeline,
+    RedisError, RedisFuture, RedisResult, ServerErrorKind, Value,
 };
 use tokio::sync::Mutex;
 use tokio::task::JoinSet;
@@ -199,6 +201,17 @@ impl RedisLink {
                 false
             }
         }
+    }
+
+    /// Asks the server, or every master of the cluster, for something that is not about a key. Returns each one's answer,
+    /// which may be an error of its own, and its address, which is empty where there is but one.
+    ///
+    /// # Errors
+    /// When one of them cannot be asked.
+    pub async fn ask_masters(&self, command: &Cmd) -> RedisResult<Vec<(String, Value)>> {
+        let (mut connection, number) = self.connection().await?;
+        let answers = connection.ask_masters(command).await;
+        self.judge(&connection, number, answers)
     }
 
     async fn ping(&self) -> RedisResult<()> {
@@ -430,6 +443,25 @@ impl Connection {
                     ping
                 })
                 .collect(),
+        }
+    }
+
+    async fn ask_masters(&mut self, command: &Cmd) -> RedisResult<Vec<(String, Value)>> {
+        match self {
+            Self::Server(connection) => {
+                let answer = connection.send_packed_command(command).await;
+                let answer = answer.or_else(|error| error.try_into().map(Value::ServerError))?;
+                Ok(vec![(String::new(), answer)])
+            }
+            Self::Cluster(connection) => {
+                let masters = (
+                    MultipleNodeRoutingInfo::AllMasters,
+                    Some(ResponsePolicy::Special),
+                );
+                let routing = RoutingInfo::MultiNode(masters);
+                let answers = connection.route_command(command.clone(), routing).await?;
+                Ok(Vec::from_redis_value(answers)?)
+            }
         }
     }
 

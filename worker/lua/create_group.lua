@@ -4,6 +4,8 @@
 -- what came before it is not lost.
 --   KEYS: events stream
 --   ARGV: consumer group
+-- Returns 1 if the group was not there: of many who find it gone one is told so. 0 if it was.
 local created = redis.pcall('XGROUP', 'CREATE', KEYS[1], ARGV[1], '0', 'MKSTREAM')
-if created.err and not string.find(created.err, 'BUSYGROUP', 1, true) then return created end
-return 1
+if not created.err then return 1 end
+if string.find(created.err, 'BUSYGROUP', 1, true) then return 0 end
+return created

@@ -11,6 +11,16 @@ local group, consumer = ARGV[1], ARGV[2]
 local time = redis.call('TIME')
 local failed_at = string.format('%.0f', time[1] * 1000 + math.floor(time[2] / 1000))
 local held = {}
+
+-- Letters that were dropped or replayed leave their svix-ids behind. Two that are looked at for one that is added
+-- keep those below half of all.
+local function forget_dropped()
+  local some = redis.call('HRANDFIELD', letters, 2, 'WITHVALUES')
+  for i = 1, #some, 2 do
+    if #redis.call('XRANGE', dead, some[i + 1], some[i + 1]) == 0 then redis.call('HDEL', letters, some[i]) end
+  end
+end
+
 for i = 3, #ARGV, 4 do
   local id, svix_id, reason, attempts = unpack(ARGV, i, i + 3)
   if #redis.call('XPENDING', events, group, id, id, 1, consumer) > 0 then
@@ -23,6 +33,11 @@ for i = 3, #ARGV, 4 do
       value['reason'] = reason
       value['attempts'] = attempts
       value['failed-at'] = failed_at
+      -- It gets another id, and an entry that was added by hand may tell the time by nothing else.
+      local received_at = string.match(value['received-at'] or '', '^%d+$')
+      if not received_at or tonumber(received_at) >= 253402300800000 then
+        value['received-at'] = string.match(id, '^%d+')
+      end
       local letter = {}
       for _, name in ipairs({ 'svix-id', 'type', 'payload', 'received-at', 'traceparent', 'reason', 'attempts', 'failed-at' }) do
         if value[name] then
@@ -37,6 +52,7 @@ for i = 3, #ARGV, 4 do
         local letter_id = redis.call('XADD', dead, '*', unpack(letter))
         if svix_id ~= '' then
           redis.call('HSET', letters, svix_id, letter_id)
+          forget_dropped()
         else
           redis.call('XDEL', events, id)
           redis.call('XACK', events, group, id)

@@ -10,9 +10,15 @@ local working = {}
 for i = 4, #ARGV do working[ARGV[i]] = true end
 
 -- By name, because unpack takes some thousands of values at the most.
-local function fields_of(entry)
+local function fields_of(id, entry)
   local value, fields = {}, {}
   for i = 1, #entry, 2 do value[entry[i]] = entry[i + 1] end
+  if not (value['svix-id'] or value['type'] or value['payload']) then return fields end
+  -- It gets another id, and an entry that was added by hand may tell the time by nothing else.
+  local received_at = string.match(value['received-at'] or '', '^%d+$')
+  if not received_at or tonumber(received_at) >= 253402300800000 then
+    value['received-at'] = string.match(id, '^%d+')
+  end
   for _, name in ipairs({ 'svix-id', 'type', 'payload', 'received-at', 'traceparent', 'attempts' }) do
     if value[name] then
       fields[#fields + 1] = name
@@ -30,7 +36,7 @@ while true do
     local id = entry[1]
     start = '(' .. id
     local found = redis.call('XRANGE', events, id, id)[1]
-    local fields = found and fields_of(found[2])
+    local fields = found and fields_of(id, found[2])
     if working[id] or (fields and #fields == 0) then
       -- One without any field of ours is taken over, and dead-lettered, where it is.
       held = held + 1

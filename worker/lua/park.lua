@@ -17,7 +17,10 @@ if entry then
   for i = 1, #entry[2], 2 do value[entry[2][i]] = entry[2][i + 1] end
   value['attempts'], value['reason'], value['user-id'], value['holder'] = attempts, reason, user, holder
   -- It gets another id, and an entry that was added by hand may tell the time by nothing else.
-  value['received-at'] = value['received-at'] or string.match(id, '^%d+')
+  local received_at = string.match(value['received-at'] or '', '^%d+$')
+  if not received_at or tonumber(received_at) >= 253402300800000 then
+    value['received-at'] = string.match(id, '^%d+')
+  end
   local fields = {}
   for _, name in ipairs({ 'svix-id', 'type', 'payload', 'received-at', 'traceparent', 'attempts', 'reason',
     'user-id', 'holder' }) do

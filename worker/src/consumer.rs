@@ -106,7 +106,7 @@ impl Consumer {
                 Err(error) => {
                     position.must_recover = true;
                     if is_group_gone(&error) {
-                        tracing::warn!(
+                        tracing::info!(
                             partition = self.queue.partition(),
                             "the stream or its consumer group is gone: creating it again"
                         );

@@ -47,6 +47,24 @@ pub async fn recorded<'a>(
     answer
 }
 
+/// Whether any event has been recorded.
+///
+/// # Errors
+/// When PostgreSQL does not tell.
+pub async fn has_events(database: &Database) -> Result<bool, Failure> {
+    let connection = database.connection().await?;
+    let sql = include_str!("../sql/has_events.sql");
+    let answer = tokio::time::timeout(ANSWER_TIMEOUT, connection.query_typed(sql, &[])).await;
+    let Ok(rows) = answer else {
+        // It may be busy with that statement for long: the pool makes a new one.
+        drop(Object::take(connection));
+        return Err(Failure::Unavailable(
+            "PostgreSQL does not answer".to_owned(),
+        ));
+    };
+    Ok(!rows?.is_empty())
+}
+
 /// The outcomes that the ledger records.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Outcome {

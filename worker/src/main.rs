@@ -12,7 +12,7 @@ use shared::redis_link::RedisLink;
 use shared::redis_servers::RedisServers;
 use shared::svix_id::SvixId;
 use shared::traces::Traces;
-use shared::{admin, logging, shutdown, startup};
+use shared::{admin, logging, redis_durability, shutdown, startup};
 use tokio::sync::{Mutex, mpsc};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
@@ -21,13 +21,15 @@ use worker::cache_tags::CacheTags;
 use worker::consumer::Consumer;
 use worker::database::{BATCHES_AT_ONCE, Database};
 use worker::database_url::DatabaseUrl;
+use worker::losses::Losses;
 use worker::metrics::Metrics;
+use worker::outage::Outages;
 use worker::partitions::{self, Partitions};
-use worker::processor::Processor;
+use worker::processor::{Processor, Refusals};
 use worker::settings::{Arguments, Settings, Task};
 use worker::status::{Sources, Status};
 use worker::visibility::{self, InFlight};
-use worker::{explain, migration, reconcile, retention, retry, second_deletion, status};
+use worker::{explain, ledger, migration, reconcile, retention, retry, second_deletion, status};
 
 /// How long a read waits for the first entry.
 const LONGEST_WAIT: Duration = Duration::from_secs(1);
@@ -126,11 +128,13 @@ async fn run(settings: Settings) -> Result<(), String> {
         None => queue_link.clone(),
     };
     let consumer_name = consumer_name();
+    let losses = Losses::new(metrics.queue_losses.clone());
     let partitions = Partitions::new(
         &queue_link,
         &settings.common.redis,
         settings.common.partitions,
         &consumer_name,
+        &losses,
     )
     .map_err(|error| error.to_string())?;
     let cache_tags = CacheTags::new(
@@ -161,9 +165,10 @@ async fn run(settings: Settings) -> Result<(), String> {
     });
     tokio::spawn(admin::serve(admin_listener, health, registry, stop.clone()));
 
-    if until_migrated(&database, &stop).await.is_none() {
+    tokio::spawn(redis_durability::watch(queue_link.clone(), stop.clone()));
+    let Some(has_worked) = until_migrated(&database, &stop).await else {
         return Ok(());
-    }
+    };
     if let Err(failure) = database.read_catalogue().await {
         // Then PostgreSQL says so when something is too long.
         tracing::warn!(
@@ -171,6 +176,7 @@ async fn run(settings: Settings) -> Result<(), String> {
             "the columns of users were not read"
         );
     }
+    losses.begin(has_worked);
     migrated.cancel();
     tracing::info!(consumer = consumer_name, "worker has started");
 
@@ -223,11 +229,23 @@ async fn run(settings: Settings) -> Result<(), String> {
         tasks.spawn(consumer.run(batches.clone(), stop.clone()));
     }
     drop(batches);
+    let outages = Outages {
+        metrics: metrics.clone(),
+        stop: stop.clone(),
+    };
+    let refusals = Refusals {
+        database: database.clone(),
+        cache_tags: cache_tags.clone(),
+        max_attempts: settings.max_attempts,
+        metrics: metrics.clone(),
+        outages: outages.clone(),
+    };
     let processor = Arc::new(Processor {
         partitions: partitions.clone(),
         database,
         cache_tags,
-        max_attempts: settings.max_attempts,
+        refusals,
+        outages,
         metrics,
         traces: traces.clone(),
         stop: stop.clone(),
@@ -267,23 +285,25 @@ async fn finish(tasks: &TaskTracker, partitions: &Partitions, grace: Duration) {
     }
 }
 
-/// PostgreSQL may be away when the worker starts: that is an outage like any other.
-async fn until_migrated(database: &Database, stop: &CancellationToken) -> Option<()> {
+/// PostgreSQL may be away when the worker starts: that is an outage like any other. Returns whether events have been
+/// applied before.
+async fn until_migrated(database: &Database, stop: &CancellationToken) -> Option<bool> {
     let mut back_off = BackOff::of_a_store();
     loop {
-        match stop
-            .run_until_cancelled(migration::migrate(database))
-            .await?
-        {
-            Ok(applied) => {
-                tracing::info!(applied, "the database is up to date");
-                return Some(());
-            }
+        match stop.run_until_cancelled(prepare(database)).await? {
+            Ok(has_worked) => return Some(has_worked),
             Err(reason) => tracing::warn!(reason, "the database cannot be migrated yet"),
         }
         stop.run_until_cancelled(tokio::time::sleep(back_off.after_failure()))
             .await?;
     }
+}
+
+async fn prepare(database: &Database) -> Result<bool, String> {
+    let applied = migration::migrate(database).await?;
+    tracing::info!(applied, "the database is up to date");
+    let has_events = ledger::has_events(database).await;
+    has_events.map_err(|failure| failure.reason().to_owned())
 }
 
 /// Unique for each process, and tells an operator where it runs.

@@ -22,6 +22,8 @@ pub struct Metrics {
     pub end_to_end_seconds: Histogram,
     /// Entries that were taken over from a worker that was gone.
     pub reclaimed: IntCounter,
+    /// Times that this worker found the consumer group gone, and with it what Redis held.
+    pub queue_losses: IntCounter,
     /// Attempts that failed because a store was away.
     pub store_failures: IntCounterVec,
     backlog: IntGauge,
@@ -93,6 +95,11 @@ impl Metrics {
             "Entries that were taken over from a worker that was gone",
         )?;
         registry.register(Box::new(reclaimed.clone()))?;
+        let queue_losses = IntCounter::new(
+            "clerk_worker_queue_losses_total",
+            "Times that Redis had lost a stream and its consumer group, and what waited there",
+        )?;
+        registry.register(Box::new(queue_losses.clone()))?;
         let oldest_entry_seconds = Gauge::new(
             "clerk_queue_oldest_entry_seconds",
             "How many seconds the oldest entry has been in its stream",
@@ -114,6 +121,7 @@ impl Metrics {
                 prometheus::exponential_buckets(0.001, 2.0, 24)?,
             )?,
             reclaimed,
+            queue_losses,
             store_failures: counters(
                 "clerk_worker_store_failures_total",
                 "Attempts that failed because a store was away",

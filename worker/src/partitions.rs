@@ -13,6 +13,7 @@ use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
 use crate::back_off::BackOff;
+use crate::losses::Losses;
 use crate::queue::{Depth, Queue};
 
 /// The queues, in the order of their numbers.
@@ -25,7 +26,7 @@ pub struct Partitions {
 
 impl Partitions {
     /// `count` partitions, at least one, for the consumer called `consumer`. They share `link`, but a
-    /// blocking read has a connection of its own.
+    /// blocking read has a connection of its own. What Redis has lost goes to `losses`.
     ///
     /// # Errors
     /// When `servers` are none that the `redis` crate can talk to.
@@ -34,15 +35,14 @@ impl Partitions {
         servers: &RedisServers,
         count: u32,
         consumer: &str,
+        losses: &Losses,
     ) -> RedisResult<Self> {
         let queue = |partition| {
             let reading = RedisLink::without_retries(servers)?;
-            Ok(Queue::new(
-                partition,
-                link.clone(),
-                reading,
-                consumer.to_owned(),
-            ))
+            Ok(
+                Queue::new(partition, link.clone(), reading, consumer.to_owned())
+                    .telling(losses.clone()),
+            )
         };
         let queues: Vec<_> = (0..count.max(1)).map(queue).collect::<RedisResult<_>>()?;
         Ok(Self {

@@ -6,19 +6,18 @@ mod refusals;
 mod rings;
 mod steps;
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::SystemTime;
 
-use redis::RedisResult;
 use shared::fault_point::{FaultPoint, reach};
-use shared::redis_link;
 use shared::svix_id::SvixId;
 use shared::traces::Traces;
 use tokio::sync::Mutex;
 use tokio::sync::mpsc::Receiver;
 use tokio_util::sync::CancellationToken;
 
+pub use self::refusals::Refusals;
 use self::refusals::{Hopeless, address_taken};
 use self::steps::{Attempt, Steps};
 use crate::apply::{Verdict, apply};
@@ -32,6 +31,7 @@ use crate::failure::Refusal;
 use crate::fence::Holding;
 use crate::ledger::Outcome;
 use crate::metrics::Metrics;
+use crate::outage::{Interrupted, Outages};
 use crate::partitions::Partitions;
 use crate::queue::{AddressWait, Queue};
 use crate::user::UserId;
@@ -44,8 +44,10 @@ pub struct Processor {
     pub database: Database,
     /// What is deleted after a commit.
     pub cache_tags: CacheTags,
-    /// How many attempts an event has.
-    pub max_attempts: u32,
+    /// What becomes of events that the database refuses.
+    pub refusals: Refusals,
+    /// How stores that are away are waited for.
+    pub outages: Outages,
     /// What is counted.
     pub metrics: Metrics,
     /// Where events are followed.
@@ -70,8 +72,27 @@ enum Fate {
     Lost,
 }
 
-/// The process is to stop and a store is away: what is left is handed back.
-struct Interrupted;
+/// What was applied of a batch, and when.
+struct Applied<'a> {
+    /// The entry of each event that its copies share their fate with.
+    chosen: BTreeMap<&'a SvixId, &'a Entry>,
+    /// What became of each event.
+    verdicts: BTreeMap<&'a SvixId, Verdict>,
+    steps: Steps,
+}
+
+/// What has become of the entries of a batch so far.
+#[derive(Default)]
+struct Settled<'a> {
+    /// What is to be done with all copies of an event.
+    fates: BTreeMap<&'a SvixId, Fate>,
+    /// To be removed.
+    finished: Vec<(&'a EntryId, &'a str)>,
+    /// To be dead-lettered.
+    hopeless: Vec<Hopeless<'a>>,
+    /// For the traces.
+    attempts: Vec<Attempt<'a>>,
+}
 
 impl Processor {
     /// Processes batches until there are no more, or until `stop` is cancelled and the batch that
@@ -99,85 +120,110 @@ impl Processor {
     }
 
     async fn process(&self, queue: &Queue, batch: &[Entry]) -> Result<(), Interrupted> {
-        let entries = one_of_each(batch);
-        let events: Vec<&Event> = entries
+        let applied = self.apply(queue, batch).await?;
+        let mut settled = Settled::default();
+        for entry in batch {
+            self.settle(queue, entry, &applied, &mut settled).await?;
+        }
+        let dead = self.refusals.dead_letter(queue, &settled.hopeless).await?;
+        let dead = dead.into_iter();
+        settled
+            .attempts
+            .extend(dead.map(|entry| Attempt::of(entry, DEAD_LETTERED, applied.steps)));
+        let remove = || queue.finish(&settled.finished);
+        self.outages.until_redis_answers(remove).await?;
+        reach(FaultPoint::Finished).await;
+        self.trace(queue.partition(), &settled.attempts);
+        Ok(())
+    }
+
+    /// Applies the events of a batch, and deletes the tags.
+    async fn apply<'a>(
+        &self,
+        queue: &Queue,
+        batch: &'a [Entry],
+    ) -> Result<Applied<'a>, Interrupted> {
+        let chosen = one_of_each(batch);
+        let mut holding = Holding::default();
+        for (svix_id, entry) in &chosen {
+            holding.add(svix_id, queue, &entry.id);
+        }
+        let events: Vec<&Event> = chosen
             .values()
             .filter_map(|entry| entry.event.as_ref().ok())
             .collect();
-        let mut holding = Holding::default();
-        for (svix_id, entry) in &entries {
-            holding.add(svix_id, queue, &entry.id);
-        }
         let begun = SystemTime::now();
         let verdicts = self.until_applied(&holding, &events).await?;
         let committed = SystemTime::now();
         self.delete_tags(&events, verdicts.iter().map(Some)).await?;
         reach(FaultPoint::TagsDeleted).await;
-        let steps = Steps {
-            begun,
-            committed,
-            tags_deleted: SystemTime::now(),
-        };
-        let mut attempts = Vec::new();
+        let svix_ids = events.iter().map(|event| &event.svix_id);
+        Ok(Applied {
+            verdicts: svix_ids.zip(verdicts).collect(),
+            chosen,
+            steps: Steps {
+                begun,
+                committed,
+                tags_deleted: SystemTime::now(),
+            },
+        })
+    }
 
-        let verdicts: HashMap<&SvixId, &Verdict> = events
-            .iter()
-            .map(|event| &event.svix_id)
-            .zip(&verdicts)
-            .collect();
-        let mut fates: HashMap<&SvixId, Fate> = HashMap::new();
-        let mut finished = Vec::with_capacity(batch.len());
-        let mut hopeless = Vec::new();
-        for entry in batch {
-            let event = match &entry.event {
-                Ok(event) => event,
-                Err(unreadable) => {
-                    hopeless.push(Hopeless {
-                        entry,
-                        reason: unreadable.to_string(),
-                        attempts: 1,
-                    });
-                    continue;
-                }
-            };
-            // All copies of an event share its fate, which was decided on one of them.
-            let decided = entries[&event.svix_id];
-            if !fates.contains_key(&event.svix_id) {
-                let verdict = verdicts.get(&event.svix_id).copied();
-                let fate = self.fate(queue, decided, verdict, steps).await?;
-                fates.insert(&event.svix_id, fate);
+    /// Parks an entry, or tells in `settled` what is to be done with it.
+    async fn settle<'a>(
+        &self,
+        queue: &Queue,
+        entry: &'a Entry,
+        applied: &Applied<'a>,
+        settled: &mut Settled<'a>,
+    ) -> Result<(), Interrupted> {
+        let event = match &entry.event {
+            Ok(event) => event,
+            Err(unreadable) => {
+                settled.hopeless.push(Hopeless {
+                    entry,
+                    reason: unreadable.to_string(),
+                    attempts: 1,
+                });
+                return Ok(());
             }
-            match &fates[&event.svix_id] {
-                Fate::Finished(outcome, steps) => {
-                    finished.push((&entry.id, event.svix_id.as_str()));
-                    let is_copy = !std::ptr::eq(decided, entry);
-                    let outcome = if is_copy { DUPLICATE } else { outcome };
-                    attempts.push(Attempt::of(entry, outcome, *steps));
-                }
-                Fate::Refused(refusal, holder) => {
-                    let address = decided
-                        .user_id()
-                        .zip(holder.as_deref())
-                        .map(|(user, holder)| AddressWait {
-                            user: user.as_str(),
-                            holder,
-                        });
-                    let refused =
-                        self.refused(queue, entry, decided.failed_attempts, refusal, address);
-                    match refused.await? {
-                        Some(without_hope) => hopeless.push(without_hope),
-                        None => attempts.push(Attempt::of(entry, RETRIED, steps)),
+        };
+        let chosen = applied.chosen[&event.svix_id];
+        if !settled.fates.contains_key(&event.svix_id) {
+            let fate = self.fate(queue, chosen, applied).await?;
+            settled.fates.insert(&event.svix_id, fate);
+        }
+        match &settled.fates[&event.svix_id] {
+            Fate::Finished(outcome, steps) => {
+                settled.finished.push((&entry.id, event.svix_id.as_str()));
+                let is_copy = !std::ptr::eq(chosen, entry);
+                let outcome = if is_copy { DUPLICATE } else { outcome };
+                settled.attempts.push(Attempt::of(entry, outcome, *steps));
+            }
+            Fate::Refused(refusal, holder) => {
+                let address = chosen
+                    .user_id()
+                    .zip(holder.as_deref())
+                    .map(|(user, holder)| AddressWait {
+                        user: user.as_str(),
+                        holder,
+                    });
+                let failed_attempts = chosen.failed_attempts;
+                let refused = self
+                    .refusals
+                    .park(queue, entry, failed_attempts, refusal, address);
+                match refused.await? {
+                    Some(hopeless) => settled.hopeless.push(hopeless),
+                    None => {
+                        let attempt = Attempt::of(entry, RETRIED, applied.steps);
+                        settled.attempts.push(attempt);
                     }
                 }
-                Fate::Lost => attempts.push(Attempt::of(entry, LOST, steps)),
             }
+            Fate::Lost => settled
+                .attempts
+                .push(Attempt::of(entry, LOST, applied.steps)),
         }
-        for entry in self.dead_letter(queue, &hopeless).await? {
-            attempts.push(Attempt::of(entry, DEAD_LETTERED, steps));
-        }
-        self.until_redis_answers(|| queue.finish(&finished)).await?;
-        reach(FaultPoint::Finished).await;
-        self.trace(queue.partition(), &attempts);
         Ok(())
     }
 
@@ -185,12 +231,15 @@ impl Processor {
         &self,
         queue: &Queue,
         entry: &Entry,
-        verdict: Option<&Verdict>,
-        steps: Steps,
+        applied: &Applied<'_>,
     ) -> Result<Fate, Interrupted> {
-        let (Ok(event), Some(verdict)) = (&entry.event, verdict) else {
+        let Ok(event) = &entry.event else {
             return Ok(Fate::Lost);
         };
+        let Some(verdict) = applied.verdicts.get(&event.svix_id) else {
+            return Ok(Fate::Lost);
+        };
+        let steps = applied.steps;
         Ok(match verdict {
             Verdict::Recorded(_) | Verdict::Duplicate => {
                 self.report(event, verdict, steps.committed);
@@ -239,13 +288,8 @@ impl Processor {
             })
             .filter_map(|(event, _)| event.user_id())
             .collect();
-        self.until_redis_answers(|| self.cache_tags.delete(&changed))
-            .await
-    }
-
-    fn count(&self, entry: &Entry, outcome: &str) {
-        self.metrics
-            .event(entry.event_type().unwrap_or_default(), outcome);
+        let delete = || self.cache_tags.delete(&changed);
+        self.outages.until_redis_answers(delete).await
     }
 
     fn report(&self, event: &Event, verdict: &Verdict, committed_at: SystemTime) {
@@ -292,43 +336,12 @@ impl Processor {
                     // What was committed must not wait for the rest.
                     self.delete_tags(events, verdicts.iter().map(Option::as_ref))
                         .await?;
-                    self.wait_for(away.store, &away.reason, &mut back_off)
+                    self.outages
+                        .wait(away.store, &away.reason, &mut back_off)
                         .await?;
                 }
             }
         }
-    }
-
-    async fn until_redis_answers<T, F: Future<Output = RedisResult<T>>>(
-        &self,
-        command: impl Fn() -> F,
-    ) -> Result<T, Interrupted> {
-        let mut back_off = BackOff::of_a_store();
-        loop {
-            match command().await {
-                Ok(answer) => return Ok(answer),
-                Err(error) => {
-                    self.wait_for("redis", &redis_link::reason(&error), &mut back_off)
-                        .await?
-                }
-            }
-        }
-    }
-
-    /// An outage counts against nobody: the batch waits here until it is over (P8).
-    async fn wait_for(
-        &self,
-        store: &str,
-        reason: &str,
-        back_off: &mut BackOff,
-    ) -> Result<(), Interrupted> {
-        self.metrics
-            .store_failures
-            .with_label_values(&[store])
-            .inc();
-        tracing::warn!(store, reason, "a store is away: waiting for it");
-        let wait = tokio::time::sleep(back_off.after_failure());
-        self.stop.run_until_cancelled(wait).await.ok_or(Interrupted)
     }
 }
 

@@ -2,6 +2,8 @@
 //! README of this crate.
 
 use std::collections::HashSet;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use redis::{FromRedisValue, RedisError, RedisResult, Script, ScriptInvocation, Value};
@@ -9,6 +11,7 @@ use shared::queue::{CONSUMER_GROUP, Keys};
 use shared::redis_link::RedisLink;
 
 use crate::entry::{EntryId, RawEntry};
+use crate::losses::Losses;
 
 /// The queue of one partition as one consumer sees it.
 #[derive(Clone)]
@@ -19,6 +22,10 @@ pub struct Queue {
     reading: RedisLink,
     keys: Keys,
     consumer: String,
+    /// Where it is told that the group was gone; nowhere for a queue that only looks.
+    losses: Option<Losses>,
+    /// Whether the group has been there.
+    group_seen: Arc<AtomicBool>,
 }
 
 /// How many dead letters are written in one step: payloads of 1 MiB are copied.
@@ -26,6 +33,9 @@ const LETTERS_AT_ONCE: usize = 16;
 
 /// Where a search for entries to take over begins.
 pub const FROM_THE_START: &str = "-";
+
+/// An event that is due sooner than it was: svix-id, when it is due, when it was due, as Redis has them.
+pub type Hastened = (String, String, String);
 
 /// Who waits for whose address.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -88,6 +98,17 @@ impl Queue {
             reading,
             keys: Keys::of(partition),
             consumer,
+            losses: None,
+            group_seen: Arc::default(),
+        }
+    }
+
+    /// The same, which tells `losses` when the group is gone.
+    #[must_use]
+    pub fn telling(self, losses: Losses) -> Self {
+        Self {
+            losses: Some(losses),
+            ..self
         }
     }
 
@@ -101,13 +122,18 @@ impl Queue {
     ///
     /// # Errors
     /// When Redis cannot be used.
-    pub async fn create_group(&self) -> RedisResult<()> {
+    async fn create_group(&self) -> RedisResult<()> {
         let script = Script::new(include_str!("../lua/create_group.lua"));
-        script
+        let was_gone: bool = script
             .key(&self.keys.events)
             .arg(CONSUMER_GROUP)
             .invoke_async(&mut self.link.clone())
-            .await
+            .await?;
+        let was_there = self.group_seen.swap(true, Ordering::Relaxed);
+        if was_gone && let Some(losses) = &self.losses {
+            losses.group_was_gone(self.partition, was_there);
+        }
+        Ok(())
     }
 
     /// Reads up to `count` new entries; if there are none, waits for one for `wait`, if given.
@@ -298,11 +324,11 @@ impl Queue {
             .await
     }
 
-    /// Makes events that wait due after `wait`, if they are not before.
+    /// Makes events that wait due after `wait`, if they are not before; returns those that are due sooner now.
     ///
     /// # Errors
     /// When Redis cannot be used.
-    pub async fn hasten(&self, svix_ids: &[&str], wait: Duration) -> RedisResult<()> {
+    pub async fn hasten(&self, svix_ids: &[&str], wait: Duration) -> RedisResult<Vec<Hastened>> {
         let script = Script::new(include_str!("../lua/hasten.lua"));
         script
             .key(&self.keys.retry)
@@ -310,6 +336,23 @@ impl Queue {
             .arg(svix_ids)
             .invoke_async(&mut self.link.clone())
             .await
+    }
+
+    /// Makes events due when they were before [`Queue::hasten`], if they still wait for what that made of it.
+    ///
+    /// # Errors
+    /// When Redis cannot be used.
+    pub async fn put_off(&self, hastened: &[Hastened]) -> RedisResult<()> {
+        if hastened.is_empty() {
+            return Ok(());
+        }
+        let script = Script::new(include_str!("../lua/put_off.lua"));
+        let mut invocation = script.prepare_invoke();
+        invocation.key(&self.keys.retry);
+        for (svix_id, due, due_before) in hastened {
+            invocation.arg(svix_id).arg(due).arg(due_before);
+        }
+        invocation.invoke_async(&mut self.link.clone()).await
     }
 
     /// Removes events that waited and are finished, and their dead letters.
@@ -477,7 +520,11 @@ impl Queue {
     ) -> RedisResult<T> {
         match script.invoke_async(&mut self.link.clone()).await {
             Err(error) if is_group_gone(&error) => self.create_group().await.map(|()| nothing),
-            other => other,
+            Err(error) => Err(error),
+            Ok(answer) => {
+                self.group_seen.store(true, Ordering::Relaxed);
+                Ok(answer)
+            }
         }
     }
 }

@@ -133,3 +133,19 @@ async fn the_health_check_exits_0_only_while_the_ingest_is_ready() -> anyhow::Re
     );
     Ok(())
 }
+
+/// P12: what lets Redis lose an event that was answered 200 is told at the start.
+#[tokio::test]
+async fn the_ingest_warns_of_a_redis_that_may_lose_events() -> anyhow::Result<()> {
+    let redis = RedisServer::start_with(&["--appendfsync", "everysec"])?;
+    let ingest = Ingest::start(&redis).await?;
+    let risk = "Redis does not keep what it has acknowledged";
+    until("it is told", DEADLINE, async || {
+        ingest.logged("found", "appendfsync everysec") == 1
+    })
+    .await?;
+    assert_eq!(ingest.logged("message", risk), 1);
+    let body = UserPayload::new("user_1", "a@example.com").created();
+    assert_eq!(ingest.deliver("msg_1", &body).await?.status, 200);
+    Ok(())
+}

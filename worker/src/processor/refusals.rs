@@ -1,21 +1,24 @@
 //! What the database refuses waits for its next attempt, or goes to the dead letters.
 
-use std::collections::{BTreeSet, HashSet};
+use std::collections::BTreeSet;
 
 use shared::fault_point::{FaultPoint, reach};
 use shared::svix_id::SvixId;
 
-use super::{DEAD_LETTERED, Interrupted, Processor, RETRIED};
-use crate::back_off::BackOff;
+use super::{DEAD_LETTERED, RETRIED};
+use crate::cache_tags::CacheTags;
+use crate::database::Database;
 use crate::entry::{Entry, EntryId};
 use crate::failure::{Quoted, Refusal, Remedy};
 use crate::ledger;
+use crate::metrics::Metrics;
+use crate::outage::{Interrupted, Outages};
 use crate::queue::{AddressWait, DeadLetter, Queue};
 use crate::retry::{NextStep, next_step};
 use crate::user::UserId;
 
 /// Of an event that waits until another user lets go of its address.
-pub(super) fn address_taken() -> Refusal {
+pub(crate) fn address_taken() -> Refusal {
     Refusal {
         reason: "the e-mail address belongs to another user".to_owned(),
         remedy: Remedy::WaitUntilFree,
@@ -24,10 +27,10 @@ pub(super) fn address_taken() -> Refusal {
 }
 
 /// An entry that goes to the dead letters.
-pub(super) struct Hopeless<'a> {
-    pub(super) entry: &'a Entry,
-    pub(super) reason: String,
-    pub(super) attempts: u32,
+pub(crate) struct Hopeless<'a> {
+    pub(crate) entry: &'a Entry,
+    pub(crate) reason: String,
+    pub(crate) attempts: u32,
 }
 
 impl Hopeless<'_> {
@@ -36,10 +39,24 @@ impl Hopeless<'_> {
     }
 }
 
-impl Processor {
+/// Parks and dead-letters.
+pub struct Refusals {
+    /// Where the ledger is.
+    pub database: Database,
+    /// What is deleted when an event turns out to be applied.
+    pub cache_tags: CacheTags,
+    /// How many attempts an event has.
+    pub max_attempts: u32,
+    /// What is counted.
+    pub metrics: Metrics,
+    /// How stores that are away are waited for.
+    pub outages: Outages,
+}
+
+impl Refusals {
     /// Lets an entry wait for its next attempt, or returns it if it has no hope. `address` is what the
     /// event waits for, if it does.
-    pub(super) async fn refused<'a>(
+    pub(crate) async fn park<'a>(
         &self,
         queue: &Queue,
         entry: &'a Entry,
@@ -59,7 +76,7 @@ impl Processor {
             }
         };
         let park = || queue.park(&entry.id, failed_attempts, wait, &refusal.reason, address);
-        if self.until_redis_answers(park).await? {
+        if self.outages.until_redis_answers(park).await? {
             reach(FaultPoint::Parked).await;
             self.count(entry, RETRIED);
             tracing::warn!(
@@ -77,7 +94,7 @@ impl Processor {
     /// The letters first, then a look into the ledger: another worker may have applied a copy of an
     /// event after this one was refused. Either the look finds it, or the other one finds the letter
     /// when it finishes its copy, and removes it. The entries go last (P5). Returns those whose letters stay.
-    pub(super) async fn dead_letter<'a>(
+    pub(crate) async fn dead_letter<'a>(
         &self,
         queue: &Queue,
         hopeless: &[Hopeless<'a>],
@@ -95,12 +112,14 @@ impl Processor {
             })
             .collect();
         let dead_letter = || queue.dead_letter(&letters);
-        let held = self.until_redis_answers(dead_letter).await?;
+        let held = self.outages.until_redis_answers(dead_letter).await?;
         reach(FaultPoint::DeadLettered).await;
         let is_held = |hopeless: &&Hopeless<'_>| held.contains(&hopeless.entry.id);
         let hopeless: Vec<&Hopeless<'_>> = hopeless.iter().filter(is_held).collect();
         let svix_ids: BTreeSet<&str> = hopeless.iter().filter_map(|one| one.svix_id()).collect();
-        let recorded = self.recorded(&Vec::from_iter(svix_ids)).await?;
+        let svix_ids = Vec::from_iter(svix_ids);
+        let recorded = || ledger::recorded(&self.database, &svix_ids);
+        let recorded = self.outages.until_postgres_answers(recorded).await?;
         let (finished, dead): (Vec<&Hopeless<'_>>, Vec<_>) =
             hopeless.into_iter().partition(|one| {
                 one.svix_id()
@@ -108,16 +127,21 @@ impl Processor {
             });
         let changed = finished.iter().filter_map(|one| one.entry.user_id());
         let changed = changed.collect();
-        self.until_redis_answers(|| self.cache_tags.delete(&changed))
+        self.outages
+            .until_redis_answers(|| self.cache_tags.delete(&changed))
             .await?;
         let finished: Vec<(&EntryId, &str)> = finished
             .iter()
             .filter_map(|one| Some((&one.entry.id, one.svix_id()?)))
             .collect();
-        self.until_redis_answers(|| queue.finish(&finished)).await?;
+        self.outages
+            .until_redis_answers(|| queue.finish(&finished))
+            .await?;
 
         let entries: Vec<&EntryId> = dead.iter().map(|one| &one.entry.id).collect();
-        self.until_redis_answers(|| queue.discard(&entries)).await?;
+        self.outages
+            .until_redis_answers(|| queue.discard(&entries))
+            .await?;
         for one in &dead {
             self.count(one.entry, DEAD_LETTERED);
             tracing::error!(
@@ -133,16 +157,8 @@ impl Processor {
         Ok(dead.into_iter().map(|one| one.entry).collect())
     }
 
-    async fn recorded<'a>(&self, svix_ids: &[&'a str]) -> Result<HashSet<&'a str>, Interrupted> {
-        let mut back_off = BackOff::of_a_store();
-        loop {
-            match ledger::recorded(&self.database, svix_ids).await {
-                Ok(recorded) => return Ok(recorded),
-                Err(failure) => {
-                    self.wait_for("postgres", failure.reason(), &mut back_off)
-                        .await?;
-                }
-            }
-        }
+    fn count(&self, entry: &Entry, outcome: &str) {
+        self.metrics
+            .event(entry.event_type().unwrap_or_default(), outcome);
     }
 }

@@ -7,12 +7,13 @@ use shared::fault_point::{FaultPoint, reach};
 use shared::svix_id::SvixId;
 
 use super::steps::{Attempt, Steps};
-use super::{Interrupted, Processor, outcome};
+use super::{Processor, outcome};
 use crate::apply::Verdict;
 use crate::entry::Entry;
 use crate::event::Event;
 use crate::fence::Holding;
-use crate::queue::Queue;
+use crate::outage::Interrupted;
+use crate::queue::{Hastened, Queue};
 use crate::ring::{Search, Waiting};
 use crate::user::UserId;
 
@@ -52,11 +53,8 @@ impl Processor {
             holding.add_waiting(&waiting.event.svix_id, queue);
         }
         // Should this worker die after the commit, their tags are not to wait for their next attempt (P7).
-        for (queue, waiting) in by_partition(ring.iter().map(|waiting| &waiting.event), &places) {
-            self.until_redis_answers(|| queue.hasten(&waiting, RING_RECOVERY))
-                .await?;
-        }
         let waiting = ring.iter().map(|waiting| &waiting.event);
+        let hastened = self.hasten(by_partition(waiting.clone(), &places)).await?;
         let events: Vec<&Event> = std::iter::once(event).chain(waiting).collect();
         let begun = SystemTime::now();
         let verdicts = self.until_applied(&holding, &events).await?;
@@ -77,10 +75,12 @@ impl Processor {
             }
         }
         for (queue, finished) in by_partition(finished, &places) {
-            self.until_redis_answers(|| queue.finish_waiting(&finished))
+            self.outages
+                .until_redis_answers(|| queue.finish_waiting(&finished))
                 .await?;
         }
         reach(FaultPoint::RingClosed).await;
+        self.put_off(&hastened).await?;
         for (waiting, verdict) in ring.iter().zip(&verdicts[1..]) {
             if matches!(verdict, Verdict::Recorded(_) | Verdict::Duplicate) {
                 let attempt = Attempt::of_waiting(waiting, outcome(verdict), steps);
@@ -88,6 +88,30 @@ impl Processor {
             }
         }
         Ok(verdicts.into_iter().next().map(|verdict| (verdict, steps)))
+    }
+
+    async fn hasten<'a>(
+        &self,
+        waiting: Vec<(&'a Queue, Vec<&str>)>,
+    ) -> Result<Vec<(&'a Queue, Vec<Hastened>)>, Interrupted> {
+        let mut hastened = Vec::new();
+        for (queue, svix_ids) in waiting {
+            let hasten = || queue.hasten(&svix_ids, RING_RECOVERY);
+            hastened.push((queue, self.outages.until_redis_answers(hasten).await?));
+        }
+        Ok(hastened)
+    }
+
+    /// What could not be applied keeps the time that it was to wait: a ring that cannot be closed would use up all
+    /// attempts of its events within minutes. What was applied does not wait any more.
+    async fn put_off(&self, hastened: &[(&Queue, Vec<Hastened>)]) -> Result<(), Interrupted> {
+        for (queue, hastened) in hastened {
+            self.outages
+                .until_redis_answers(|| queue.put_off(hastened))
+                .await?;
+        }
+        reach(FaultPoint::RingPutOff).await;
+        Ok(())
     }
 
     async fn waiting_ring(
@@ -112,6 +136,7 @@ impl Processor {
         let mut found = Vec::new();
         for queue in self.partitions.iter() {
             let entries = self
+                .outages
                 .until_redis_answers(|| queue.waiting_of(user, WAITING_AT_ONCE - found.len()))
                 .await?;
             let waiting = |entry| Waiting::parse(entry, queue.partition());

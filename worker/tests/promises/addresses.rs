@@ -150,3 +150,75 @@ fn forty_pairs_swap_their_addresses_over_three_workers() {
     assert_eq!(world.redis(&["XLEN", DEAD]), "0");
     assert_eq!(world.redis(&["KEYS", "*retry*"]), "");
 }
+
+/// P6: a ring that the database refuses takes no attempt and no time from those who wait in it.
+#[test]
+fn whoever_waits_in_a_ring_that_cannot_be_closed_is_due_when_it_was() {
+    let world = World::migrated();
+    let worker = world.worker();
+    world.add_next(&user("user_a", "a@example.com", 1).created());
+    world.add_next(&user("user_b", "b@example.com", 1).created());
+    world.settle();
+    let first = world.add_next(&user("user_a", "b@example.com", 2).updated());
+    let due = "9000000000000";
+    world.wait_for("the first one waits, for long", |world| {
+        world.redis(&["ZADD", RETRY, "XX", "CH", due, &first]) == "1"
+    });
+    // The second one is refused for its address, and only both together by this.
+    world.sql(
+        "create function refuse() returns trigger language plpgsql as $$ begin \
+           if to_regclass('obstacle') is not null then raise 'not yet'; end if; return new; end $$; \
+         create table obstacle (); \
+         create trigger refuse before update on users for each row \
+           when (new.email = 'b@example.com') execute function refuse()",
+    );
+    let second = world.add_next(&user("user_b", "a@example.com", 2).updated());
+    world.wait_for("the ring has been tried and refused", |world| {
+        !world.redis(&["ZSCORE", RETRY, &second]).is_empty()
+    });
+    assert_eq!(world.redis(&["ZSCORE", RETRY, &first]), due);
+
+    world.sql("drop table obstacle");
+    world.redis(&["ZADD", RETRY, "XX", "0", &second]);
+    world.settle();
+    assert_eq!(
+        world.users(),
+        "user_a Ada Lovelace b@example.com\nuser_b Ada Lovelace a@example.com"
+    );
+    drop(worker);
+}
+
+/// P6: two workers may hasten the same event at once, and an operator may make it due meanwhile.
+#[test]
+fn an_event_is_put_off_only_by_the_worker_that_hastened_it() {
+    let world = World::new();
+    let script = |name: &str, arguments: &[&str]| {
+        let path = format!("{}/lua/{name}.lua", env!("CARGO_MANIFEST_DIR"));
+        let mut command = vec!["--eval", &path, RETRY, ","];
+        command.extend_from_slice(arguments);
+        world.redis(&command)
+    };
+    let due = |svix_id: &str| world.redis(&["ZSCORE", RETRY, svix_id]);
+    let later = "9000000000000";
+    world.redis(&[
+        "ZADD", RETRY, later, "msg_1", later, "msg_2", "5", "msg_soon",
+    ]);
+    let all = ["30000", "msg_1", "msg_2", "msg_soon", "msg_unknown"];
+    let first = script("hasten", &all);
+    let first: Vec<&str> = first.lines().collect();
+    assert_eq!(first, ["msg_1", first[1], later, "msg_2", first[4], later]);
+    assert_eq!(due("msg_1"), first[1]);
+    assert_eq!(due("msg_soon"), "5");
+    let second = script("hasten", &all);
+    assert_eq!(second, "", "it is as soon as it can be");
+
+    // It has failed meanwhile, and waits anew.
+    world.redis(&["ZADD", RETRY, "8000000000000", "msg_2"]);
+    script("put_off", &first);
+    assert_eq!(due("msg_1"), later);
+    assert_eq!(due("msg_2"), "8000000000000");
+    // What is finished does not come back.
+    world.redis(&["DEL", RETRY]);
+    script("put_off", &first);
+    assert_eq!(world.redis(&["EXISTS", RETRY]), "0");
+}

@@ -4,7 +4,7 @@ use std::process::{Child, Command, Stdio};
 
 use xtask::redis_server::RedisServer;
 
-use crate::helpers::{DEAD, DEADLINE, EVENTS, World, user};
+use crate::helpers::{DEAD, DEADLINE, EVENTS, RETRY, World, user};
 
 const REPLAY: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/lua/replay.lua");
 
@@ -84,7 +84,7 @@ fn replay_moves_one_or_all_or_by_reason_and_says_how_many() {
         "2",
         "TEXT is text, not a pattern"
     );
-    assert_eq!(replay(&world, &["all"]), "0");
+    assert_eq!(replay(&world, &["all"]), "0 moved, 0 left");
     world.settle();
     assert_eq!(world.sql("select count(*) from users"), "5");
     assert_eq!(world.redis(&["XLEN", DEAD]), "0");
@@ -99,7 +99,7 @@ fn a_replayed_event_begins_anew() {
     world.settle();
     assert!(world.reason(&svix_id).unwrap().contains("constraint short"));
     drop(worker);
-    assert_eq!(replay(&world, &["all"]), "1");
+    assert_eq!(replay(&world, &["all"]), "1 moved, 0 left");
     let fields = world.redis(&["XRANGE", EVENTS, "-", "+"]);
     for absent in ["reason", "attempts", "failed-at"] {
         assert!(!fields.lines().any(|line| line == absent), "{fields}");
@@ -147,7 +147,7 @@ fn an_event_has_one_dead_letter_and_none_once_it_is_applied() {
     world.settle();
     assert_eq!(world.redis(&["XLEN", DEAD]), "1");
     // Replayed, too.
-    assert_eq!(replay(&world, &["all"]), "1");
+    assert_eq!(replay(&world, &["all"]), "1 moved, 0 left");
     world.settle();
     assert_eq!(world.redis(&["XLEN", DEAD]), "1");
 
@@ -171,17 +171,136 @@ fn entries_without_a_usable_svix_id_have_a_letter_each() {
     assert_eq!(world.redis(&["XLEN", DEAD]), "4");
 }
 
+/// P5: Redis does nothing else while letters are moved, so they are not all moved at once.
+#[test]
+fn replay_moves_ten_thousand_letters_at_a_time() {
+    let world = World::new();
+    fill(&world, "12000", "{}");
+    world.redis(&["XADD", DEAD, "*", "of", "somebody else"]);
+    assert_eq!(replay(&world, &["all"]), "10000 moved, 2001 left");
+    assert_eq!(replay(&world, &["all"]), "2000 moved, 1 left");
+    assert_eq!(replay(&world, &["all"]), "0 moved, 1 left");
+    assert_eq!(world.backlog(), 12_000);
+    fill(&world, "12000", "{}");
+    assert_eq!(replay(&world, &["reason", "too short"]), "10000");
+    assert_eq!(replay(&world, &["reason", "too short"]), "2000");
+    assert_eq!(replay(&world, &["reason", "too short"]), "0");
+}
+
+/// P5: an entry that was added by hand tells by its id when it was received, and gets another one.
+#[test]
+fn an_entry_without_a_time_keeps_its_age_wherever_it_goes() {
+    const RECEIVED: &str = "1716883200000";
+    let world = World::migrated();
+    let received_at = |key: &str| {
+        let entries = world.redis(&["XRANGE", key, "-", "+"]);
+        let mut lines = entries.lines().map(str::to_owned);
+        lines.find(|line| line == "received-at");
+        lines.next()
+    };
+    let poison = user("user_1", "", 1).email(None).created();
+    let by_hand = |key: &str, id: &str, more: &[&str]| {
+        let id = format!("{RECEIVED}-{id}");
+        let mut command = vec!["XADD", key, &id, "svix-id", "msg_1", "payload", &poison];
+        command.extend_from_slice(more);
+        world.redis(&command);
+    };
+    for more in [&[][..], &["received-at", "soon"]] {
+        by_hand(EVENTS, "1", more);
+        let worker = world.worker();
+        world.settle();
+        drop(worker);
+        assert_eq!(received_at(DEAD).as_deref(), Some(RECEIVED), "dead_letter");
+        world.redis(&["DEL", DEAD, EVENTS]);
+
+        by_hand(DEAD, "1", more);
+        assert_eq!(replay(&world, &["msg_1"]), "1");
+        assert_eq!(received_at(EVENTS).as_deref(), Some(RECEIVED), "replay");
+        world.redis(&["DEL", DEAD, EVENTS]);
+
+        by_hand(EVENTS, "1", more);
+        world.redis(&["XGROUP", "CREATE", EVENTS, "clerk-worker", "0"]);
+        let read = [
+            "XREADGROUP",
+            "GROUP",
+            "clerk-worker",
+            "me",
+            "STREAMS",
+            EVENTS,
+            ">",
+        ];
+        world.redis(&read);
+        let hand_back = concat!(env!("CARGO_MANIFEST_DIR"), "/lua/hand_back.lua");
+        let leave = [
+            "--eval",
+            hand_back,
+            EVENTS,
+            ",",
+            "clerk-worker",
+            "me",
+            "leave",
+        ];
+        assert_eq!(world.redis(&leave), "1");
+        assert_eq!(received_at(EVENTS).as_deref(), Some(RECEIVED), "hand_back");
+
+        world.redis(&["DEL", EVENTS]);
+        by_hand(EVENTS, "1", more);
+        world.redis(&["XGROUP", "CREATE", EVENTS, "clerk-worker", "0"]);
+        world.redis(&read);
+        let park = concat!(env!("CARGO_MANIFEST_DIR"), "/lua/park.lua");
+        let entries = "{clerk:0}:retry:entries";
+        let users = "{clerk:0}:retry:users";
+        let first = format!("{RECEIVED}-1");
+        let arguments = ["clerk-worker", "me", &first, "1", "1", "not now"];
+        let mut command = vec!["--eval", park, EVENTS, RETRY, entries, users, ","];
+        command.extend_from_slice(&arguments);
+        assert_eq!(world.redis(&command), "1");
+        let unpark = concat!(env!("CARGO_MANIFEST_DIR"), "/lua/unpark.lua");
+        world.wait_for("it is due", |world| {
+            let moved = world.redis(&["--eval", unpark, EVENTS, RETRY, entries, users, ",", "9"]);
+            moved.starts_with('1')
+        });
+        assert_eq!(
+            received_at(EVENTS).as_deref(),
+            Some(RECEIVED),
+            "park and unpark"
+        );
+        world.redis(&["DEL", EVENTS]);
+    }
+}
+
+/// The svix-ids of letters that an operator trims do not stay for ever.
+#[test]
+fn nothing_piles_up_where_letters_are_trimmed() {
+    const ROUNDS: usize = 15;
+    const LETTERS: usize = 20;
+    let world = World::migrated();
+    let _worker = world.worker();
+    for _ in 0..ROUNDS {
+        let trimmed = world.redis(&["XREVRANGE", DEAD, "+", "-", "COUNT", "1"]);
+        if let Some(newest) = trimmed.lines().next() {
+            world.redis(&["XTRIM", DEAD, "MINID", newest]);
+        }
+        for _ in 0..LETTERS {
+            world.add_next(&user("user_1", "", 1).email(None).created());
+        }
+        world.settle();
+    }
+    let known: usize = world
+        .redis(&["HLEN", "{clerk:0}:dead:letters"])
+        .parse()
+        .unwrap();
+    assert!((LETTERS..ROUNDS * LETTERS / 2).contains(&known), "{known}");
+}
+
 /// P5: a script is one entry of the append-only file, so Redis keeps all of it or nothing; and it runs
 /// to its end without the client that asked for it.
 #[test]
 fn a_replay_that_is_killed_leaves_every_letter_in_one_place() {
     let redis = RedisServer::start_with(&["--busy-reply-threshold", "1"]).unwrap();
     let mut world = World::with_redis(redis);
-    let fill = "for n = 1, ARGV[1] do \
-           redis.call('XADD', KEYS[1], '*', 'svix-id', 'msg_' .. n, 'payload', ARGV[2]) \
-         end";
-    let letters = "20000";
-    world.redis(&["EVAL", fill, "1", DEAD, letters, &"x".repeat(1000)]);
+    let letters = "10000";
+    fill(&world, letters, &"x".repeat(1000));
     let lengths = |world: &World| (world.redis(&["XLEN", DEAD]), world.redis(&["XLEN", EVENTS]));
 
     let mut replay = begin_replay(&world);
@@ -197,6 +316,14 @@ fn a_replay_that_is_killed_leaves_every_letter_in_one_place() {
         world.redis.cli(&["PING"]).is_ok()
     });
     assert_eq!(lengths(&world), ("0".into(), letters.into()));
+}
+
+/// So many dead letters.
+fn fill(world: &World, count: &str, payload: &str) {
+    let fill = "for n = 1, ARGV[1] do \
+           redis.call('XADD', KEYS[1], '*', 'svix-id', 'msg_' .. n, 'payload', ARGV[2], 'reason', 'too short') \
+         end";
+    world.redis(&["EVAL", fill, "1", DEAD, count, payload]);
 }
 
 /// Returns while the script runs.

@@ -210,3 +210,31 @@ fn a_deletion_that_comes_first_keeps_the_user_away() {
     world.settle();
     assert_eq!(world.users(), "");
 }
+
+/// The command of the README removes what Clerk's dashboard has sent as a sample, all of it and nothing else.
+#[test]
+fn clerks_samples_are_removed_by_the_command_of_the_readme() {
+    let readme = include_str!("../../../README.md");
+    let command = readme.split("-c \"with known").nth(1).unwrap();
+    let command = format!("with known{}", command.split('"').next().unwrap());
+    let world = World::migrated();
+    let _worker = world.worker();
+    let sample = user("user_29w83sxmDNGwOuEthce5gg56FcC", "example@example.org", 1);
+    world.add_next(&sample.created());
+    world.add_next(&user("user_29wBMCtzATuFJut8jO2VNTVekS4", "", 1).deleted());
+    world.add_next(&user("user_1", "ada@example.org", 1).created());
+    world.add_next(&user("user_2", "", 1).deleted());
+    world.settle();
+    assert_eq!(world.sql(&command).lines().count(), 2);
+    assert_eq!(world.sql("select id from users"), "user_1");
+    let known = "select user_id from clerk_sync.user_versions order by 1";
+    assert_eq!(world.sql(known), "user_1\nuser_2");
+    let recorded = "select user_id from clerk_sync.events order by 1";
+    assert_eq!(world.sql(recorded), "user_1\nuser_2");
+    // It may be sent and removed again.
+    world.add_next(&sample.created());
+    world.settle();
+    assert_eq!(world.sql("select count(*) from users"), "2");
+    assert_eq!(world.sql(&command).lines().count(), 1);
+    assert_eq!(world.sql("select id from users"), "user_1");
+}

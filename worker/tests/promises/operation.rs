@@ -4,6 +4,7 @@ use shared::redis_link::RedisLink;
 use shared::redis_servers::RedisServers;
 use xtask::http::Http;
 use xtask::program::Program;
+use xtask::redis_server::RedisServer;
 
 use crate::helpers::{World, user};
 
@@ -135,6 +136,7 @@ async fn health_and_metrics_tell_what_is_going_on() {
         r#"clerk_worker_events_total{outcome="ignored",type="other"} 1"#,
         "clerk_worker_end_to_end_seconds_count 2",
         "clerk_worker_reclaimed_total 0",
+        "clerk_worker_queue_losses_total 0",
         "clerk_queue_backlog_entries 0",
         "clerk_queue_pending_entries 0",
         "clerk_queue_waiting_retries_entries 0",
@@ -157,6 +159,67 @@ async fn health_and_metrics_tell_what_is_going_on() {
     assert_eq!(http.get(&url("/healthz")).await.unwrap().status, 200);
     assert!(http.get(&url("/metrics")).await.unwrap().status == 200);
     assert!(!check().status.success());
+}
+
+/// P12: whatever lets Redis lose what it has acknowledged is told at the start, all of it, and stops nothing.
+#[test]
+fn a_redis_that_may_lose_events_is_told_at_the_start() {
+    let redis = RedisServer::start_with(&[
+        "--appendonly",
+        "no",
+        "--appendfsync",
+        "everysec",
+        "--no-appendfsync-on-rewrite",
+        "yes",
+        "--maxmemory-policy",
+        "allkeys-lru",
+    ]);
+    let world = World::with_redis(redis.unwrap());
+    let worker = world.worker();
+    for remedy in [
+        "CONFIG SET appendonly yes",
+        "CONFIG SET appendfsync always",
+        "CONFIG SET no-appendfsync-on-rewrite no",
+        "CONFIG SET maxmemory-policy noeviction",
+    ] {
+        world.wait_for(remedy, |_| worker.program.output().contains(remedy));
+    }
+    world.add_next(&user("user_1", "ada@example.com", 1).created());
+    world.settle();
+    let output = worker.program.output();
+    assert_eq!(output.matches("does not keep").count(), 4, "{output}");
+    assert!(!output.contains("does not tell"), "{output}");
+}
+
+/// P12: a managed Redis that has no CONFIG tells some of it otherwise, and what it does not tell is named.
+#[test]
+fn what_a_managed_redis_does_not_tell_is_named() {
+    let redis = RedisServer::start_with(&[
+        "--rename-command",
+        "CONFIG",
+        "",
+        "--maxmemory-policy",
+        "volatile-lru",
+    ]);
+    let world = World::with_redis(redis.unwrap());
+    let worker = world.worker();
+    let untold = "appendfsync, no-appendfsync-on-rewrite";
+    world.wait_for("what is not told is named", |_| {
+        worker.program.output().contains(untold)
+    });
+    let output = worker.program.output();
+    assert_eq!(output.matches("does not tell").count(), 1, "{output}");
+    assert_eq!(output.matches("does not keep").count(), 1, "{output}");
+    assert!(output.contains("maxmemory-policy volatile-lru"), "{output}");
+    drop(worker);
+
+    world.redis(&[
+        "ACL", "SETUSER", "clerk", "on", "nopass", "~*", "+@all", "-info",
+    ]);
+    let url = world.redis.url().replace("redis://", "redis://clerk:any@");
+    let worker = world.worker_with(&[("REDIS_URL", &url)]);
+    let untold = "appendonly, appendfsync, no-appendfsync-on-rewrite, maxmemory-policy";
+    world.wait_for("all is named", |_| worker.program.output().contains(untold));
 }
 
 /// P11

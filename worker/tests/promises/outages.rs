@@ -3,7 +3,7 @@
 use xtask::postgres_server::PostgresServer;
 use xtask::redis_server::RedisServer;
 
-use crate::helpers::{DEAD, EVENTS, RETRY, World, user};
+use crate::helpers::{DEAD, EVENTS, RETRY, Worker, World, user};
 
 fn no_attempt_was_used(world: &World) {
     assert_eq!(world.redis(&["XLEN", DEAD]), "0");
@@ -154,6 +154,52 @@ fn a_group_that_vanishes_is_created_again() {
         world.settle();
         assert_ne!(world.outcome(&svix_id), "", "{destroy:?}");
     }
+}
+
+/// P5, P12: events that Redis has lost are told, by one of all workers, whether these run or are started later; a first start
+/// and more partitions are none.
+#[test]
+fn a_redis_that_has_lost_events_is_told_once() {
+    let world = World::migrated();
+    let workers = [world.worker(), world.worker(), world.worker()];
+    world.add_next(&user("user_1", "1@example.com", 1).created());
+    world.settle();
+    let told = |workers: &[Worker]| {
+        let outputs = workers.iter().map(|worker| worker.program.output());
+        outputs
+            .map(|output| output.matches("Redis has lost what it held").count())
+            .sum::<usize>()
+    };
+    assert_eq!(told(&workers), 0);
+    for flush in 1..=2 {
+        world.redis(&["FLUSHALL"]);
+        world.wait_for("all workers are in the new group", |world| {
+            let consumers = ["XINFO", "CONSUMERS", EVENTS, "clerk-worker"];
+            let consumers = world.redis.cli(&consumers).unwrap_or_default();
+            consumers.matches("pending").count() == workers.len()
+        });
+        world.add_next(&user("user_1", "1@example.com", 1 + flush).updated());
+        world.settle();
+    }
+    // The second one within the same minute is only counted, if the same worker has found it.
+    assert!((1..=2).contains(&told(&workers)));
+    drop(workers);
+
+    let more = [world.worker_with(&[("REDIS_PARTITIONS", "3")])];
+    world.wait_for("it reads the new partitions", |world| {
+        world
+            .redis
+            .cli(&["XINFO", "GROUPS", "{clerk:2}:events"])
+            .is_ok()
+    });
+    assert_eq!(told(&more), 0);
+    drop(more);
+    world.redis(&["FLUSHALL"]);
+    let new = [world.worker(), world.worker()];
+    world.wait_for("one of them tells", |_| told(&new) == 1);
+    world.add_next(&user("user_1", "1@example.com", 9).updated());
+    world.settle();
+    assert_eq!(told(&new), 1);
 }
 
 /// P8: the cache's Redis alone is away.

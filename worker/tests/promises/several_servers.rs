@@ -332,3 +332,72 @@ async fn cache_tags_are_deleted_wherever_in_a_cluster_they_lie() {
         assert_eq!(ask(awaiting, &["ZCARD", awaiting]), "21");
     }
 }
+
+/// P12: of a cluster each master is looked at.
+#[tokio::test(flavor = "multi_thread")]
+async fn every_master_of_a_cluster_that_may_lose_events_is_told() {
+    let cluster = RedisCluster::start().unwrap();
+    let key = |partition| Keys::of(partition).events;
+    let masters: BTreeSet<_> = (0..PARTITIONS)
+        .map(|p| cluster.master_of(&key(p)).unwrap())
+        .collect();
+    for &master in &masters {
+        let set = ["CONFIG", "SET", "appendfsync", "everysec"];
+        cluster.nodes()[master].cli(&set).unwrap();
+    }
+    let world = World::migrated();
+    let worker = world.worker_with(&[("REDIS_URL", &cluster.url())]);
+    for &master in &masters {
+        let server = format!("127.0.0.1:{}", cluster.nodes()[master].port());
+        world.wait_for("the master is told", |_| {
+            let output = worker.program.output();
+            output
+                .lines()
+                .any(|line| line.contains("appendfsync everysec") && line.contains(&server))
+        });
+    }
+}
+
+/// Dragonfly and strict proxies refuse a script that touches other keys than those it was called with. The two exceptions
+/// find keys in the cache, which nobody can know before; docs/scaling.md names them.
+#[test]
+fn every_key_that_a_script_touches_is_declared() {
+    let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/lua");
+    let mut looked_at = 0;
+    for file in std::fs::read_dir(folder).unwrap() {
+        let path = file.unwrap().path();
+        let script = std::fs::read_to_string(&path).unwrap();
+        let code = script
+            .lines()
+            .filter(|line| !line.trim_start().starts_with("--"));
+        let code = code.collect::<Vec<_>>().join("\n");
+        let is_of_a_cache = path.ends_with("delete_tags.lua");
+        let declared = |key: &str| {
+            let assigned = |line: &&str| line.starts_with("local ") && line.contains("KEYS");
+            let names = code.lines().filter(assigned).flat_map(|line| {
+                let names = line["local ".len()..].split('=').next().unwrap_or_default();
+                names.split(',').map(str::trim)
+            });
+            key.starts_with("KEYS[") || names.into_iter().any(|name| name == key)
+        };
+        for call in code
+            .split("redis.call(")
+            .chain(code.split("redis.pcall("))
+            .skip(1)
+        {
+            let end = call.find([')', '\n']).unwrap_or(call.len());
+            let mut words = call[..end].split(',').map(str::trim);
+            let command = words.next().unwrap_or_default().trim_matches('\'');
+            let of_two_words = ["XGROUP", "XINFO"].contains(&command);
+            let key = words.nth(usize::from(of_two_words)).unwrap_or_default();
+            if command.chars().all(|c| c.is_ascii_uppercase())
+                && !["", "TIME"].contains(&command)
+                && !is_of_a_cache
+            {
+                assert!(declared(key), "{}: {command} {key}", path.display());
+                looked_at += 1;
+            }
+        }
+    }
+    assert!(looked_at > 60, "{looked_at}");
+}
