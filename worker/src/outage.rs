@@ -5,7 +5,7 @@ use shared::redis_link;
 use tokio_util::sync::CancellationToken;
 
 use crate::back_off::BackOff;
-use crate::failure::Failure;
+use crate::database::failure::Failure;
 use crate::metrics::Metrics;
 
 /// The process is to stop and a store is away: what is left is handed back.

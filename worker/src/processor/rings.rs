@@ -9,13 +9,14 @@ use shared::svix_id::SvixId;
 use super::steps::{Attempt, Steps};
 use super::{Processor, outcome};
 use crate::apply::Verdict;
-use crate::entry::Entry;
+use crate::apply::fence::Holding;
+use crate::decide::ring::{Search, Waiting};
 use crate::event::Event;
-use crate::fence::Holding;
+use crate::event::entry::Entry;
+use crate::event::user::UserId;
+use crate::finish::queue::Hastened;
 use crate::outage::Interrupted;
-use crate::queue::{Hastened, Queue};
-use crate::ring::{Search, Waiting};
-use crate::user::UserId;
+use crate::source::queue::Queue;
 
 /// When the waiting events of a ring come back whose worker died after it had applied them.
 const RING_RECOVERY: Duration = Duration::from_secs(30);
