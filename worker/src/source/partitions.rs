@@ -60,7 +60,7 @@ impl Partitions {
     /// How many there are.
     #[must_use]
     pub fn count(&self) -> u32 {
-        u32::try_from(self.queues.len()).unwrap_or(MOST_PARTITIONS.into())
+        u32::try_from(self.queues.len()).unwrap_or(MOST_PARTITIONS)
     }
 
     /// The queue of a partition, if it is one of these.
