@@ -2,10 +2,11 @@
 //! tags, then remove the entries. A worker that dies anywhere in between leaves the entries pending;
 //! whoever takes them over finds them in the ledger and deletes the tags again (P3, P7).
 
+mod applied;
 mod rings;
 mod steps;
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::SystemTime;
 
@@ -17,13 +18,11 @@ use tokio::sync::mpsc::Receiver;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
+use self::applied::Applied;
 use self::steps::{Attempt, Steps};
-use crate::apply::fence::Holding;
-use crate::apply::{Verdict, apply};
-use crate::back_off::BackOff;
+use crate::apply::Verdict;
 use crate::database::failure::Refusal;
 use crate::database::{BATCHES_AT_ONCE, Database};
-use crate::decide::outcome::Outcome;
 use crate::event::Event;
 use crate::event::entry::Entry;
 use crate::event::user::UserId;
@@ -69,15 +68,6 @@ enum Fate {
     Refused(Refusal, Option<String>),
     /// It is another worker's.
     Lost,
-}
-
-/// What was applied of a batch, and when.
-struct Applied<'a> {
-    /// The entry of each event that its copies share their fate with.
-    chosen: BTreeMap<&'a SvixId, &'a Entry>,
-    /// What became of each event.
-    verdicts: BTreeMap<&'a SvixId, Verdict>,
-    steps: Steps,
 }
 
 /// What has become of the entries of a batch so far.
@@ -142,38 +132,6 @@ impl Processor {
         reach(FaultPoint::Finished).await;
         self.trace(queue.partition(), &settled.attempts);
         Ok(())
-    }
-
-    /// Applies the events of a batch, and deletes the tags.
-    async fn apply<'a>(
-        &self,
-        queue: &Queue,
-        batch: &'a [Entry],
-    ) -> Result<Applied<'a>, Interrupted> {
-        let chosen = one_of_each(batch);
-        let mut holding = Holding::default();
-        for (svix_id, entry) in &chosen {
-            holding.add(svix_id, queue, &entry.id);
-        }
-        let events: Vec<&Event> = chosen
-            .values()
-            .filter_map(|entry| entry.event.as_ref().ok())
-            .collect();
-        let begun = SystemTime::now();
-        let verdicts = self.until_applied(&holding, &events).await?;
-        let committed = SystemTime::now();
-        self.delete_tags(&events, verdicts.iter().map(Some)).await?;
-        reach(FaultPoint::TagsDeleted).await;
-        let svix_ids = events.iter().map(|event| &event.svix_id);
-        Ok(Applied {
-            verdicts: svix_ids.zip(verdicts).collect(),
-            chosen,
-            steps: Steps {
-                begun,
-                committed,
-                tags_deleted: SystemTime::now(),
-            },
-        })
     }
 
     /// Parks an entry, or tells in `settled` what is to be done with it.
@@ -277,28 +235,6 @@ impl Processor {
         })
     }
 
-    /// Deletes the tags of all that was committed, now or by a worker that may have died before it
-    /// came to the tags.
-    async fn delete_tags<'a>(
-        &self,
-        events: &[&Event],
-        verdicts: impl Iterator<Item = Option<&'a Verdict>>,
-    ) -> Result<(), Interrupted> {
-        let changed: BTreeSet<&UserId> = events
-            .iter()
-            .zip(verdicts)
-            .filter(|(_, verdict)| {
-                matches!(
-                    verdict,
-                    Some(Verdict::Recorded(Outcome::Applied) | Verdict::Duplicate)
-                )
-            })
-            .filter_map(|(event, _)| event.user_id())
-            .collect();
-        let delete = || self.cache_tags.delete(&changed);
-        self.outages.until_redis_answers(delete).await
-    }
-
     fn report(&self, event: &Event, verdict: &Verdict, committed_at: SystemTime) {
         let outcome = outcome(verdict);
         let latency = committed_at
@@ -317,39 +253,6 @@ impl Processor {
             "event"
         );
     }
-
-    async fn until_applied(
-        &self,
-        holding: &Holding<'_>,
-        events: &[&Event],
-    ) -> Result<Vec<Verdict>, Interrupted> {
-        let mut back_off = BackOff::of_a_store();
-        let mut verdicts: Vec<Option<Verdict>> = vec![None; events.len()];
-        loop {
-            let open = |index: &usize| verdicts[*index].is_none();
-            let open: Vec<usize> = (0..events.len()).filter(open).collect();
-            let open_events: Vec<&Event> = open.iter().map(|index| events[*index]).collect();
-            match apply(&self.database, holding, &open_events).await {
-                Ok(given) => {
-                    for (index, verdict) in open.into_iter().zip(given) {
-                        verdicts[index] = Some(verdict);
-                    }
-                    return Ok(verdicts.into_iter().flatten().collect());
-                }
-                Err(away) => {
-                    for (index, verdict) in open.into_iter().zip(away.verdicts) {
-                        verdicts[index] = verdict;
-                    }
-                    // What was committed must not wait for the rest.
-                    self.delete_tags(events, verdicts.iter().map(Option::as_ref))
-                        .await?;
-                    self.outages
-                        .wait(away.store, &away.reason, &mut back_off)
-                        .await?;
-                }
-            }
-        }
-    }
 }
 
 /// The word for what stands in the ledger.
@@ -358,19 +261,4 @@ const fn outcome(verdict: &Verdict) -> &'static str {
         Verdict::Recorded(outcome) => outcome.name(),
         _ => DUPLICATE,
     }
-}
-
-/// One readable entry of each svix-id: the one that has failed most often, so that a second delivery
-/// does not begin to count anew; of equals the first.
-fn one_of_each(batch: &[Entry]) -> BTreeMap<&SvixId, &Entry> {
-    let mut entries: BTreeMap<&SvixId, &Entry> = BTreeMap::new();
-    for entry in batch {
-        if let Ok(event) = &entry.event {
-            let known = entries.entry(&event.svix_id).or_insert(entry);
-            if entry.failed_attempts > known.failed_attempts {
-                *known = entry;
-            }
-        }
-    }
-    entries
 }
