@@ -1,5 +1,10 @@
-//! A worker that was stopped for longer than the time of a take-over, and goes on, must not apply what
-//! is another one's by now.
+//! A worker may be stopped for longer than the time of a take-over and go on, knowing nothing of it. What it does then is
+//! fenced: it must not apply what another worker holds by now.
+//!
+//! Its scripts check whether it still holds the entry. Its transaction checks between the ledger and the rest: once the
+//! svix-ids are locked, Redis is asked which entries this worker still holds, and the others are left out. The order is lock
+//! first, then look. A worker that takes an entry over after the look waits at the svix-id and finds it recorded; one that
+//! did so before may have dead-lettered it (P5).
 
 use std::collections::{BTreeMap, HashSet};
 

@@ -1,5 +1,4 @@
-//! Applies a batch: in one transaction if the database takes it, and otherwise in as few as it takes
-//! to single out what it refuses.
+#![doc = include_str!("README.md")]
 
 mod canary;
 pub mod fence;

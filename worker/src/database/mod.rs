@@ -1,4 +1,5 @@
-//! Connections to PostgreSQL.
+//! Where PostgreSQL is and how to talk to it: connections, what libpq's parameters and variables mean, TLS, poolers,
+//! migrations, the ledger's clean-up. It knows nothing of batches.
 
 pub mod catalogue;
 mod connection_parameters;

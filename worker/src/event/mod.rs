@@ -1,4 +1,7 @@
-//! A Clerk event as far as we act on it. Past this module nobody sees JSON.
+//! From bytes to what we act on: an event of Clerk, and the user that it tells of. Past this room nobody sees JSON.
+//!
+//! A payload is parsed once and not kept. What cannot be read is not lost: [`entry::Unreadable`] says why, and the entry
+//! goes to the dead letters with it.
 
 pub mod entry;
 pub mod user;

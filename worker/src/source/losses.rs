@@ -1,4 +1,5 @@
-//! Redis that has lost what it held: after FLUSHALL, or with an empty volume.
+//! Redis that has lost what it held, after FLUSHALL or with an empty volume. It answers NOGROUP: stream and group are made
+//! again, and it is told if the group had been there. A worker that has read from it knows; on a start the ledger does.
 
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::{Duration, Instant};

@@ -1,8 +1,26 @@
 //! From the stream to a batch: reading, taking over, staying visible, handing back.
 //!
-//! Each partition has a [`Consumer`] with a connection of its own, because a blocking read holds a connection up. It reads
-//! the next batch only when the last one does not wait any more, so memory does not grow with the backlog. A read that has
-//! begun is never cancelled: Redis might give us entries that nobody sees.
+//! **Reading.** Each partition has a [`Consumer`] with a connection of its own, because a blocking read holds its
+//! connection up. A batch is read 32 entries at a time, or 128 where the ones just read for it were small, and only what
+//! the payloads say is kept. So payloads of 1 MiB take 32 MiB of memory, or 128 MiB in a batch that begins with small ones,
+//! and not `BATCH_SIZE` of them. A read that has begun is never cancelled: Redis might give us entries that nobody sees. For
+//! the same reason a read that fails is followed by handing back whatever this consumer holds and does not know of.
+//!
+//! **Partitions.** The consumers send their batches into one channel that has as many places as there are partitions. A
+//! consumer reserves a place before it reads, and waits in turn for the next one. So each has one batch waiting at most,
+//! and a flooded partition is one of many in the queue. All first reads together bring 32 entries, or one each; the reads
+//! after the first are made by one consumer at a time. Nothing depends on which user is in which partition.
+//!
+//! **Taking over.** Every `RECLAIM_AFTER_MS / 2` a worker claims entries that have been idle for `RECLAIM_AFTER_MS`. This
+//! also clears entries from the pending list that were deleted. A living worker resets the idle time of what it works on
+//! three times in that period. It never claims what it is working on itself, even after a long outage, nor what another
+//! worker has taken from it. Consumers that hold nothing and have been silent for four times as long are removed; looking
+//! and removing are one script, so no entry is stranded.
+//!
+//! **The end.** On SIGTERM or SIGINT nothing more is read; a read that waits ends within a second. The batch that was begun
+//! is finished. After four fifths of `SHUTDOWN_GRACE_MS` at the latest, everything that this consumer still holds goes back
+//! to the stream in one script, and the consumer is removed. The entries have new ids then, which changes nothing: the
+//! order in the stream has no meaning (P4).
 
 pub mod consumer;
 pub mod losses;
