@@ -296,3 +296,23 @@ fn a_batch_that_takes_long_is_committed_bit_by_bit() {
 fn tokio_runtime() -> tokio::runtime::Runtime {
     tokio::runtime::Runtime::new().unwrap()
 }
+
+/// P6: the operator limits transactions to less than a batch takes. How long one may take the worker decides itself.
+#[test]
+#[ignore = "transaction_timeout needs PostgreSQL 17: cargo xtask test --newer-servers"]
+fn a_limit_on_transactions_does_not_repeat_a_batch_for_ever() {
+    let world = World::migrated();
+    world.sql(
+        "create function slow() returns trigger language plpgsql as $$ \
+           begin perform pg_sleep(0.1); return new; end $$; \
+         create trigger slow before insert on users for each row execute function slow(); \
+         do $$ begin execute format('alter database %I set transaction_timeout = 500', current_database()); end $$",
+    );
+    for n in 0..20 {
+        world.add_next(&user(&format!("user_{n}"), &format!("{n}@example.com"), 1).created());
+    }
+    let worker = world.worker_with(&[("MAX_ATTEMPTS", "1")]);
+    world.settle();
+    assert_eq!(world.sql("select count(*) from users"), "20");
+    assert!(!worker.program.output().contains("25P04"));
+}
