@@ -13,6 +13,7 @@ fn every_test_that_the_page_names_exists() {
         "ingest/tests",
         "worker/src",
         "worker/tests",
+        "shared/src",
         "xtask/tests",
     ] {
         read(&root.join(folder), &mut tests);
