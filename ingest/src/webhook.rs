@@ -21,7 +21,7 @@ use crate::misses::Misses;
 use crate::once_a_minute::OnceAMinute;
 use crate::pace::InHand;
 use crate::queue::{NotQueued, Queue};
-use crate::signature::Verifier;
+use crate::signature::{Rejection, Verifier};
 use crate::source_address::source_address;
 use crate::webhook_path::WebhookPath;
 
@@ -108,105 +108,112 @@ impl Endpoint {
     }
 
     async fn receive(&self, headers: &HeaderMap, body: &mut Incoming, peer: IpAddr) -> Answer {
+        self.take(headers, body, peer)
+            .await
+            .map_or_else(|answer| answer, |()| Answer::Queued)
+    }
+
+    /// Queues a delivery, or tells what else to answer.
+    async fn take(
+        &self,
+        headers: &HeaderMap,
+        body: &mut Incoming,
+        peer: IpAddr,
+    ) -> Result<(), Answer> {
         let received = Instant::now();
         if self.stop.is_cancelled() {
-            return Answer::Unavailable(RETRY_SOON);
+            return Err(Answer::Unavailable(RETRY_SOON));
         }
         let (source, standing) = self.standing(peer, headers, received);
         if let Standing::Limited(wait) = standing {
-            return Answer::Limited(wait);
+            return Err(Answer::Limited(wait));
         }
         let is_verified = standing == Standing::Verified;
-        let body = match self.body_reader.read(body, is_verified).await {
-            Ok(body) => body,
-            Err(BodyError::TooLarge) => return Answer::BodyTooLarge,
-            Err(error @ (BodyError::TooSlow | BodyError::Broken)) => {
-                // It has held memory and verified nothing: as good as forged.
-                self.forged(source, received);
-                return if error == BodyError::TooSlow {
-                    Answer::BodyTooSlow
-                } else {
-                    Answer::Refused
-                };
-            }
-            Err(BodyError::NoMemory) => {
-                if self.no_memory_line.is_due(received) {
-                    tracing::warn!("all the memory for bodies is taken");
-                }
-                return Answer::Unavailable(RETRY_SOON);
-            }
-        };
-        let svix_id = match self.verifier.verify(headers, &body.bytes) {
-            Ok(svix_id) => svix_id,
-            Err(rejection) => {
-                self.forged(source, received);
-                self.metrics
-                    .verification_failures
-                    .with_label_values(&[rejection.name()])
-                    .inc();
-                tracing::info!(
-                    reason = rejection.name(),
-                    "refused a request that does not verify"
-                );
-                return Answer::Refused;
-            }
-        };
+        let read = self.body_reader.read(body, is_verified).await;
+        let body = read.map_err(|error| self.unread(error, source, received))?;
+        let verified = self.verifier.verify(headers, &body.bytes);
+        let svix_id = verified.map_err(|rejection| self.rejected(rejection, source, received))?;
         if let Some(address) = source {
             self.forgery_limiter.verified(address, received);
         }
-        let envelope = match Envelope::parse(&body.bytes) {
-            Ok(envelope) => envelope,
-            Err(error) => {
-                self.metrics
-                    .verification_failures
-                    .with_label_values(&["event"])
-                    .inc();
-                tracing::warn!(svix_id = svix_id.as_str(), reason = %error, "refused a signed body");
-                return Answer::Refused;
-            }
-        };
+        let envelope = Envelope::parse(&body.bytes);
+        let envelope = envelope.map_err(|error| {
+            tracing::warn!(svix_id = svix_id.as_str(), reason = %error, "refused a signed body");
+            self.refused("event")
+        })?;
         // Only now: who forges traces nothing.
         let span = self.trace(headers, received, &svix_id, &envelope);
-        let pushed = self.queue.push(
-            &svix_id,
-            &envelope,
-            &body.bytes,
-            received + LONGEST_QUEUEING,
-            span.as_ref(),
-        );
+        let deadline = received + LONGEST_QUEUEING;
+        let pushed = self
+            .queue
+            .push(&svix_id, &envelope, &body.bytes, deadline, span.as_ref());
         let queued = pushed.await;
         if let Some(span) = span {
             let outcome = queued.as_ref().map_or_else(NotQueued::name, |()| "queued");
             span.end(outcome, queued.is_err(), SystemTime::now());
         }
-        match queued {
-            Ok(()) => {
-                let milliseconds = received.elapsed().as_millis();
-                tracing::debug!(svix_id = svix_id.as_str(), milliseconds, "queued");
-                Answer::Queued
+        queued.map_err(|error| self.not_queued(&error, &svix_id))?;
+        let milliseconds = received.elapsed().as_millis();
+        tracing::debug!(svix_id = svix_id.as_str(), milliseconds, "queued");
+        Ok(())
+    }
+
+    /// What to answer where a body was not read.
+    fn unread(&self, error: BodyError, source: Option<IpAddr>, received: Instant) -> Answer {
+        match error {
+            BodyError::TooLarge => Answer::BodyTooLarge,
+            // It has held memory and verified nothing: as good as forged.
+            BodyError::TooSlow => {
+                self.forged(source, received);
+                Answer::BodyTooSlow
             }
-            Err(NotQueued::BacklogFull) => {
-                tracing::warn!(svix_id = svix_id.as_str(), "the backlog is full");
-                Answer::Unavailable(RETRY_LATER)
+            BodyError::Broken => {
+                self.forged(source, received);
+                Answer::Refused
             }
-            Err(NotQueued::Unavailable(error)) => {
-                tracing::warn!(
-                    svix_id = svix_id.as_str(),
-                    reason = shared::redis_link::reason(&error),
-                    "Redis did not take an event"
-                );
-                Answer::Unavailable(RETRY_SOON)
-            }
-            Err(NotQueued::TooFewReplicas(replicas)) => {
-                self.metrics.unreplicated.inc();
-                tracing::warn!(
-                    svix_id = svix_id.as_str(),
-                    replicas,
-                    "too few replicas have an event in time"
-                );
+            BodyError::NoMemory => {
+                if self.no_memory_line.is_due(received) {
+                    tracing::warn!("all the memory for bodies is taken");
+                }
                 Answer::Unavailable(RETRY_SOON)
             }
         }
+    }
+
+    /// What to answer where a request does not verify.
+    fn rejected(&self, rejection: Rejection, source: Option<IpAddr>, received: Instant) -> Answer {
+        self.forged(source, received);
+        tracing::info!(
+            reason = rejection.name(),
+            "refused a request that does not verify"
+        );
+        self.refused(rejection.name())
+    }
+
+    fn refused(&self, kind: &str) -> Answer {
+        let failures = &self.metrics.verification_failures;
+        failures.with_label_values(&[kind]).inc();
+        Answer::Refused
+    }
+
+    /// What to answer where an event was not queued.
+    fn not_queued(&self, error: &NotQueued, svix_id: &SvixId) -> Answer {
+        let svix_id = svix_id.as_str();
+        match error {
+            NotQueued::BacklogFull => {
+                tracing::warn!(svix_id, "the backlog is full");
+                return Answer::Unavailable(RETRY_LATER);
+            }
+            NotQueued::Unavailable(error) => {
+                let reason = shared::redis_link::reason(error);
+                tracing::warn!(svix_id, reason, "Redis did not take an event");
+            }
+            NotQueued::TooFewReplicas(replicas) => {
+                self.metrics.unreplicated.inc();
+                tracing::warn!(svix_id, replicas, "too few replicas have an event in time");
+            }
+        }
+        Answer::Unavailable(RETRY_SOON)
     }
 
     /// The step `receive`, which goes on with the trace of the request if it has one.

@@ -15,6 +15,13 @@ impl SvixId {
         fits.then(|| Self(text.to_owned()))
     }
 
+    /// The same of one that may stand in a command: letters, digits, `_`, `-` and `.`.
+    #[must_use]
+    pub fn parse_plain(text: &str) -> Option<Self> {
+        let is_plain = |byte: u8| byte.is_ascii_alphanumeric() || b"_-.".contains(&byte);
+        Self::parse(text).filter(|_| text.bytes().all(is_plain) && !text.starts_with('-'))
+    }
+
     /// The identity as text.
     #[must_use]
     pub fn as_str(&self) -> &str {

@@ -7,10 +7,11 @@ use std::hint::black_box;
 use anyhow::Context as _;
 use criterion::Criterion;
 use shared::queue::field;
-use worker::address::settle;
-use worker::entry::{Entry, RawEntry};
+use worker::decide::address::settle;
+use worker::decide::plan::plan;
 use worker::event::Event;
-use worker::plan::plan;
+use worker::event::entry::Entry;
+use worker::source::raw_entry::RawEntry;
 
 const BATCH: usize = 256;
 

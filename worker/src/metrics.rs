@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Once};
+use std::time::Duration;
 
 use prometheus::core::{Collector as _, Metric as _};
 use prometheus::{
@@ -9,8 +10,6 @@ use prometheus::{
 };
 
 use serde::Serialize;
-
-use crate::queue::Depth;
 
 /// The metrics; clones count together.
 #[derive(Clone)]
@@ -33,6 +32,35 @@ pub struct Metrics {
     oldest_entry_seconds: Gauge,
     registry: Registry,
     depth_is_known: Arc<Once>,
+}
+
+/// What waits where.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Depth {
+    /// Entries of the stream.
+    pub backlog: i64,
+    /// Entries of the stream that some consumer holds.
+    pub pending: i64,
+    /// Entries that wait for their next attempt.
+    pub waiting_retries: i64,
+    /// Dead letters.
+    pub dead_letters: i64,
+    /// How long the oldest entry has been in the stream.
+    pub oldest_entry: Duration,
+}
+
+impl Depth {
+    /// Both together; of the oldest entries, the older.
+    #[must_use]
+    pub fn with(self, other: Self) -> Self {
+        Self {
+            backlog: self.backlog + other.backlog,
+            pending: self.pending + other.pending,
+            waiting_retries: self.waiting_retries + other.waiting_retries,
+            dead_letters: self.dead_letters + other.dead_letters,
+            oldest_entry: self.oldest_entry.max(other.oldest_entry),
+        }
+    }
 }
 
 /// What this process has counted since it began.

@@ -1,11 +1,15 @@
-//! Waiting for a store that is away. An outage counts against nobody (P8).
+//! Waiting for a store that is away. An outage counts against nobody (P8): the batch stays in memory and in the pending
+//! list.
+//!
+//! A store is asked again after 100 ms, doubling to 2 s. A hang is noticed after 5 s (Redis) or 15 s (PostgreSQL; 100 s if
+//! its machine still answers but the server does not).
 
 use redis::RedisResult;
 use shared::redis_link;
 use tokio_util::sync::CancellationToken;
 
 use crate::back_off::BackOff;
-use crate::failure::Failure;
+use crate::database::failure::Failure;
 use crate::metrics::Metrics;
 
 /// The process is to stop and a store is away: what is left is handed back.

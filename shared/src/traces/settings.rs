@@ -3,6 +3,7 @@
 
 use std::time::Duration;
 
+use hyper::header::{HeaderName, HeaderValue};
 use url::Url;
 
 use crate::settings::{Setting, SettingError};
@@ -32,6 +33,7 @@ impl Settings {
         let Some(url) = variables.collector()? else {
             return Ok(None);
         };
+        variables.check_headers()?;
         variables.check_encoding()?;
         variables.check_sampler()?;
         let (name, timeout) = variables.either(
@@ -97,6 +99,21 @@ impl<F: Fn(&str) -> Option<String>> Variables<F> {
         Ok(Some(url))
     }
 
+    /// What is sent along with spans, which may hold a secret.
+    fn check_headers(&self) -> Result<(), SettingError> {
+        for name in [
+            "OTEL_EXPORTER_OTLP_TRACES_HEADERS",
+            "OTEL_EXPORTER_OTLP_HEADERS",
+        ] {
+            let (name, headers) = self.one(name);
+            Setting::secret(name, headers.as_deref()).optional(
+                "name=value of headers, with commas between; %2C for a comma in a value",
+                |text| text.split_terminator(',').all(is_header).then_some(()),
+            )?;
+        }
+        Ok(())
+    }
+
     /// How spans are written.
     fn check_encoding(&self) -> Result<(), SettingError> {
         let protocol = self.either(
@@ -146,6 +163,13 @@ fn one_of((name, value): Variable, values: &[&str]) -> Result<Option<usize>, Set
     let expected = values.join(" or ");
     let known = |text: &str| values.iter().position(|value| *value == text);
     Setting::new(name, value.as_deref()).optional(&expected, known)
+}
+
+/// Whether the SDK, which drops others, takes it.
+fn is_header(text: &str) -> bool {
+    text.split_once('=').is_some_and(|(name, value)| {
+        HeaderName::try_from(name.trim()).is_ok() && HeaderValue::try_from(value.trim()).is_ok()
+    })
 }
 
 #[cfg(test)]
@@ -199,16 +223,27 @@ mod tests {
                 "{error}"
             );
         }
-        let url = (
-            "OTEL_EXPORTER_OTLP_ENDPOINT",
-            "grpc://ada:hunter2@example.com",
-        );
-        let error = parse(&[url]).err().unwrap().to_string();
-        assert!(
-            error.starts_with("OTEL_EXPORTER_OTLP_ENDPOINT: found"),
-            "{error}"
-        );
-        assert!(!error.contains("hunter2"), "{error}");
+        for (name, value) in [
+            (ON.0, "grpc://ada:hunter2@example.com"),
+            (ON.0, "http://ada:hunter2"),
+            (ON.0, "hunter2"),
+            (ON.0, "\"http://hunter2\""),
+            (
+                "OTEL_EXPORTER_OTLP_HEADERS",
+                "authorization: Bearer hunter2",
+            ),
+            ("OTEL_EXPORTER_OTLP_HEADERS", "'authorization=hunter2'"),
+            ("OTEL_EXPORTER_OTLP_HEADERS", "a=b,hunter2"),
+            ("OTEL_EXPORTER_OTLP_TRACES_HEADERS", "x y=hunter2"),
+        ] {
+            let others = [ON].into_iter().filter(|(other, _)| *other != name);
+            let variables: Vec<_> = others.chain([(name, value)]).collect();
+            let error = parse(&variables).err().unwrap().to_string();
+            assert!(error.starts_with(&format!("{name}: found")), "{error}");
+            assert!(!error.contains("hunter2"), "{error}");
+        }
+        let headers = "authorization=Bearer%20hunter2, x-key = a=b,";
+        assert!(are_on(&[ON, ("OTEL_EXPORTER_OTLP_HEADERS", headers)]));
     }
 
     #[test]

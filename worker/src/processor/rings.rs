@@ -1,4 +1,9 @@
-//! Users who swap addresses: the event that closes the ring, and those that wait, are applied together.
+//! Closing a ring: the event that completes it and those that wait are applied together, in one transaction.
+//!
+//! The waiting events stay where they are until their tags are deleted. Before the transaction they are made due in 30 s:
+//! if the worker dies in between, they come back, are found in the ledger, and their tags are deleted again. Those that
+//! could not be applied are then due when they were before, unless somebody else has tried or hastened them: a ring that
+//! cannot be closed would otherwise use up its attempts within minutes.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::{Duration, SystemTime};
@@ -9,13 +14,14 @@ use shared::svix_id::SvixId;
 use super::steps::{Attempt, Steps};
 use super::{Processor, outcome};
 use crate::apply::Verdict;
-use crate::entry::Entry;
+use crate::apply::fence::Holding;
+use crate::decide::ring::{Search, Waiting};
 use crate::event::Event;
-use crate::fence::Holding;
+use crate::event::entry::Entry;
+use crate::event::user::UserId;
+use crate::finish::queue::Hastened;
 use crate::outage::Interrupted;
-use crate::queue::{Hastened, Queue};
-use crate::ring::{Search, Waiting};
-use crate::user::UserId;
+use crate::source::queue::Queue;
 
 /// When the waiting events of a ring come back whose worker died after it had applied them.
 const RING_RECOVERY: Duration = Duration::from_secs(30);

@@ -5,11 +5,12 @@ use std::time::SystemTime;
 
 use shared::traces::{self, Span, Step, TraceContext};
 
-use super::{DEAD_LETTERED, DUPLICATE, LOST, Processor, RETRIED};
-use crate::entry::Entry;
+use super::{DUPLICATE, LOST, Processor};
+use crate::decide::outcome::Outcome;
+use crate::decide::ring::Waiting;
 use crate::event::Event;
-use crate::ledger::Outcome;
-use crate::ring::Waiting;
+use crate::event::entry::Entry;
+use crate::finish::refusals::{DEAD_LETTERED, RETRIED};
 
 /// When the steps of a batch began and ended; all events of the batch share them.
 #[derive(Debug, Clone, Copy)]

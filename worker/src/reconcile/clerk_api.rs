@@ -17,9 +17,9 @@ use serde_json::value::RawValue;
 use shared::tls;
 use tokio::time::{Interval, MissedTickBehavior};
 
+use crate::event::user::UserId;
 use crate::reconcile::patience::Patience;
 use crate::reconcile::progress::Progress;
-use crate::user::UserId;
 
 /// How many users a page has: the most that the API gives.
 pub const PAGE: usize = 500;

@@ -6,10 +6,10 @@ use std::time::{Duration, SystemTime};
 use tokio_postgres::Row;
 use tokio_postgres::types::{ToSql, Type};
 
-use crate::catalogue::Columns;
 use crate::database::Database;
-use crate::failure::Failure;
-use crate::user::User;
+use crate::database::catalogue::Columns;
+use crate::database::failure::Failure;
+use crate::event::user::User;
 
 /// How old the newest event of a user has to be before a row that does not agree with it is repaired. It may
 /// be newer than what the API has told; this is for clocks that differ, too.
@@ -64,7 +64,7 @@ pub async fn present(
     ids: &[&str],
 ) -> Result<HashMap<String, Present>, Failure> {
     let parameters: [(&(dyn ToSql + Sync), Type); 1] = [(&ids, Type::TEXT_ARRAY)];
-    let sql = include_str!("../../sql/reconcile_users.sql");
+    let sql = include_str!("reconcile_users.sql");
     let rows = database.read(sql, &parameters).await?;
     let present = |row: &Row| Ok((row.try_get(0)?, Present::read(row)?));
     rows.iter().map(present).collect()

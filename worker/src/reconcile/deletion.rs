@@ -6,8 +6,8 @@ use std::time::SystemTime;
 use tokio_postgres::types::{ToSql, Type};
 
 use crate::database::Database;
-use crate::failure::Failure;
-use crate::user::UserId;
+use crate::database::failure::Failure;
+use crate::event::user::UserId;
 
 /// How many rows are read at once.
 const ROWS_AT_ONCE: i64 = 5000;
@@ -30,7 +30,7 @@ pub struct Candidate {
 pub async fn rows_after(database: &Database, id: &str) -> Result<Vec<Candidate>, Failure> {
     let parameters: [(&(dyn ToSql + Sync), Type); 2] =
         [(&id, Type::TEXT), (&ROWS_AT_ONCE, Type::INT8)];
-    let sql = include_str!("../../sql/reconcile_rows.sql");
+    let sql = include_str!("reconcile_rows.sql");
     let rows = database.read(sql, &parameters).await?;
     let mut candidates = Vec::with_capacity(rows.len());
     for row in rows {

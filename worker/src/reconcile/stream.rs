@@ -12,12 +12,12 @@ use shared::redis_link::{self, RedisLink};
 use shared::svix_id::SvixId;
 use tokio::task::JoinSet;
 
-use crate::database_url::DatabaseUrl;
+use crate::database::url::DatabaseUrl;
+use crate::event::user::{UserId, milliseconds};
 use crate::reconcile::pages::Place;
 use crate::reconcile::patience::Patience;
 use crate::reconcile::progress::Progress;
-use crate::reconcile::settings::ReconcileSettings;
-use crate::user::{UserId, milliseconds};
+use crate::settings::reconcile::ReconcileSettings;
 
 /// How many events are sent at once.
 const EVENTS_AT_ONCE: usize = 64;

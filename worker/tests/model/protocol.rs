@@ -19,7 +19,7 @@ pub(crate) struct Protocol {
     pub(crate) finishing: Mutex<HashSet<u64>>,
 }
 
-/// What a worker does with a batch (worker/src/processor.rs, `Processor::process`).
+/// What a worker does with a batch (worker/src/processor/mod.rs, `Processor::process`).
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Phase {
     Transact,
@@ -39,54 +39,54 @@ pub(crate) enum Action {
     /// event again.
     IngestDies(Event),
 
-    /// XREADGROUP: `Queue::read` in worker/src/queue.rs.
+    /// XREADGROUP: `Queue::read` in worker/src/source/queue.rs.
     Read(usize, Vec<EntryId>),
-    /// worker/lua/take_over.lua: `Consumer::take_over` in worker/src/consumer.rs. A
+    /// worker/src/source/take_over.lua: `Consumer::take_over` in worker/src/source/consumer.rs. A
     /// fault if that worker lives: it is slow, and goes on later with what it remembers.
     TakeOver(usize, Vec<EntryId>),
     /// Fault: the answer to XREADGROUP is lost, so the worker holds what it does not know.
     LoseRead(usize, EntryId),
-    /// worker/lua/hand_back.lua, "stay": `Consumer::next_batch` after a failed read.
+    /// worker/src/source/hand_back.lua, "stay": `Consumer::next_batch` after a failed read.
     HandBack(usize),
 
-    /// BEGIN and worker/sql/record_events.sql: waits for another transaction with the same svix-id.
+    /// BEGIN and worker/src/apply/record_events.sql: waits for another transaction with the same svix-id.
     Record(usize),
-    /// worker/lua/lost.lua, the fence: whoever takes an entry over from now on has to wait for the
-    /// ledger's key. Then worker/sql/claim_versions.sql: waits for another transaction with the same
+    /// worker/src/source/lost.lua, the fence: whoever takes an entry over from now on has to wait for the
+    /// ledger's key. Then worker/src/apply/claim_versions.sql: waits for another transaction with the same
     /// user, then decides.
     Claim(usize),
-    /// Fault: `lock_timeout` of worker/sql/begin.sql, for who waits in one of the two.
+    /// Fault: `lock_timeout` of worker/src/apply/begin.sql, for who waits in one of the two.
     LockTimeout(usize),
-    /// The other statements of `transact` in worker/src/transaction.rs and COMMIT, or a refusal and
+    /// The other statements of `transact` in worker/src/apply/transaction.rs and COMMIT, or a refusal and
     /// ROLLBACK. One step: what others would see in between makes them wait.
     Commit(usize),
     /// Fault: PostgreSQL is away, closes an idle transaction, or the answer to COMMIT is lost:
     /// `Processor::until_postgres_answers` applies the batch again.
     LoseDatabase(usize),
-    /// worker/lua/delete_tags.lua: `Processor::delete_tags`.
+    /// worker/src/finish/cache_tags/delete_tags.lua: `Processor::delete_tags`.
     DeleteTags(usize),
-    /// worker/lua/waiting_of.lua: `Processor::close_ring`. With those that wait for each other's
+    /// worker/src/finish/waiting_of.lua: `Processor::close_ring`. With those that wait for each other's
     /// addresses, the event is applied in a transaction of its own.
     SeekRing(usize),
-    /// worker/lua/finish_waiting.lua.
+    /// worker/src/finish/finish_waiting.lua.
     FinishWaiting(usize),
-    /// worker/lua/park.lua.
+    /// worker/src/finish/park.lua.
     Park(usize),
-    /// worker/lua/dead_letter.lua: the letter is written, and the entry stays.
+    /// worker/src/finish/dead_letter.lua: the letter is written, and the entry stays.
     DeadLetter(usize),
     /// Is what has a letter now in the ledger? Another copy may have been applied since the refusal.
     /// Then it is a duplicate, with its tags.
     AskLedger(usize),
-    /// worker/lua/finish.lua, and worker/lua/discard.lua for what has a letter.
+    /// worker/src/finish/finish.lua, and worker/src/finish/discard.lua for what has a letter.
     Finish(usize),
 
     /// Fault: the worker dies. Another process begins in its place, with a consumer name of its own.
     WorkerDies(usize),
-    /// Fault: the worker is told to stop and does not finish in time: `finish` in worker/src/main.rs,
-    /// worker/lua/hand_back.lua, "leave". Until the process is gone it may go on with its batch.
+    /// Fault: the worker is told to stop and does not finish in time: `leave` in worker/src/source/mod.rs,
+    /// worker/src/source/hand_back.lua, "leave". Until the process is gone it may go on with its batch.
     WorkerStops(usize),
 
-    /// worker/lua/unpark.lua: `return_due_entries` in worker/src/retry.rs.
+    /// worker/src/finish/unpark.lua: `return_due_entries` in worker/src/finish/retry.rs.
     Unpark(Event),
     /// An operator mends the cause of a refusal.
     Mend,

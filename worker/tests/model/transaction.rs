@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use worker::address::settle;
+use worker::decide::address::settle;
 
 use crate::defects::Defect;
 use crate::protocol::Protocol;
@@ -23,7 +23,7 @@ impl Protocol {
         new.iter().filter(is_lost).collect()
     }
 
-    /// `plan` in worker/src/plan.rs: the newest event of each user.
+    /// `plan` in worker/src/decide/plan.rs: the newest event of each user.
     pub(crate) fn newest(&self, events: Set) -> Set {
         let newest_of = |user: usize| {
             let own = events
@@ -34,7 +34,7 @@ impl Protocol {
         (0..USERS).filter_map(newest_of).collect()
     }
 
-    /// WHERE of worker/sql/claim_versions.sql.
+    /// WHERE of worker/src/apply/claim_versions.sql.
     pub(crate) fn wins(&self, state: &State, event: Event) -> bool {
         state.versions[self.scenario.events[event].user].is_none_or(|known| {
             !self.is_deletion(known) && (self.is_deletion(event) || event > known)
@@ -80,7 +80,7 @@ impl Protocol {
         }
     }
 
-    /// Winners whose address belongs to somebody who keeps it: `make_room` in worker/src/transaction.rs.
+    /// Winners whose address belongs to somebody who keeps it: `make_room` in worker/src/apply/winners.rs.
     fn waiting(&self, state: &State, winners: Set) -> Set {
         const NAMES: [&str; USERS] = ["0", "1"];
         let address = |event: Event| {

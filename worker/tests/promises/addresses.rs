@@ -193,7 +193,7 @@ fn whoever_waits_in_a_ring_that_cannot_be_closed_is_due_when_it_was() {
 fn an_event_is_put_off_only_by_the_worker_that_hastened_it() {
     let world = World::new();
     let script = |name: &str, arguments: &[&str]| {
-        let path = format!("{}/lua/{name}.lua", env!("CARGO_MANIFEST_DIR"));
+        let path = format!("{}/src/finish/{name}.lua", env!("CARGO_MANIFEST_DIR"));
         let mut command = vec!["--eval", &path, RETRY, ","];
         command.extend_from_slice(arguments);
         world.redis(&command)

@@ -4,8 +4,8 @@ use std::collections::BTreeSet;
 
 use shared::redis_link::RedisLink;
 use shared::redis_servers::RedisServers;
-use worker::cache_tags::{CacheMode, CacheTags};
-use worker::user::UserId;
+use worker::event::user::UserId;
+use worker::finish::cache_tags::{CacheMode, CacheTags};
 use xtask::redis_server::RedisServer;
 
 use crate::helpers::{World, user};

@@ -6,9 +6,9 @@ use std::time::Duration;
 
 use tokio::sync::Barrier;
 use tokio_postgres::IsolationLevel;
+use worker::apply::storage;
 use worker::apply::{self, Verdict};
-use worker::ledger::Outcome;
-use worker::storage;
+use worker::decide::outcome::Outcome;
 
 use crate::helpers::{Unfenced, World, database, event, user};
 

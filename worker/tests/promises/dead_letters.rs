@@ -230,7 +230,7 @@ fn an_entry_without_a_time_keeps_its_age_wherever_it_goes() {
             ">",
         ];
         world.redis(&read);
-        let hand_back = concat!(env!("CARGO_MANIFEST_DIR"), "/lua/hand_back.lua");
+        let hand_back = concat!(env!("CARGO_MANIFEST_DIR"), "/src/source/hand_back.lua");
         let leave = [
             "--eval",
             hand_back,
@@ -247,7 +247,7 @@ fn an_entry_without_a_time_keeps_its_age_wherever_it_goes() {
         by_hand(EVENTS, "1", more);
         world.redis(&["XGROUP", "CREATE", EVENTS, "clerk-worker", "0"]);
         world.redis(&read);
-        let park = concat!(env!("CARGO_MANIFEST_DIR"), "/lua/park.lua");
+        let park = concat!(env!("CARGO_MANIFEST_DIR"), "/src/finish/park.lua");
         let entries = "{clerk:0}:retry:entries";
         let users = "{clerk:0}:retry:users";
         let first = format!("{RECEIVED}-1");
@@ -255,7 +255,7 @@ fn an_entry_without_a_time_keeps_its_age_wherever_it_goes() {
         let mut command = vec!["--eval", park, EVENTS, RETRY, entries, users, ","];
         command.extend_from_slice(&arguments);
         assert_eq!(world.redis(&command), "1");
-        let unpark = concat!(env!("CARGO_MANIFEST_DIR"), "/lua/unpark.lua");
+        let unpark = concat!(env!("CARGO_MANIFEST_DIR"), "/src/finish/unpark.lua");
         world.wait_for("it is due", |world| {
             let moved = world.redis(&["--eval", unpark, EVENTS, RETRY, entries, users, ",", "9"]);
             moved.starts_with('1')

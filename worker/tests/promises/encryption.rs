@@ -7,7 +7,7 @@ use std::path::Path;
 use shared::settings::SettingError;
 use tokio_postgres::types::Type;
 use worker::database::Database;
-use worker::database_url::DatabaseUrl;
+use worker::database::url::DatabaseUrl;
 use xtask::certificates::Authority;
 use xtask::clerk_payload::UserPayload;
 use xtask::free_port::free_port;

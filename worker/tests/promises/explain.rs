@@ -156,7 +156,7 @@ fn a_step_over_large_entries_is_a_short_one() {
     let heavy = "local heavy = string.rep('x', 2 ^ 20) \
        for i = 1, 12 do redis.call('XADD', KEYS[1], '*', 'svix-id', 'msg_' .. i, 'payload', heavy) end return 1";
     world.redis(&["EVAL", heavy, "1", EVENTS]);
-    let script = include_str!("../../lua/find_entry.lua");
+    let script = include_str!("../../src/operate/explain/find_entry.lua");
     let step = world.redis(&["EVAL", script, "1", EVENTS, "msg_12", "-", "500"]);
     assert_eq!(step.lines().next(), Some("4"), "{step}");
     let last = ["unread: entry", "11 entries before it"];

@@ -11,7 +11,7 @@ use xtask::proxy::Proxy;
 
 use crate::helpers::{DEAD, DEADLINE, EVENTS, Worker, World, user};
 
-const USERS_TABLE: &str = include_str!("../../sql/create_users.sql");
+const USERS_TABLE: &str = include_str!("../../src/database/create_users.sql");
 /// How many cases run at the same time.
 const AT_ONCE: usize = 6;
 

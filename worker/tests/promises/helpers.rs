@@ -6,11 +6,11 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::{Duration, SystemTime};
 
 use shared::svix_id::SvixId;
+use worker::apply::fence::Fence;
 use worker::database::Database;
-use worker::database_url::DatabaseUrl;
+use worker::database::failure::Failure;
+use worker::database::url::DatabaseUrl;
 use worker::event::Event;
-use worker::failure::Failure;
-use worker::fence::Fence;
 use xtask::clerk_payload::UserPayload;
 use xtask::free_port::free_port;
 use xtask::postgres_server::PostgresServer;

@@ -25,11 +25,11 @@ use tokio::task::JoinSet;
 use tokio_postgres::{Client, SimpleQueryMessage};
 use worker::apply::{Verdict, apply};
 use worker::database::Database;
+use worker::database::failure::{Quoted, Refusal, Remedy};
+use worker::decide::outcome::Outcome;
+use worker::decide::ring::{self, Search};
 use worker::event::Event;
-use worker::failure::{Quoted, Refusal, Remedy};
-use worker::ledger::Outcome;
-use worker::retry::{NextStep, next_step};
-use worker::ring::{self, Search};
+use worker::finish::retry::{NextStep, next_step};
 use xtask::history::HistoryEvent;
 use xtask::wait;
 

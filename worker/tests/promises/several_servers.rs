@@ -10,8 +10,8 @@ use shared::queue::Keys;
 use shared::redis_link::RedisLink;
 use shared::redis_servers::RedisServers;
 use tokio::task::{JoinHandle, JoinSet};
-use worker::cache_tags::{CacheMode, CacheTags};
-use worker::user::UserId;
+use worker::event::user::UserId;
+use worker::finish::cache_tags::{CacheMode, CacheTags};
 use xtask::certificates::Authority;
 use xtask::redis_cluster::RedisCluster;
 use xtask::redis_sentinels::RedisSentinels;
@@ -362,10 +362,22 @@ async fn every_master_of_a_cluster_that_may_lose_events_is_told() {
 /// find keys in the cache, which nobody can know before; docs/scaling.md names them.
 #[test]
 fn every_key_that_a_script_touches_is_declared() {
-    let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/lua");
+    let mut paths = vec![
+        concat!(env!("CARGO_MANIFEST_DIR"), "/lua").into(),
+        std::path::PathBuf::from(concat!(env!("CARGO_MANIFEST_DIR"), "/src")),
+    ];
     let mut looked_at = 0;
-    for file in std::fs::read_dir(folder).unwrap() {
-        let path = file.unwrap().path();
+    while let Some(path) = paths.pop() {
+        if path.is_dir() {
+            paths.extend(
+                std::fs::read_dir(&path)
+                    .unwrap()
+                    .map(|file| file.unwrap().path()),
+            );
+        }
+        if path.extension().is_none_or(|extension| extension != "lua") {
+            continue;
+        }
         let script = std::fs::read_to_string(&path).unwrap();
         let code = script
             .lines()

@@ -76,7 +76,7 @@ fn a_consumer_that_holds_entries_is_not_removed() {
         EVENTS,
         ">",
     ]);
-    let script = include_str!("../../lua/remove_idle_consumers.lua");
+    let script = include_str!("../../src/source/remove_idle_consumers.lua");
     assert_eq!(
         world.redis(&["EVAL", script, "1", EVENTS, GROUP, "-1"]),
         "1"

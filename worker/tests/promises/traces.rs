@@ -348,7 +348,7 @@ fn an_entry_that_is_handed_back_keeps_its_trace() {
         EVENTS,
         ">",
     ]);
-    let hand_back = concat!(env!("CARGO_MANIFEST_DIR"), "/lua/hand_back.lua");
+    let hand_back = concat!(env!("CARGO_MANIFEST_DIR"), "/src/source/hand_back.lua");
     let handed_back = world.redis(&[
         "--eval",
         hand_back,

@@ -6,9 +6,10 @@ use std::time::{Duration, SystemTime};
 use serde_json::{Value, json};
 use shared::queue::field;
 use shared::svix_id::SvixId;
-use worker::entry::{Entry, RawEntry, Unreadable};
+use worker::event::entry::{Entry, Unreadable};
+use worker::source::raw_entry::RawEntry;
 use worker::event::{Change, Event, Unusable};
-use worker::user::User;
+use worker::event::user::User;
 
 /// The entry that the ingest would make of an event.
 pub fn queued(svix_id: &SvixId, event_type: &str, payload: &[u8]) -> RawEntry {

@@ -8,7 +8,7 @@ use ingest::signature::{Rejection, Verifier};
 use libfuzzer_sys::fuzz_target;
 use shared::envelope::Envelope;
 use svix::webhooks::Webhook;
-use worker::entry::Entry;
+use worker::event::entry::Entry;
 
 const SECRET: &str = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw";
 

@@ -8,7 +8,8 @@ use std::time::SystemTime;
 use fuzz::check_entry;
 use libfuzzer_sys::fuzz_target;
 use shared::queue::field;
-use worker::entry::{Entry, RawEntry, Unreadable};
+use worker::event::entry::{Entry, Unreadable};
+use worker::source::raw_entry::RawEntry;
 
 fuzz_target!(|input: &[u8]| {
     let mut parts = input.split(|byte| *byte == 0xff).map(<[u8]>::to_vec);

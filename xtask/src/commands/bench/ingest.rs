@@ -25,7 +25,7 @@ use super::{
 };
 
 pub(crate) const PATH: &str = "/api/webhooks/clerk";
-const USERS: &str = include_str!("../../../../worker/sql/create_users.sql");
+const USERS: &str = include_str!("../../../../worker/src/database/create_users.sql");
 
 /// What is compared.
 #[derive(Clone, Copy)]

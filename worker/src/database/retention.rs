@@ -1,0 +1,49 @@
+//! The ledger is kept for some days, not for ever.
+
+use std::time::Duration;
+
+use tokio_postgres::types::{ToSql, Type};
+use tokio_util::sync::CancellationToken;
+
+use crate::database::Database;
+use crate::database::failure::Failure;
+
+/// How many rows one statement deletes, so that none takes long.
+const ROWS_AT_ONCE: i64 = 10_000;
+/// How often to look.
+const INTERVAL: Duration = Duration::from_secs(3600);
+
+/// Deletes ledger rows older than `days` now and every hour, until `stop` is cancelled.
+pub async fn keep(database: Database, days: i32, stop: CancellationToken) {
+    loop {
+        match delete_expired(&database, days).await {
+            Ok(0) => {}
+            Ok(rows) => tracing::info!(rows, "deleted expired rows of the ledger"),
+            Err(_) => tracing::warn!(
+                "expired rows of the ledger could not be deleted: trying again in an hour"
+            ),
+        }
+        if stop
+            .run_until_cancelled(tokio::time::sleep(INTERVAL))
+            .await
+            .is_none()
+        {
+            return;
+        }
+    }
+}
+
+async fn delete_expired(database: &Database, days: i32) -> Result<u64, Failure> {
+    let connection = database.connection().await?;
+    let sql = include_str!("delete_expired_events.sql");
+    // Without a name: see the module pooler.
+    let parameters: [(&(dyn ToSql + Sync), Type); 2] =
+        [(&days, Type::INT4), (&ROWS_AT_ONCE, Type::INT8)];
+    let mut deleted = 0;
+    loop {
+        match connection.execute_typed(sql, &parameters).await? {
+            0 => return Ok(deleted),
+            rows => deleted += rows,
+        }
+    }
+}

@@ -1,0 +1,132 @@
+//! What a batch does to each user, decided in memory.
+
+use std::collections::BTreeMap;
+
+use crate::decide::outcome::Outcome;
+use crate::event::user::UserId;
+use crate::event::{Change, Event};
+
+/// The newest event of each user, and what that makes of every event of the batch as long as the
+/// database knows nothing newer.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Plan<'a> {
+    /// The newest event of each user, in the order of user ids: the order in which rows are locked.
+    pub newest: BTreeMap<&'a UserId, &'a Event>,
+    /// One outcome for each event, in the order of the events.
+    pub outcomes: Vec<Outcome>,
+}
+
+/// Decides. No two of `events` may have the same svix-id.
+#[must_use]
+pub fn plan<'a>(events: &[&'a Event]) -> Plan<'a> {
+    let mut newest: BTreeMap<&UserId, &Event> = BTreeMap::new();
+    for event in events {
+        if let Some(user_id) = event.user_id() {
+            let known = newest.entry(user_id).or_insert(event);
+            if event.revision() > known.revision() {
+                *known = event;
+            }
+        }
+    }
+    let outcomes = events
+        .iter()
+        .map(|event| {
+            match (
+                &event.change,
+                event.user_id().and_then(|user_id| newest.get(user_id)),
+            ) {
+                (Change::Ignore, _) => Outcome::Ignored,
+                (_, Some(winner)) if winner.svix_id == event.svix_id => Outcome::Applied,
+                _ => Outcome::Stale,
+            }
+        })
+        .collect();
+    Plan { newest, outcomes }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::{Duration, SystemTime};
+
+    use proptest::prelude::*;
+    use shared::svix_id::SvixId;
+
+    use super::*;
+    use crate::event::user::User;
+
+    /// Users, times and svix-ids are few, so that ties are many.
+    fn event() -> impl Strategy<Value = Event> {
+        (0_u8..4, 0_u64..4, 0_u64..4, 0_u32..1000, 0_u8..8).prop_map(
+            |(user, updated, sent, id, kind)| {
+                let at = |seconds| SystemTime::UNIX_EPOCH + Duration::from_secs(seconds);
+                let user_id = UserId::parse(format!("user_{user}")).unwrap();
+                let change = match kind {
+                    0 => Change::Delete(user_id),
+                    1 => Change::Ignore,
+                    _ => Change::Upsert(User {
+                        id: user_id,
+                        name: format!("name {id}"),
+                        email: format!("{user}@example.com"),
+                        image_url: None,
+                        created_at: at(0),
+                        updated_at: at(updated),
+                    }),
+                };
+                Event {
+                    svix_id: SvixId::parse(&format!("msg_{id}")).unwrap(),
+                    event_type: String::new(),
+                    event_at: at(sent),
+                    received_at: at(0),
+                    change,
+                }
+            },
+        )
+    }
+
+    fn events() -> impl Strategy<Value = Vec<Event>> {
+        proptest::collection::vec(event(), 0..30).prop_map(|mut events| {
+            events.sort_by(|a, b| a.svix_id.cmp(&b.svix_id));
+            events.dedup_by(|a, b| a.svix_id == b.svix_id);
+            events
+        })
+    }
+
+    proptest! {
+        /// P4
+        #[test]
+        fn the_order_of_the_batch_does_not_matter(events in events(), seed in any::<u64>()) {
+            let one: Vec<&Event> = events.iter().collect();
+            let mut other = one.clone();
+            other.sort_by_key(|event| {
+                use std::hash::{DefaultHasher, Hash, Hasher};
+                let mut hasher = DefaultHasher::new();
+                (seed, &event.svix_id).hash(&mut hasher);
+                hasher.finish()
+            });
+            prop_assert_eq!(plan(&one).newest, plan(&other).newest);
+        }
+
+        /// P4: the newest wins, and a deletion over everything.
+        #[test]
+        fn the_newest_event_of_each_user_wins(events in events()) {
+            let batch: Vec<&Event> = events.iter().collect();
+            let plan = plan(&batch);
+            for (event, outcome) in batch.iter().zip(&plan.outcomes) {
+                let Some(user_id) = event.user_id() else {
+                    prop_assert_eq!(*outcome, Outcome::Ignored);
+                    continue;
+                };
+                let newest = batch
+                    .iter()
+                    .filter(|other| other.user_id() == Some(user_id))
+                    .max_by_key(|other| other.revision())
+                    .unwrap();
+                prop_assert_eq!(plan.newest[user_id], *newest);
+                let expected = if newest == event { Outcome::Applied } else { Outcome::Stale };
+                prop_assert_eq!(*outcome, expected);
+                let deleted = batch.iter().any(|other| other.change == Change::Delete(user_id.clone()));
+                prop_assert_eq!(deleted, matches!(plan.newest[user_id].change, Change::Delete(_)));
+            }
+        }
+    }
+}

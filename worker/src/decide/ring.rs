@@ -1,0 +1,165 @@
+//! Users who swap addresses, two or more in a ring. Each waits for an address that the next one still holds, so none of
+//! them can be applied alone, and their events may come hours apart, to different workers, in batches of one.
+//!
+//! So an event that waits for an address says who holds it. When the next one is refused, the worker looks among the
+//! events that wait, beginning with those of the holder, for a way that leads back to its own user. It looks at 64 users at
+//! most. If two workers try the last two of a ring at the same moment, neither finds the other waiting; both wait, with
+//! jitter, and the next attempt of either closes the ring.
+
+use std::collections::{BTreeMap, VecDeque};
+
+use shared::queue::field;
+use shared::traces::TraceContext;
+
+use crate::event::Event;
+use crate::event::entry::Entry;
+use crate::source::raw_entry::{RawEntry, text};
+
+/// How many users are looked at before a search is given up; each is a round trip.
+const LONGEST_SEARCH: usize = 64;
+
+/// An event that waits until an address is free.
+#[derive(Debug, Clone)]
+pub struct Waiting {
+    /// The event.
+    pub event: Event,
+    /// How many attempts have failed so far.
+    pub failed_attempts: u32,
+    /// The step of a trace that put it there, if there is one.
+    pub trace: Option<TraceContext>,
+    /// The id of the user who had the address when the event was last tried.
+    pub holder: String,
+    /// The partition in which it waits.
+    pub partition: u32,
+}
+
+impl Waiting {
+    /// Reads an entry that waits in `partition`; `None` if it waits for no address.
+    #[must_use]
+    pub fn parse(entry: &RawEntry, partition: u32) -> Option<Self> {
+        let holder = text(entry, field::HOLDER)?.to_owned();
+        let entry = Entry::parse(entry);
+        Some(Self {
+            partition,
+            holder,
+            failed_attempts: entry.failed_attempts,
+            trace: entry.trace,
+            event: entry.event.ok()?,
+        })
+    }
+}
+
+/// Looks, step by step, for a way from the holder of an address back to the user who waits for it.
+#[derive(Debug)]
+pub struct Search<'a> {
+    user: &'a str,
+    /// Users to ask about next, each with who waits for them.
+    next: VecDeque<(String, Option<String>)>,
+    /// Users asked about, each with who waits for them and what of theirs waits.
+    seen: BTreeMap<String, (Option<String>, Vec<Waiting>)>,
+}
+
+impl<'a> Search<'a> {
+    /// For `user`, who waits for the address of `holder`.
+    #[must_use]
+    pub fn new(user: &'a str, holder: &str) -> Self {
+        Self {
+            user,
+            next: VecDeque::from([(holder.to_owned(), None)]),
+            seen: BTreeMap::new(),
+        }
+    }
+
+    /// Whom to ask about: [`Search::found`] wants to know what waits of this user. `None` if there is
+    /// no ring.
+    pub fn whom_to_ask(&mut self) -> Option<String> {
+        let seen = &self.seen;
+        self.next.retain(|(user, _)| !seen.contains_key(user));
+        let (user, _) = self.next.front()?;
+        (self.seen.len() < LONGEST_SEARCH).then(|| user.clone())
+    }
+
+    /// Takes what waits of the user that [`Search::whom_to_ask`] named. Returns all events of the ring that
+    /// wait, once it is closed.
+    pub fn found(&mut self, waiting: Vec<Waiting>) -> Option<Vec<Waiting>> {
+        let (current, waits_for_it) = self.next.pop_front()?;
+        let closes = waiting.iter().any(|waiting| waiting.holder == self.user);
+        for waiting in &waiting {
+            self.next
+                .push_back((waiting.holder.clone(), Some(current.clone())));
+        }
+        self.seen.insert(current.clone(), (waits_for_it, waiting));
+        closes.then(|| {
+            let mut ring = Vec::new();
+            let mut step = Some(current);
+            while let Some((waits_for_it, waiting)) = step.and_then(|user| self.seen.remove(&user))
+            {
+                ring.extend(waiting);
+                step = waits_for_it;
+            }
+            ring
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::SystemTime;
+
+    use shared::svix_id::SvixId;
+
+    use super::*;
+
+    /// The svix-ids of the ring; `waiting` are svix-id, user and holder of all that waits.
+    fn ring(waiting: &[(&str, &str, &str)], user: &str, holder: &str) -> Vec<String> {
+        let mut search = Search::new(user, holder);
+        while let Some(next) = search.whom_to_ask() {
+            let of_user = waiting.iter().filter(|(_, user, _)| *user == next);
+            let found = of_user.map(|(svix_id, user, holder)| Waiting {
+                event: deletion(svix_id, user),
+                failed_attempts: 1,
+                trace: None,
+                holder: (*holder).to_owned(),
+                partition: 0,
+            });
+            if let Some(ring) = search.found(found.collect()) {
+                let mut ring: Vec<String> = ring
+                    .iter()
+                    .map(|waiting| waiting.event.svix_id.to_string())
+                    .collect();
+                ring.sort();
+                return ring;
+            }
+        }
+        Vec::new()
+    }
+
+    fn deletion(svix_id: &str, user: &str) -> Event {
+        let payload = format!(r#"{{"type":"user.deleted","data":{{"id":"{user}"}}}}"#);
+        let svix_id = SvixId::parse(svix_id).unwrap();
+        Event::parse(svix_id, SystemTime::now(), payload.as_bytes()).unwrap()
+    }
+
+    #[test]
+    fn two_who_swap_find_each_other() {
+        assert_eq!(ring(&[("1", "b", "a")], "a", "b"), ["1"]);
+    }
+
+    #[test]
+    fn all_events_of_a_longer_ring_come_and_nobody_else_s() {
+        let waiting = [
+            ("1", "b", "x"),
+            ("2", "b", "c"),
+            ("3", "c", "a"),
+            ("4", "x", "b"),
+            ("5", "d", "b"),
+        ];
+        assert_eq!(ring(&waiting, "a", "b"), ["1", "2", "3"]);
+    }
+
+    #[test]
+    fn a_chain_that_does_not_come_back_is_no_ring() {
+        assert!(ring(&[("1", "b", "c")], "a", "b").is_empty());
+        assert!(ring(&[("1", "b", "c"), ("2", "c", "b")], "a", "b").is_empty());
+    }
+}

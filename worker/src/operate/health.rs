@@ -1,0 +1,59 @@
+//! Whether the worker is ready, and the pages of its admin address.
+
+use shared::admin;
+use shared::redis_link::RedisLink;
+use tokio_util::sync::CancellationToken;
+
+use crate::database::Database;
+use crate::finish::cache_tags::CacheTags;
+use crate::metrics::Metrics;
+use crate::operate::status::{self, Status};
+use crate::source::partitions::Partitions;
+
+/// The worker is ready while its stores answer.
+pub struct StoresHealth {
+    /// The queue's Redis.
+    pub queue_link: RedisLink,
+    /// Where events wait.
+    pub partitions: Partitions,
+    /// The cache's Redis.
+    pub cache_tags: CacheTags,
+    /// Where users go.
+    pub database: Database,
+    /// What is counted.
+    pub metrics: Metrics,
+    /// Cancelled once the database is migrated.
+    pub migrated: CancellationToken,
+    /// The page.
+    pub status: Status,
+}
+
+impl admin::Health for StoresHealth {
+    async fn ready(&self) -> Result<(), &'static str> {
+        if !self.queue_link.answers().await {
+            Err("Redis does not answer")
+        } else if !self.cache_tags.answers().await {
+            Err("the cache's Redis does not answer")
+        } else if !self.database.answers().await {
+            Err("PostgreSQL does not answer")
+        } else if !self.migrated.is_cancelled() {
+            Err("the database is not migrated yet")
+        } else {
+            Ok(())
+        }
+    }
+
+    async fn refresh(&self) {
+        if let Ok(depth) = self.partitions.depth().await {
+            self.metrics.depth(depth);
+        }
+    }
+
+    fn pages(&self) -> &'static [&'static str] {
+        &status::PATHS
+    }
+
+    async fn page(&self, path: &str, query: &str) -> Option<admin::Page> {
+        self.status.page(path, query).await
+    }
+}

@@ -1,0 +1,7 @@
+//! What people ask a worker: whether it is ready, how it goes, and what became of an event.
+//!
+//! Nothing here changes anything, and nothing waits for it: the status page has its own connection to PostgreSQL.
+
+pub mod explain;
+pub mod health;
+pub mod status;

@@ -1,0 +1,133 @@
+//! Applying a batch: until PostgreSQL has said of every event what became of it, and the cache tags are gone.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::time::SystemTime;
+
+use shared::fault_point::{FaultPoint, reach};
+use shared::svix_id::SvixId;
+
+use super::Processor;
+use super::steps::Steps;
+use crate::apply::fence::Holding;
+use crate::apply::{Verdict, apply};
+use crate::back_off::BackOff;
+use crate::decide::outcome::Outcome;
+use crate::event::Event;
+use crate::event::entry::Entry;
+use crate::event::user::UserId;
+use crate::outage::Interrupted;
+use crate::source::queue::Queue;
+
+/// What was applied of a batch, and when.
+pub(super) struct Applied<'a> {
+    /// The entry of each event that its copies share their fate with.
+    pub(super) chosen: BTreeMap<&'a SvixId, &'a Entry>,
+    /// What became of each event.
+    pub(super) verdicts: BTreeMap<&'a SvixId, Verdict>,
+    /// When.
+    pub(super) steps: Steps,
+}
+
+impl Processor {
+    /// Applies the events of a batch, and deletes the tags.
+    pub(super) async fn apply<'a>(
+        &self,
+        queue: &Queue,
+        batch: &'a [Entry],
+    ) -> Result<Applied<'a>, Interrupted> {
+        let chosen = one_of_each(batch);
+        let mut holding = Holding::default();
+        for (svix_id, entry) in &chosen {
+            holding.add(svix_id, queue, &entry.id);
+        }
+        let events: Vec<&Event> = chosen
+            .values()
+            .filter_map(|entry| entry.event.as_ref().ok())
+            .collect();
+        let begun = SystemTime::now();
+        let verdicts = self.until_applied(&holding, &events).await?;
+        let committed = SystemTime::now();
+        self.delete_tags(&events, verdicts.iter().map(Some)).await?;
+        reach(FaultPoint::TagsDeleted).await;
+        let svix_ids = events.iter().map(|event| &event.svix_id);
+        Ok(Applied {
+            verdicts: svix_ids.zip(verdicts).collect(),
+            chosen,
+            steps: Steps {
+                begun,
+                committed,
+                tags_deleted: SystemTime::now(),
+            },
+        })
+    }
+
+    pub(super) async fn until_applied(
+        &self,
+        holding: &Holding<'_>,
+        events: &[&Event],
+    ) -> Result<Vec<Verdict>, Interrupted> {
+        let mut back_off = BackOff::of_a_store();
+        let mut verdicts: Vec<Option<Verdict>> = vec![None; events.len()];
+        loop {
+            let open = |index: &usize| verdicts[*index].is_none();
+            let open: Vec<usize> = (0..events.len()).filter(open).collect();
+            let open_events: Vec<&Event> = open.iter().map(|index| events[*index]).collect();
+            match apply(&self.database, holding, &open_events).await {
+                Ok(given) => {
+                    for (index, verdict) in open.into_iter().zip(given) {
+                        verdicts[index] = Some(verdict);
+                    }
+                    return Ok(verdicts.into_iter().flatten().collect());
+                }
+                Err(away) => {
+                    for (index, verdict) in open.into_iter().zip(away.verdicts) {
+                        verdicts[index] = verdict;
+                    }
+                    // What was committed must not wait for the rest.
+                    self.delete_tags(events, verdicts.iter().map(Option::as_ref))
+                        .await?;
+                    self.outages
+                        .wait(away.store, &away.reason, &mut back_off)
+                        .await?;
+                }
+            }
+        }
+    }
+
+    /// Deletes the tags of all that was committed, now or by a worker that may have died before it
+    /// came to the tags.
+    pub(super) async fn delete_tags<'a>(
+        &self,
+        events: &[&Event],
+        verdicts: impl Iterator<Item = Option<&'a Verdict>>,
+    ) -> Result<(), Interrupted> {
+        let changed: BTreeSet<&UserId> = events
+            .iter()
+            .zip(verdicts)
+            .filter(|(_, verdict)| {
+                matches!(
+                    verdict,
+                    Some(Verdict::Recorded(Outcome::Applied) | Verdict::Duplicate)
+                )
+            })
+            .filter_map(|(event, _)| event.user_id())
+            .collect();
+        let delete = || self.cache_tags.delete(&changed);
+        self.outages.until_redis_answers(delete).await
+    }
+}
+
+/// One readable entry of each svix-id: the one that has failed most often, so that a second delivery
+/// does not begin to count anew; of equals the first.
+fn one_of_each(batch: &[Entry]) -> BTreeMap<&SvixId, &Entry> {
+    let mut entries: BTreeMap<&SvixId, &Entry> = BTreeMap::new();
+    for entry in batch {
+        if let Ok(event) = &entry.event {
+            let known = entries.entry(&event.svix_id).or_insert(entry);
+            if entry.failed_attempts > known.failed_attempts {
+                *known = entry;
+            }
+        }
+    }
+    entries
+}
