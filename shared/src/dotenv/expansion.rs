@@ -1,6 +1,7 @@
 //! What double quotes do to a value: first its escapes are replaced, then the variables that it refers to.
 
-use super::{Wrong, is_name, name_length};
+use super::mistake::Wrong;
+use super::name::{is_name, name_length};
 
 const NOT_A_REFERENCE: Wrong = (
     "a ${ in double quotes that is no reference to a variable",
