@@ -40,7 +40,7 @@ pub async fn watch(link: RedisLink, stop: CancellationToken) {
                 told = findings;
                 LOOK
             }
-            // Whoever uses the store next says so.
+            // The next one that uses the store logs it.
             Err(_) => RETRY,
         };
         let waited = stop.run_until_cancelled(tokio::time::sleep(wait)).await;

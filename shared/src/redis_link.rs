@@ -7,9 +7,9 @@
 //! [`RESPONSE_TIMEOUT`] and the next command goes over a new connection.
 //!
 //! To a cluster a link's connection is one to every node. The `redis` crate replaces those to single nodes
-//! by itself, follows slots that move, and learns of new masters, but only as long as a node says so: one
-//! that hangs keeps it for ever, as may nodes that all come back with other addresses. So this one is
-//! given up likewise, and the next one begins with the nodes of the URL.
+//! by itself, follows slots that move, and learns of new masters, but only as long as a node says so: it
+//! waits for ever for one that hangs, and may do so for nodes that all come back with other addresses. So this
+//! connection is given up too, and the next one begins with the nodes of the URL.
 
 mod client;
 mod connection;

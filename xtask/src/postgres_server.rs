@@ -149,8 +149,8 @@ impl PostgresServer {
         self.restart()
     }
 
-    /// Who may connect, before everybody whom it takes anyway: lines of pg_hba.conf. Takes effect at the
-    /// next start.
+    /// Puts `lines` first in pg_hba.conf, before those that let everybody connect. Takes effect at the next
+    /// start.
     ///
     /// # Errors
     ///

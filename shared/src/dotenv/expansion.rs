@@ -130,7 +130,7 @@ impl<'a> References<'a> {
     }
 }
 
-/// Where the brace is closed that stands in front of `text`.
+/// Where the brace before `text` is closed.
 fn closing_brace(text: &str) -> Option<usize> {
     let mut open = 1_usize;
     for (place, character) in text.char_indices() {

@@ -11,7 +11,7 @@ pub(super) fn name_length(text: &str) -> usize {
         .unwrap_or(text.len())
 }
 
-/// A statement without the `export` that may stand in front of it.
+/// A statement without its `export`, if it begins with one.
 pub(super) fn without_export(statement: &str) -> &str {
     match statement.strip_prefix("export") {
         Some(rest) if rest.starts_with([' ', '\t']) => rest.trim_start_matches(is_space),

@@ -34,7 +34,7 @@ impl Client {
         matches!(self, Self::Known(Target::Cluster(_)))
     }
 
-    /// So many connections.
+    /// Opens `width` connections.
     pub(super) async fn open(&self, width: usize) -> RedisResult<Arc<[Connection]>> {
         let all = async {
             match self {

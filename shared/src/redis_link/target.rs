@@ -60,7 +60,7 @@ impl Target {
         Ok(Self::Cluster(Box::new(client)))
     }
 
-    /// So many connections, all at once: where a name takes long to resolve, they wait for it together.
+    /// Opens `width` connections, all at once: where a name takes long to resolve, they wait for it together.
     pub(super) async fn open(&self, width: usize) -> RedisResult<Arc<[Connection]>> {
         let mut connecting = JoinSet::new();
         for _ in 0..width {

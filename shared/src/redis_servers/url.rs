@@ -107,7 +107,7 @@ fn server(url: &str, authorities: Option<&Authorities>) -> Result<ConnectionInfo
     info.map_err(|_| URL_EXPECTED)
 }
 
-/// Whether a host is followed by a port; an IPv6 address stands in brackets.
+/// Whether a host is followed by a port; an IPv6 address is in brackets.
 fn has_port(host: &str) -> bool {
     host.rsplit(']').next().is_some_and(|end| end.contains(':'))
 }

@@ -1,4 +1,4 @@
-//! Whom Clerk has listed.
+//! The users that Clerk has listed.
 
 use std::collections::HashSet;
 use std::hash::{BuildHasher as _, RandomState};
@@ -15,7 +15,7 @@ pub(super) struct Listed {
 }
 
 impl Listed {
-    /// Nobody yet.
+    /// No users yet.
     pub(super) fn new() -> Self {
         Self {
             since: SystemTime::now(),

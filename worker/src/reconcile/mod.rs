@@ -80,7 +80,7 @@ pub async fn reconcile(settings: &Settings, options: ReconcileSettings) -> Resul
 
 impl Reconciliation {
     async fn run(mut self) -> Result<(), String> {
-        // Who is to know that a user is missing has to have seen all of them.
+        // Only a run that has read the whole list knows that a user is missing.
         let can_resume = !self.settings.dry_run && !self.settings.delete_missing;
         let place = if can_resume && !self.settings.from_start {
             self.stream.place().await?.unwrap_or_default()
@@ -131,7 +131,7 @@ impl Reconciliation {
             let Some(total) = total.filter(|total| *total > listed as u64) else {
                 return Ok(());
             };
-            // Who has come meanwhile is on the next page.
+            // Users that have come meanwhile are on the next page.
             looks += 1;
             if looks == LOOKS {
                 let counts = &self.counts;
@@ -177,7 +177,7 @@ impl Reconciliation {
         self.stream.push(additions).await
     }
 
-    /// Keeps in mind who was listed, where that decides what is deleted.
+    /// Notes who was listed, where that decides what is deleted.
     fn remember(&mut self, page: &[ListedUser]) {
         if self.settings.delete_missing {
             for id in page.iter().filter_map(|user| user.id.as_deref()) {

@@ -15,7 +15,7 @@ use crate::{child_process, postgres_user::unprivileged_user, server_programs};
 #[derive(Debug)]
 pub(super) struct Installation {
     binaries: PathBuf,
-    /// Whom PostgreSQL runs as when we are root, whom it refuses.
+    /// The user that PostgreSQL runs as when we are root: it refuses to run as root.
     user: Option<User>,
 }
 
@@ -30,7 +30,7 @@ impl Installation {
         })
     }
 
-    /// Makes `path` belong to whom PostgreSQL runs as.
+    /// Makes `path` belong to the user that PostgreSQL runs as.
     pub(super) fn give(&self, path: &Path) -> io::Result<()> {
         match &self.user {
             Some(user) => chown(path, Some(user.uid.as_raw()), Some(user.gid.as_raw())),

@@ -17,8 +17,8 @@ pub(super) fn find(content: &str, wanted: [&str; 4]) -> Option<String> {
         .filter(|password| !password.is_empty())
 }
 
-/// What stands in front of the next colon, or the end, without the backslashes that keep colons and backslashes
-/// apart from it; and what stands behind that colon.
+/// The text before the next colon, or the end, without the backslashes that escape colons and backslashes; and
+/// the text after that colon.
 fn field(line: &str) -> Option<(String, Option<&str>)> {
     let mut field = String::new();
     let mut characters = line.chars();

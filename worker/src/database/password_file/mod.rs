@@ -133,7 +133,7 @@ fn is_open_to_others(metadata: &Metadata) -> bool {
     metadata.mode() & mode != 0
 }
 
-/// Host and port of every server, as they stand in a password file.
+/// Host and port of every server, as a password file writes them.
 fn servers(config: &Config) -> Vec<(String, String)> {
     let (hosts, addresses) = (config.get_hosts(), config.get_hostaddrs());
     let ports = config.get_ports();

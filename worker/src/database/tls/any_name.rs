@@ -11,7 +11,7 @@ use rustls::{DigitallySignedStruct, RootCertStore, SignatureScheme};
 
 /// Takes the certificate of a server whatever name it has, as libpq does below verify-full. It must have
 /// been signed by an authority in `roots`; where there are none anybody's will do. That the server has
-/// the key of its certificate is verified all the same.
+/// the key of its certificate is still verified.
 #[derive(Debug)]
 pub(super) struct AnyName {
     pub(super) roots: Option<RootCertStore>,
