@@ -1,11 +1,14 @@
 //! Whether Redis is set to keep what it has acknowledged (P1): told in the log, and never a reason to stop.
 
+mod finding;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use redis::{FromRedisValue, RedisResult, Value};
 use tokio_util::sync::CancellationToken;
 
+use self::finding::{Finding, add_info, findings, names};
 use crate::redis_link::RedisLink;
 
 /// How often to look: a failover, or an operator, may have changed it.
@@ -23,54 +26,6 @@ const AWAY: [&str; 7] = [
     "WRONGPASS",
 ];
 
-/// A setting of `redis.conf`.
-struct Setting {
-    name: &'static str,
-    expected: &'static str,
-    /// What happens with any other value.
-    risk: &'static str,
-    /// The field of INFO that tells it, and what that says for `expected`.
-    in_info: Option<(&'static str, &'static str)>,
-}
-
-/// See <https://redis.io/docs/latest/operate/oss_and_stack/management/persistence/> and, in Redis' `redis.conf`, what is said
-/// of each.
-const SETTINGS: [Setting; 4] = [
-    Setting {
-        name: "appendonly",
-        expected: "yes",
-        risk: "a crash of Redis loses all events since its last snapshot",
-        in_info: Some(("aof_enabled", "1")),
-    },
-    Setting {
-        name: "appendfsync",
-        expected: "always",
-        risk: "a crash of Redis or its machine loses the events of the last seconds",
-        in_info: None,
-    },
-    Setting {
-        name: "no-appendfsync-on-rewrite",
-        expected: "no",
-        risk: "a crash while Redis rewrites its append-only file loses the events of that time",
-        in_info: None,
-    },
-    Setting {
-        name: "maxmemory-policy",
-        expected: "noeviction",
-        risk: "a Redis that is full throws waiting events away",
-        in_info: Some(("maxmemory_policy", "noeviction")),
-    },
-];
-
-/// What is to be said about a server.
-#[derive(Debug, PartialEq, Eq, PartialOrd, Ord)]
-enum Finding {
-    /// It loses events.
-    Wrong { setting: usize, found: String },
-    /// It does not tell these settings.
-    Untold(Vec<&'static str>),
-}
-
 /// Looks at the server, or at every master of the cluster, now and every ten minutes until `stop` is cancelled, and
 /// warns of each setting with which it may lose what it has acknowledged. What was said is not said again while it is
 /// so.
@@ -85,7 +40,7 @@ pub async fn watch(link: RedisLink, stop: CancellationToken) {
                 told = findings;
                 LOOK
             }
-            // Whoever uses the store next says so.
+            // The next one that uses the store logs it.
             Err(_) => RETRY,
         };
         let waited = stop.run_until_cancelled(tokio::time::sleep(wait)).await;
@@ -98,15 +53,15 @@ pub async fn watch(link: RedisLink, stop: CancellationToken) {
 async fn look(link: &RedisLink) -> RedisResult<BTreeSet<(String, Finding)>> {
     let mut get = redis::cmd("CONFIG");
     get.arg("GET");
-    for setting in &SETTINGS {
-        get.arg(setting.name);
+    for name in names() {
+        get.arg(name);
     }
     let mut servers: BTreeMap<String, BTreeMap<String, String>> = BTreeMap::new();
     for (server, answer) in link.ask_masters(&get).await? {
         servers.insert(server, told(answer)?.unwrap_or_default());
     }
     let is_told = |settings: &BTreeMap<String, String>| {
-        let mut names = SETTINGS.iter().map(|setting| setting.name);
+        let mut names = names();
         names.all(|name| settings.contains_key(name))
     };
     // A managed Redis has no CONFIG, or tells a part.
@@ -132,145 +87,5 @@ fn told<T: FromRedisValue>(answer: Value) -> RedisResult<Option<T>> {
         Value::ServerError(error) if AWAY.contains(&error.code()) => Err(error.into()),
         Value::ServerError(_) => Ok(None),
         answer => Ok(T::from_redis_value(answer).ok()),
-    }
-}
-
-/// Adds the settings that INFO tells and CONFIG did not.
-fn add_info(settings: &mut BTreeMap<String, String>, info: &str) {
-    let fields: BTreeMap<&str, &str> = info
-        .lines()
-        .filter_map(|line| line.trim_end().split_once(':'))
-        .collect();
-    for setting in &SETTINGS {
-        if let Some((field, good)) = setting.in_info
-            && let Some(found) = fields.get(field)
-        {
-            let found = if *found == good {
-                setting.expected
-            } else {
-                found
-            };
-            let place = settings.entry(setting.name.to_owned());
-            place.or_insert_with(|| found.to_owned());
-        }
-    }
-}
-
-fn findings(settings: &BTreeMap<String, String>) -> Vec<Finding> {
-    let mut findings = Vec::new();
-    let mut untold = Vec::new();
-    for (number, setting) in SETTINGS.iter().enumerate() {
-        match settings.get(setting.name) {
-            None => untold.push(setting.name),
-            Some(found) if found != setting.expected => findings.push(Finding::Wrong {
-                setting: number,
-                found: found.clone(),
-            }),
-            Some(_) => {}
-        }
-    }
-    if !untold.is_empty() {
-        findings.push(Finding::Untold(untold));
-    }
-    findings
-}
-
-impl Finding {
-    fn tell(&self, server: &str) {
-        match self {
-            Self::Wrong { setting, found } => {
-                let Setting {
-                    name,
-                    expected,
-                    risk,
-                    ..
-                } = &SETTINGS[*setting];
-                tracing::warn!(
-                    server,
-                    found = format!("{name} {found}"),
-                    risk,
-                    remedy = format!(
-                        "redis-cli CONFIG SET {name} {expected}, and in redis.conf: {name} {expected}"
-                    ),
-                    "Redis does not keep what it has acknowledged"
-                );
-            }
-            Self::Untold(names) => tracing::warn!(
-                server,
-                untold = names.join(", "),
-                expected = SETTINGS
-                    .iter()
-                    .filter(|setting| names.contains(&setting.name))
-                    .map(|setting| format!("{} {}", setting.name, setting.expected))
-                    .collect::<Vec<_>>()
-                    .join(", "),
-                "Redis does not tell whether it keeps what it has acknowledged: ask who runs it"
-            ),
-        }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn settings(pairs: &[(&str, &str)]) -> BTreeMap<String, String> {
-        let owned = pairs
-            .iter()
-            .map(|(name, value)| ((*name).to_owned(), (*value).to_owned()));
-        owned.collect()
-    }
-
-    const GOOD: [(&str, &str); 4] = [
-        ("appendonly", "yes"),
-        ("appendfsync", "always"),
-        ("no-appendfsync-on-rewrite", "no"),
-        ("maxmemory-policy", "noeviction"),
-    ];
-
-    #[test]
-    fn nothing_is_said_of_a_redis_that_keeps_what_it_acknowledges() {
-        assert!(findings(&settings(&GOOD)).is_empty());
-    }
-
-    #[test]
-    fn every_setting_that_is_wrong_is_found_in_one_run() {
-        let wrong = [
-            ("appendonly", "no"),
-            ("appendfsync", "everysec"),
-            ("no-appendfsync-on-rewrite", "yes"),
-            ("maxmemory-policy", "allkeys-lru"),
-        ];
-        let found = findings(&settings(&wrong));
-        for (number, (_, value)) in wrong.iter().enumerate() {
-            let found_value = (*value).to_owned();
-            assert!(found.contains(&Finding::Wrong {
-                setting: number,
-                found: found_value
-            }));
-        }
-        assert_eq!(found.len(), 4);
-    }
-
-    #[test]
-    fn what_info_tells_counts_where_config_does_not_and_the_rest_is_named() {
-        let mut known = settings(&[]);
-        add_info(
-            &mut known,
-            "# Memory\r\nmaxmemory_policy:volatile-lru\r\n# Persistence\r\naof_enabled:1\r\n",
-        );
-        assert_eq!(
-            findings(&known),
-            [
-                Finding::Wrong {
-                    setting: 3,
-                    found: "volatile-lru".to_owned()
-                },
-                Finding::Untold(vec!["appendfsync", "no-appendfsync-on-rewrite"]),
-            ]
-        );
-        let mut known = settings(&[("appendonly", "yes")]);
-        add_info(&mut known, "aof_enabled:0\r\n");
-        assert_eq!(known["appendonly"], "yes");
     }
 }

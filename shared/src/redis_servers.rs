@@ -1,21 +1,18 @@
 //! Where Redis is: one server, a cluster, or a master that Sentinels know.
+//!
+//! The `redis` crate reads the URL of one server. How several are written is ours; each of them is given to the
+//! `redis` crate as a URL of its own.
+
+mod sentinels;
+mod url;
 
 use redis::cluster::{ClusterClient, ClusterClientBuilder};
-use redis::{
-    ConnectionAddr, ConnectionInfo, IntoConnectionInfo as _, RedisConnectionInfo, RedisResult,
-};
-use url::Url;
+use redis::{ConnectionAddr, ConnectionInfo, RedisResult};
 
+pub(crate) use self::sentinels::Sentinels;
+pub use self::url::URL_EXPECTED;
+use self::url::{SENTINEL, ServersUrl};
 use crate::tls::Authorities;
-
-/// What a URL is expected to be.
-pub const URL_EXPECTED: &str = "a URL such as redis://user:password@host:6379/0, or rediss:// for TLS; \
-     redis://host:6379,host:6379 for a cluster; redis-sentinel://host:26379,host:26379/0?master=name";
-
-const NO_FRAGMENT: &str =
-    "a URL without # (the server's certificate is always verified; %23 in a password)";
-
-const NO_SEPARATORS: &str = "a user and password without / and ? (%2F, %3F)";
 
 /// Where Redis is.
 #[derive(Clone, Debug)]
@@ -32,16 +29,6 @@ pub(crate) enum Kind {
     Sentinels(Sentinels),
 }
 
-/// A master that is found by asking Sentinels.
-#[derive(Clone, Debug)]
-pub(crate) struct Sentinels {
-    pub(crate) nodes: Vec<ConnectionInfo>,
-    /// What they call it.
-    pub(crate) master: String,
-    /// The way to it, but for its address.
-    of_master: ConnectionInfo,
-}
-
 impl RedisServers {
     /// What a URL says: one of these, and the same with `rediss`, which speaks TLS with all of them. Their
     /// certificates are verified by `authorities` or, where there are none, by the system's.
@@ -56,39 +43,9 @@ impl RedisServers {
     /// # Errors
     /// What was expected instead.
     pub fn parse(value: &str, authorities: Option<&Authorities>) -> Result<Self, &'static str> {
-        let (scheme, rest) = value.split_once("://").ok_or(URL_EXPECTED)?;
-        let (scheme, kind) = scheme.split_once('-').unwrap_or((scheme, ""));
-        if !matches!(scheme, "redis" | "rediss") {
-            return Err(URL_EXPECTED);
-        }
-        if rest.contains('#') {
-            return Err(NO_FRAGMENT);
-        }
-        let is_sentinel = kind == "sentinel";
-        // What is about the Sentinels says nothing of a server.
-        let (rest, query) = match rest.split_once('?') {
-            Some((rest, query)) if is_sentinel => (rest, query),
-            _ => (rest, ""),
-        };
-        // The password of a server may hold an @.
-        let (user, rest) = match rest.rsplit_once('@') {
-            // They would end what is taken for the host.
-            Some((user, _)) if user.contains(['/', '?']) => return Err(NO_SEPARATORS),
-            Some((user, rest)) => (format!("{user}@"), rest),
-            None => (String::new(), rest),
-        };
-        let (hosts, path) = match rest.find(['/', '?']) {
-            Some(end) => rest.split_at(end),
-            None => (rest, ""),
-        };
-        let default_port = if is_sentinel { ":26379" } else { "" };
-        let mut nodes = Vec::new();
-        for host in hosts.split(',') {
-            let port = if has_port(host) { "" } else { default_port };
-            let url = format!("{scheme}://{user}{host}{port}{path}");
-            nodes.push(server(&url, authorities)?);
-        }
-        let kind = match (kind, nodes.as_slice()) {
+        let url = ServersUrl::parse(value)?;
+        let nodes = url.servers(authorities)?;
+        let kind = match (url.kind, nodes.as_slice()) {
             ("", [server]) => Kind::Server(server.clone()),
             ("" | "cluster", [first, ..]) => {
                 if first.redis_settings().db() != 0 {
@@ -96,7 +53,7 @@ impl RedisServers {
                 }
                 Kind::Cluster(nodes)
             }
-            ("sentinel", _) => Kind::Sentinels(Sentinels::new(nodes, query)?),
+            (SENTINEL, _) => Kind::Sentinels(Sentinels::new(nodes, url.query)?),
             _ => return Err(URL_EXPECTED),
         };
         Ok(Self {
@@ -134,69 +91,6 @@ impl RedisServers {
         }
         configure(builder).build()
     }
-}
-
-impl Sentinels {
-    /// `nodes` are the Sentinels, with what is needed to log in to the master.
-    fn new(nodes: Vec<ConnectionInfo>, query: &str) -> Result<Self, &'static str> {
-        let (mut master, mut username, mut password) = (None, None, None);
-        for (name, value) in url::form_urlencoded::parse(query.as_bytes()) {
-            let place = match name.as_ref() {
-                "master" => &mut master,
-                "sentinel_username" => &mut username,
-                "sentinel_password" => &mut password,
-                _ => return Err("master, sentinel_username, sentinel_password behind the ?"),
-            };
-            *place = Some(value.into_owned()).filter(|value| !value.is_empty());
-        }
-        let mut of_a_sentinel = RedisConnectionInfo::default();
-        if let Some(username) = username {
-            of_a_sentinel = of_a_sentinel.set_username(username);
-        }
-        if let Some(password) = password {
-            of_a_sentinel = of_a_sentinel.set_password(password);
-        }
-        Ok(Self {
-            of_master: nodes.first().ok_or(URL_EXPECTED)?.clone(),
-            nodes: nodes
-                .into_iter()
-                .map(|node| node.set_redis_settings(of_a_sentinel.clone()))
-                .collect(),
-            master: master.ok_or("?master=name, as the Sentinels call the master")?,
-        })
-    }
-
-    /// The master, when it is at this address.
-    pub(crate) fn master_at(&self, host: String, port: u16) -> ConnectionInfo {
-        let mut address = self.of_master.addr().clone();
-        match &mut address {
-            ConnectionAddr::TcpTls {
-                host: h, port: p, ..
-            } => (*h, *p) = (host, port),
-            other => *other = ConnectionAddr::Tcp(host, port),
-        }
-        self.of_master.clone().set_addr(address)
-    }
-}
-
-/// One server.
-fn server(url: &str, authorities: Option<&Authorities>) -> Result<ConnectionInfo, &'static str> {
-    let has_host = Url::parse(url).is_ok_and(|url| url.host().is_some());
-    if !has_host {
-        return Err(URL_EXPECTED);
-    }
-    let info = url
-        .into_connection_info()
-        .and_then(|info| match authorities {
-            Some(authorities) => authorities.trusted_at(info),
-            None => Ok(info),
-        });
-    info.map_err(|_| URL_EXPECTED)
-}
-
-/// Whether a host is followed by a port; an IPv6 address stands in brackets.
-fn has_port(host: &str) -> bool {
-    host.rsplit(']').next().is_some_and(|end| end.contains(':'))
 }
 
 #[cfg(test)]

@@ -1,31 +1,27 @@
 //! A private PostgreSQL.
 
+mod installation;
+mod log;
+mod processes;
+
 use std::{
     env,
-    fs::{self, File},
-    os::unix::fs::{PermissionsExt as _, chown},
+    fs::{self, Permissions},
+    os::unix::fs::PermissionsExt as _,
     path::{Path, PathBuf},
-    process::Command,
     sync::{Arc, Mutex, PoisonError, Weak},
     thread,
     time::{Duration, Instant},
 };
 
 use anyhow::{Context as _, ensure};
-use nix::{
-    sys::signal::{Signal, kill},
-    unistd::{Pid, User},
-};
+use nix::sys::signal::Signal;
 use tempfile::TempDir;
 use uuid::Uuid;
 
+use self::{installation::Installation, log::Log, processes::kill_all_in};
 use crate::{
-    certificates::Certificate,
-    child_process::{self, ChildProcess},
-    free_port::free_port,
-    postgres_user::unprivileged_user,
-    server_programs,
-    wait::block_until,
+    certificates::Certificate, child_process::ChildProcess, free_port::free_port, wait::block_until,
 };
 
 const START_DEADLINE: Duration = Duration::from_secs(60);
@@ -39,9 +35,8 @@ pub struct PostgresServer {
     // Declared before the folder: dropped, and so killed, before it.
     process: Option<ChildProcess>,
     port: u16,
-    binaries: PathBuf,
-    /// Whom PostgreSQL runs as when we are root, whom it refuses.
-    user: Option<User>,
+    installation: Installation,
+    log: Log,
     /// Holds `data` and `postgres.log`. Free of symbolic links, so that it can be compared with
     /// what /proc says.
     path: PathBuf,
@@ -68,23 +63,20 @@ impl PostgresServer {
         let folder = tempfile::Builder::new()
             .prefix("postgres-")
             .tempdir_in(parent)?;
-        let user = unprivileged_user()?;
-        if let Some(user) = &user {
-            chown(
-                folder.path(),
-                Some(user.uid.as_raw()),
-                Some(user.gid.as_raw()),
-            )?;
-        }
+        let installation = Installation::find()?;
+        installation.give(folder.path())?;
+        let path = folder.path().canonicalize()?;
         let mut server = Self {
             process: None,
             port: free_port()?,
-            binaries: server_programs::postgres_binaries()?,
-            user,
-            path: folder.path().canonicalize()?,
+            installation,
+            log: Log(path.join("postgres.log")),
+            path,
             _folder: folder,
         };
-        server.initialise()?;
+        server
+            .installation
+            .initialise(&server.data(), &server.path)?;
         server.launch()?;
         Ok(server)
     }
@@ -110,24 +102,6 @@ impl PostgresServer {
         self.path.join("data")
     }
 
-    fn initialise(&self) -> anyhow::Result<()> {
-        let output =
-            child_process::command(self.binaries.join("initdb"), "KILL", self.user.as_ref())
-                .args(["--username=postgres", "--auth=trust", "--no-sync"])
-                .args(["--locale=C.UTF-8", "--encoding=UTF8"])
-                .arg(self.data())
-                .current_dir(&self.path)
-                .output()
-                .context("cannot run setpriv (of the package util-linux)")?;
-        ensure!(
-            output.status.success(),
-            "initdb: {}{}",
-            String::from_utf8_lossy(&output.stdout),
-            String::from_utf8_lossy(&output.stderr)
-        );
-        Ok(())
-    }
-
     fn launch(&mut self) -> anyhow::Result<()> {
         let begin = Instant::now();
         loop {
@@ -139,37 +113,19 @@ impl PostgresServer {
                 self.process = Some(process);
                 return Ok(());
             }
-            // After a crash it refuses to start while the old shared memory is in use.
-            let log = self.log();
-            let may_heal = log.trim_end().rsplit('\n').take(3).any(|line| {
-                line.contains("shared memory block") || line.contains("is still in use")
-            });
             ensure!(
-                may_heal && begin.elapsed() < START_DEADLINE,
-                "PostgreSQL has not started:\n{log}"
+                self.log.may_heal() && begin.elapsed() < START_DEADLINE,
+                "PostgreSQL has not started:\n{}",
+                self.log()
             );
             thread::sleep(Duration::from_millis(100));
         }
     }
 
     fn spawn(&self) -> anyhow::Result<ChildProcess> {
-        let log = File::options()
-            .create(true)
-            .append(true)
-            .open(self.path.join("postgres.log"))?;
-        // SIGQUIT is PostgreSQL's "stop at once, children included".
-        let mut command =
-            child_process::command(self.binaries.join("postgres"), "QUIT", self.user.as_ref());
+        let log = self.log.open()?;
+        let mut command = self.installation.server(&self.data(), self.port);
         command
-            .arg("-D")
-            .arg(self.data())
-            .args(["-c", "listen_addresses=127.0.0.1"])
-            .args(["-c", &format!("port={}", self.port)])
-            .args([
-                "-c",
-                &format!("unix_socket_directories={}", self.data().display()),
-            ])
-            .args(["-c", "max_connections=300"])
             .current_dir(&self.path)
             .stdout(log.try_clone()?)
             .stderr(log);
@@ -193,8 +149,8 @@ impl PostgresServer {
         self.restart()
     }
 
-    /// Who may connect, before everybody whom it takes anyway: lines of pg_hba.conf. Takes effect at the
-    /// next start.
+    /// Puts `lines` first in pg_hba.conf, before those that let everybody connect. Takes effect at the next
+    /// start.
     ///
     /// # Errors
     ///
@@ -208,11 +164,8 @@ impl PostgresServer {
     fn write(&self, file: &str, content: &[u8]) -> anyhow::Result<()> {
         let file = self.data().join(file);
         fs::write(&file, content)?;
-        fs::set_permissions(&file, fs::Permissions::from_mode(0o600))?;
-        if let Some(user) = &self.user {
-            chown(&file, Some(user.uid.as_raw()), Some(user.gid.as_raw()))?;
-        }
-        Ok(())
+        fs::set_permissions(&file, Permissions::from_mode(0o600))?;
+        Ok(self.installation.give(&file)?)
     }
 
     /// The port, on 127.0.0.1; the same after [`PostgresServer::restart`].
@@ -248,17 +201,14 @@ impl PostgresServer {
         } else {
             self.url(url_or_database)
         };
-        let output = Command::new(self.binaries.join("psql"))
-            .args(["-qAtX", "-v", "ON_ERROR_STOP=1", "-d", &url, "-c", sql])
-            .output()
-            .context("cannot run psql")?;
+        let output = self.installation.psql(&url, sql)?;
         ensure!(
             output.status.success(),
             "psql: {}{}",
             String::from_utf8_lossy(&output.stderr).trim(),
             // psql: the connection was refused, or has broken.
             if output.status.code() == Some(2) {
-                self.crashes()
+                self.log.crashes()
             } else {
                 String::new()
             }
@@ -266,34 +216,12 @@ impl PostgresServer {
         Ok(String::from_utf8_lossy(&output.stdout).trim().to_owned())
     }
 
-    /// What the log says of processes that have ended as they should not, if there were any.
-    fn crashes(&self) -> String {
-        let log = self.log();
-        let lines = log.lines().filter(|line| {
-            [
-                "PANIC",
-                "was terminated by signal",
-                "No space left",
-                "shared memory",
-            ]
-            .iter()
-            .any(|sign| line.contains(sign))
-        });
-        lines.flat_map(|line| ["\n", line]).collect()
-    }
-
     /// SIGKILL to every process of the server, as in a crash of the machine, and waits until they
     /// are gone. Does nothing when it is not running.
     pub fn kill(&mut self) {
         // The postmaster first, so that it starts no further process.
         self.process = None;
-        let _ = block_until("PostgreSQL's processes are gone", STOP_DEADLINE, || {
-            let left = processes_in(&self.data());
-            for &pid in &left {
-                let _ = kill(pid, Signal::SIGKILL);
-            }
-            left.is_empty()
-        });
+        kill_all_in(&self.data(), STOP_DEADLINE);
     }
 
     /// SIGINT: ends the sessions, writes everything out and stops. Does nothing when it is not
@@ -326,7 +254,7 @@ impl PostgresServer {
 
     /// All that the server has logged since the first start.
     pub fn log(&self) -> String {
-        fs::read_to_string(self.path.join("postgres.log")).unwrap_or_default()
+        self.log.text()
     }
 
     /// Where the data and the log are.
@@ -345,15 +273,4 @@ impl Drop for PostgresServer {
         }
         self.kill();
     }
-}
-
-/// The processes that work in `folder`. PostgreSQL's all work in its data folder; once the
-/// postmaster is dead nothing else tells that they belong together. Zombies work nowhere.
-fn processes_in(folder: &Path) -> Vec<Pid> {
-    let entries = fs::read_dir("/proc").into_iter().flatten().flatten();
-    entries
-        .filter(|entry| fs::read_link(entry.path().join("cwd")).is_ok_and(|cwd| cwd == folder))
-        .filter_map(|entry| entry.file_name().to_str()?.parse().ok())
-        .map(Pid::from_raw)
-        .collect()
 }

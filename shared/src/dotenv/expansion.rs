@@ -1,6 +1,7 @@
 //! What double quotes do to a value: first its escapes are replaced, then the variables that it refers to.
 
-use super::{Wrong, is_name, name_length};
+use super::mistake::Wrong;
+use super::name::{is_name, name_length};
 
 const NOT_A_REFERENCE: Wrong = (
     "a ${ in double quotes that is no reference to a variable",
@@ -129,7 +130,7 @@ impl<'a> References<'a> {
     }
 }
 
-/// Where the brace is closed that stands in front of `text`.
+/// Where the brace before `text` is closed.
 fn closing_brace(text: &str) -> Option<usize> {
     let mut open = 1_usize;
     for (place, character) in text.char_indices() {

@@ -4,6 +4,7 @@
 pub mod catalogue;
 mod connection_parameters;
 mod connection_string;
+mod driver_config;
 pub mod failure;
 pub mod ledger;
 mod libpq_keywords;

@@ -3,6 +3,7 @@
 use std::time::{Duration, Instant};
 
 use crate::back_off::BackOff;
+use crate::database::failure::Failure;
 use crate::reconcile::progress::Progress;
 
 /// For how long nothing may succeed before we give up. What is wrong for longer than that, such as a
@@ -50,6 +51,36 @@ impl<'a> Patience<'a> {
     fn next(&mut self, at_least: Duration) -> Option<Duration> {
         let is_left = self.failing_since.elapsed() <= PATIENCE;
         is_left.then(|| self.back_off.after_failure().max(at_least))
+    }
+}
+
+/// Asks PostgreSQL, and again while it is away.
+pub(super) async fn patiently<T>(
+    progress: &Progress,
+    mut ask: impl AsyncFnMut() -> Result<T, Failure>,
+) -> Result<T, String> {
+    let mut patience = Patience::new(progress);
+    loop {
+        let failure = match ask().await {
+            Ok(answer) => return Ok(answer),
+            Err(failure) => failure,
+        };
+        let reason = failure.reason();
+        // No such table, or schema.
+        let is_empty = ["42P01", "3F000"].iter().any(|code| reason.contains(code));
+        // Such as a column that is not there. A right may yet be granted.
+        let is_wrong = reason.contains("SQLSTATE 42") && !reason.contains("SQLSTATE 42501");
+        if is_empty || is_wrong {
+            let hint = if is_empty {
+                " (worker migrate creates the tables)"
+            } else {
+                ""
+            };
+            return Err(format!(
+                "PostgreSQL does not tell what is here: {reason}{hint}"
+            ));
+        }
+        patience.wait(reason, Duration::ZERO).await?;
     }
 }
 

@@ -14,6 +14,7 @@ use tokio::task::JoinSet;
 
 use crate::database::url::DatabaseUrl;
 use crate::event::user::{UserId, milliseconds};
+use crate::operate::explain::line;
 use crate::reconcile::pages::Place;
 use crate::reconcile::patience::Patience;
 use crate::reconcile::progress::Progress;
@@ -97,6 +98,12 @@ impl Addition {
             payload: serde_json::to_string(&event).ok()?,
         })
     }
+}
+
+/// What to say of a user who gets no event because the id is too long for a svix-id.
+pub(super) fn too_long(id: &UserId) -> String {
+    let id = line(id.as_str().as_bytes());
+    format!("unusable {id}: too long for a svix-id")
 }
 
 /// The streams, and what is remembered beside them.

@@ -1,0 +1,161 @@
+//! Rows of users that Clerk has not listed, and their deletion: counted, confirmed, and looked at once more.
+
+use crate::database::Database;
+use crate::operate::explain::line;
+use crate::reconcile::clerk_api::ClerkApi;
+use crate::reconcile::deletion::{self, Candidate};
+use crate::reconcile::listed::Listed;
+use crate::reconcile::patience::patiently;
+use crate::reconcile::progress::Progress;
+use crate::reconcile::stream::{Addition, Stream, too_long};
+use crate::settings::reconcile::ReconcileSettings;
+
+/// The rows that Clerk's list does not know, and what it takes to delete them.
+pub(super) struct Unlisted<'a> {
+    pub(super) listed: &'a Listed,
+    pub(super) settings: &'a ReconcileSettings,
+    pub(super) api: &'a mut ClerkApi,
+    pub(super) database: &'a Database,
+    pub(super) stream: &'a mut Stream,
+    pub(super) progress: &'a Progress,
+}
+
+/// How many rows there are.
+struct Counts {
+    rows: usize,
+    unlisted: usize,
+    /// Of users whose deletion was applied.
+    left_over: usize,
+}
+
+impl Unlisted<'_> {
+    /// Puts deletions on the stream, or names the rows in a dry run.
+    ///
+    /// # Errors
+    /// When there are too many, nobody confirms it, or Clerk or a store stays away.
+    pub(super) async fn delete(&mut self) -> Result<(), String> {
+        let counts = self.count().await?;
+        self.tell(&counts);
+        if self.settings.dry_run {
+            return self.name_all().await;
+        }
+        if counts.unlisted == 0 {
+            return Ok(());
+        }
+        self.confirm(&counts)?;
+        // Only now, when it is known that they are few.
+        let candidates = self.collect(counts.unlisted).await?;
+        self.push(candidates).await
+    }
+
+    async fn count(&self) -> Result<Counts, String> {
+        let (mut unlisted, mut left_over) = (0, 0);
+        let count = |row: Candidate| match row.was_deleted {
+            true => left_over += 1,
+            false => unlisted += 1,
+        };
+        let rows = self.each(count).await?;
+        Ok(Counts {
+            rows,
+            unlisted,
+            left_over,
+        })
+    }
+
+    fn tell(&self, counts: &Counts) {
+        let Counts {
+            rows,
+            unlisted,
+            left_over,
+        } = counts;
+        self.progress.tell(&format!(
+            "{unlisted} of {rows} rows are of users that Clerk does not list"
+        ));
+        if *left_over > 0 {
+            self.progress.tell(&format!(
+                "{left_over} more were written after their users' deletion was applied: no event deletes them"
+            ));
+        }
+    }
+
+    async fn name_all(&self) -> Result<(), String> {
+        let tell = |row: Candidate| {
+            let word = if row.was_deleted {
+                "left over"
+            } else {
+                "unlisted"
+            };
+            let id = line(row.id.as_str().as_bytes());
+            self.progress.tell(&format!("{word} {id}"));
+        };
+        self.each(tell).await.map(drop)
+    }
+
+    /// # Errors
+    /// When they are too many, or nobody agrees.
+    fn confirm(&self, counts: &Counts) -> Result<(), String> {
+        let Counts { rows, unlisted, .. } = counts;
+        let share = self.settings.max_delete_share;
+        if !deletion::is_within(share, *unlisted, *rows) {
+            return Err(format!(
+                "{unlisted} of {rows} rows are more than the {share} % that may be deleted (--max-delete-share)"
+            ));
+        }
+        if !self.settings.yes && !deletion::confirm(&format!("Delete these {unlisted} rows?"))? {
+            return Err("nothing was deleted".to_owned());
+        }
+        Ok(())
+    }
+
+    async fn collect(&self, most: usize) -> Result<Vec<Candidate>, String> {
+        let mut candidates = Vec::new();
+        let collect = |row: Candidate| {
+            if !row.was_deleted && candidates.len() < most {
+                candidates.push(row);
+            }
+        };
+        self.each(collect).await?;
+        Ok(candidates)
+    }
+
+    async fn push(&mut self, candidates: Vec<Candidate>) -> Result<(), String> {
+        let (mut deleted, mut kept) = (0, 0);
+        for candidate in candidates {
+            // It may have come while the list was read.
+            if self.api.has(&candidate.id).await? {
+                kept += 1;
+                continue;
+            }
+            if let Some(addition) = Addition::deletion(&candidate.id, candidate.updated_at) {
+                self.stream.push(vec![addition]).await?;
+                deleted += 1;
+            } else {
+                self.progress.tell(&too_long(&candidate.id));
+            }
+        }
+        self.progress.tell(&format!(
+            "{deleted} deletions were put on the stream; {kept} of the users are there after all"
+        ));
+        Ok(())
+    }
+
+    /// Gives `each` the rows of users that Clerk has not listed, other than those that are newer than its
+    /// list; returns how many rows there are in all.
+    async fn each(&self, mut each: impl FnMut(Candidate)) -> Result<usize, String> {
+        let (mut rows, mut last) = (0, String::new());
+        loop {
+            let ask = async || deletion::rows_after(self.database, &last).await;
+            let next = patiently(self.progress, ask).await?;
+            let Some(row) = next.last() else {
+                return Ok(rows);
+            };
+            row.id.as_str().clone_into(&mut last);
+            rows += next.len();
+            for row in next {
+                if self.listed.should_have_named(&row) {
+                    each(row);
+                }
+            }
+        }
+    }
+}
