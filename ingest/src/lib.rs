@@ -6,6 +6,7 @@ pub mod body_memory;
 pub mod forgery_limiter;
 pub mod metrics;
 pub mod misses;
+pub mod not_queued;
 pub mod once_a_minute;
 pub mod open_files;
 pub mod pace;

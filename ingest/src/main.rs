@@ -10,8 +10,8 @@ use ingest::metrics::Metrics;
 use ingest::misses::Misses;
 use ingest::once_a_minute::OnceAMinute;
 use ingest::open_files;
-use ingest::queue::{self, Queue};
-use ingest::replication::Replication;
+use ingest::queue::Queue;
+use ingest::replication::{self, Replication};
 use ingest::server;
 use ingest::settings::{Arguments, Settings, Task};
 use ingest::webhook::Endpoint;
@@ -57,7 +57,7 @@ async fn run(settings: Settings) -> Result<(), String> {
             Some(replication.map_err(|error| error.to_string())?)
         }
     };
-    let link = RedisLink::with_connections(&settings.common.redis, queue::CONNECTIONS)
+    let link = RedisLink::with_connections(&settings.common.redis, replication::CONNECTIONS)
         .map_err(|error| error.to_string())?;
     let listener = startup::listen(settings.address_variable, settings.address).await?;
     let admin_listener = startup::listen("ADMIN_ADDR", settings.common.admin_address).await?;

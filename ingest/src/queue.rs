@@ -1,6 +1,5 @@
 //! XADD, and the answer of Redis before ours.
 
-use std::io;
 use std::time::{Duration, Instant, SystemTime};
 
 use redis::{ErrorKind, RedisError};
@@ -16,13 +15,8 @@ use tokio::time::timeout_at;
 
 use crate::backlog::{Backlog, NotAdmitted};
 use crate::metrics::Metrics;
+use crate::not_queued::NotQueued;
 use crate::replication::Replication;
-
-/// How many connections share the events. Redis reads 16 KiB of a connection, some seven events, between
-/// two writes to its append-only file (`readQueryFromClient` in
-/// <https://github.com/redis/redis/blob/7.0/src/networking.c>). What comes over several connections
-/// at once shares one write, and one wait for the disk.
-pub const CONNECTIONS: usize = 8;
 
 /// The streams that events are put on.
 pub struct Queue {
@@ -33,35 +27,6 @@ pub struct Queue {
     streams: Vec<String>,
     backlog: Backlog<RedisError>,
     metrics: Metrics,
-}
-
-/// Why an event was not put on the stream, as far as anybody knows: after a time-out it may stand
-/// there all the same, and the ledger takes care of the second delivery.
-#[derive(Debug)]
-pub enum NotQueued {
-    /// As many entries wait as may.
-    BacklogFull,
-    /// Redis is down, loading, read-only, out of memory, or hangs.
-    Unavailable(RedisError),
-    /// It stands on the stream, but only so many replicas have acknowledged it in time.
-    TooFewReplicas(u64),
-}
-
-impl NotQueued {
-    /// The word in traces.
-    #[must_use]
-    pub const fn name(&self) -> &'static str {
-        match self {
-            Self::BacklogFull => "backlog_full",
-            Self::Unavailable(_) => "unavailable",
-            Self::TooFewReplicas(_) => "too_few_replicas",
-        }
-    }
-
-    /// Redis has had its time.
-    fn late() -> Self {
-        Self::Unavailable(io::Error::from(io::ErrorKind::TimedOut).into())
-    }
 }
 
 impl Queue {

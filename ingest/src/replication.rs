@@ -16,7 +16,13 @@ use shared::redis_link::RedisLink;
 use shared::redis_servers::RedisServers;
 use tokio::sync::{mpsc, oneshot};
 
-use crate::queue::{CONNECTIONS, NotQueued};
+use crate::not_queued::NotQueued;
+
+/// How many connections share the events. Redis reads 16 KiB of a connection, some seven events, between
+/// two writes to its append-only file (`readQueryFromClient` in
+/// <https://github.com/redis/redis/blob/7.0/src/networking.c>). What comes over several connections
+/// at once shares one write, and one wait for the disk.
+pub const CONNECTIONS: usize = 8;
 
 /// How long replicas may take; a replica that syncs every write to a busy disk may well need a second.
 /// Less than `shared::redis_link::RESPONSE_TIMEOUT`, or it would look like a hanging Redis.

@@ -6,8 +6,9 @@ use shared::queue::field;
 use shared::svix_id::SvixId;
 use shared::traces::TraceContext;
 
+use crate::event::Event;
+use crate::event::unusable::Unusable;
 use crate::event::user::UserId;
-use crate::event::{Event, Unusable};
 use crate::source::raw_entry::{EntryId, RawEntry, bytes, text};
 
 /// One entry, read once.

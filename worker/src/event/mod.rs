@@ -4,15 +4,17 @@
 //! goes to the dead letters with it.
 
 pub mod entry;
+pub mod unusable;
 pub mod user;
 
 use std::time::SystemTime;
 
 use serde::Deserialize;
 use serde_json::value::RawValue;
-use shared::envelope::{Envelope, NotAnEvent};
+use shared::envelope::Envelope;
 use shared::svix_id::SvixId;
 
+use crate::event::unusable::Unusable;
 use crate::event::user::{User, UserId};
 
 /// Characters of a type that the ledger keeps.
@@ -42,23 +44,6 @@ pub enum Change {
     Delete(UserId),
     /// Nothing.
     Ignore,
-}
-
-/// Why a payload cannot be acted on, now or ever. Holds nothing of the payload.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-pub enum Unusable {
-    /// It is not a Clerk event.
-    #[error("the payload is {0}")]
-    NotAnEvent(#[from] NotAnEvent),
-    /// `data` is not a user: it is missing or no object, or a field stands there twice.
-    #[error("data is not a Clerk user")]
-    Data,
-    /// A field is missing, has another type, or a value that its column cannot hold.
-    #[error("data.{0} is missing or unusable")]
-    Field(&'static str),
-    /// The column `email` is NOT NULL.
-    #[error("the user has no primary e-mail address")]
-    NoPrimaryEmail,
 }
 
 #[derive(Deserialize)]

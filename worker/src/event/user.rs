@@ -5,7 +5,7 @@ use std::time::{Duration, SystemTime};
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
-use crate::event::Unusable;
+use crate::event::unusable::Unusable;
 
 /// Characters that `users.id`, `name` and `email` hold; PostgreSQL counts characters as Rust does.
 pub(crate) const MAX_TEXT: usize = 255;

@@ -8,7 +8,8 @@ use shared::queue::field;
 use shared::svix_id::SvixId;
 use worker::event::entry::{Entry, Unreadable};
 use worker::source::raw_entry::RawEntry;
-use worker::event::{Change, Event, Unusable};
+use worker::event::unusable::Unusable;
+use worker::event::{Change, Event};
 use worker::event::user::User;
 
 /// The entry that the ingest would make of an event.
