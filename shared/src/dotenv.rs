@@ -95,10 +95,14 @@ impl Dotenv {
             let (name, after) = name(statement).ok_or_else(|| mistake(NOT_A_SETTING))?;
             let Some(after) = after else {
                 if !is_new_line {
-                    return Err(mistake((
+                    let mut mistake = mistake((
                         "text behind the closing quotation mark",
                         "the end of the line, or a # comment",
-                    )));
+                    ));
+                    // The line is about the variable in front of it.
+                    let last = file.variables.last().map(|(name, _)| name);
+                    mistake.place.variable = last.filter(|name| is_name(name)).cloned();
+                    return Err(mistake);
                 }
                 rest = &statement[statement.find('\n').unwrap_or(statement.len())..];
                 continue;
@@ -184,7 +188,8 @@ fn utf_8<'a>(content: &'a [u8], is_setting: &dyn Fn(&str) -> bool) -> Result<&'a
 
 /// Whether it can be the name of a setting.
 fn is_name(text: &str) -> bool {
-    !text.starts_with(|c: char| c.is_ascii_digit()) && name_length(text) == text.len()
+    let begins_as_one = text.starts_with(|c: char| !c.is_ascii_digit());
+    begins_as_one && name_length(text) == text.len()
 }
 
 /// How many bytes of a variable's name `text` begins with.
@@ -208,7 +213,8 @@ fn name(statement: &str) -> Option<(&str, Option<&str>)> {
     let name = name.trim_end();
     let is_plain = |c: char| c.is_alphanumeric() || matches!(c, '_' | '.' | '-' | '[' | ']');
     let after = rest.strip_prefix(['=', ':']);
-    name.chars().all(is_plain).then_some((name, after))
+    let is_name = !name.is_empty() && name.chars().all(is_plain);
+    is_name.then_some((name, after))
 }
 
 /// White space within a line.
@@ -467,8 +473,12 @@ mod tests {
                 ".env, line 1, B: found a value whose quotation mark",
             ),
             (
+                b"=hunter2",
+                ".env, line 1: found a line that is not NAME=value",
+            ),
+            (
                 b"B=\"hunter2\" hunter2",
-                ".env, line 1: found text behind the closing",
+                ".env, line 1, B: found text behind the closing",
             ),
             (
                 b"A=1\nB=\"hunter2${\"",
