@@ -88,6 +88,7 @@ impl<'a> Setting<'a> {
                 let found = match self.secret {
                     true => hidden(value),
                     // Meant for another variable.
+                    false if KEYS_OF_CLERK.iter().any(|key| value.contains(key)) => hidden(value),
                     false if value.contains("://") || value.contains('@') => redacted_url(value),
                     false => format!("{:?}", shortened(value)),
                 };
@@ -203,6 +204,9 @@ pub fn check_quotes(variable: &'static str, value: &str) -> Result<(), SettingEr
     }
     Ok(())
 }
+
+/// What secrets begin with that Clerk's dashboard shows.
+const KEYS_OF_CLERK: [&str; 3] = ["whsec_", "sk_live_", "sk_test_"];
 
 /// The quotation marks that people put round values.
 pub const QUOTES: [char; 2] = ['"', '\''];
@@ -418,6 +422,18 @@ mod tests {
                 .to_string();
             assert!(!error.contains("hunter2"), "{error}");
             assert_eq!(error.lines().count(), 1);
+        }
+    }
+
+    /// P11: a secret that was meant for another variable.
+    #[test]
+    fn a_secret_in_the_wrong_place_is_not_shown() {
+        for value in ["whsec_hunter2", "sk_live_hunter2", "/sk_test_hunter2"] {
+            let error = Setting::new("INGEST_ADDR", Some(value))
+                .address(([127, 0, 0, 1], 1).into())
+                .unwrap_err();
+            let found = format!("INGEST_ADDR: found a value of {} characters", value.len());
+            assert!(error.to_string().starts_with(&found), "{error}");
         }
     }
 
