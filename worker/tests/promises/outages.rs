@@ -37,6 +37,8 @@ fn postgres_away_counts_against_nobody() {
             >= 3
     })
     .unwrap();
+    let reason = "error connecting to server: Connection refused";
+    assert!(worker.program.output().contains(reason));
     postgres.restart().unwrap();
     world.wait_for("the first event is applied", |_| ledger(&postgres) == "1");
     // The second time a transaction is under way.
