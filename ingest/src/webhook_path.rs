@@ -24,7 +24,9 @@ impl WebhookPath {
         let parsed: PathAndQuery = text.parse().ok()?;
         // The parser takes `*` and leaves a query and what is behind `#` out.
         let is_path = text.starts_with('/') && parsed.path() == text;
-        is_path.then(|| Self {
+        // No client sends these as they are (https://url.spec.whatwg.org/#path-state).
+        let is_sent = text.is_ascii() && !text.split('/').any(|part| matches!(part, "." | ".."));
+        (is_path && is_sent).then(|| Self {
             path: without_slash(text).to_owned(),
         })
     }
@@ -78,6 +80,10 @@ mod tests {
             "/a#b",
             "https://host/a",
             "/a\nb",
+            "/häkchen",
+            "/a/../b",
+            "/./a",
+            "/a/..",
         ] {
             assert_eq!(WebhookPath::parse(text), None, "{text:?}");
         }

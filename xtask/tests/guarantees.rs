@@ -11,6 +11,7 @@ fn every_test_that_the_page_names_exists() {
     for folder in [
         "ingest/src",
         "ingest/tests",
+        "shared/src",
         "worker/src",
         "worker/tests",
         "shared/src",

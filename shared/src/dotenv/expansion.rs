@@ -105,7 +105,7 @@ impl<'a> References<'a> {
     /// `NAME`, or `NAME:-default` and its likes.
     fn braced(&mut self, reference: &str) -> Result<String, Wrong> {
         let (name, operation) = reference.split_at(name_length(reference));
-        if name.is_empty() || !is_name(name) {
+        if !is_name(name) {
             return Err(NOT_A_REFERENCE);
         }
         if operation.is_empty() {

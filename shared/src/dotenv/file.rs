@@ -51,10 +51,14 @@ impl Dotenv {
             let (name, after) = name(statement).ok_or_else(|| mistake(NOT_A_SETTING))?;
             let Some(after) = after else {
                 if !is_new_line {
-                    return Err(mistake((
+                    // The text is about the variable in front of it.
+                    let last = file.variables.last().map(|(name, _)| name.as_str());
+                    let place = Place::new(before, statement, is_setting).about(last);
+                    let wrong = (
                         "text behind the closing quotation mark",
                         "the end of the line, or a # comment",
-                    )));
+                    );
+                    return Err(Mistake::new(place, wrong));
                 }
                 rest = &statement[statement.find('\n').unwrap_or(statement.len())..];
                 continue;

@@ -59,4 +59,10 @@ impl Place {
             variable: variable.map(str::to_owned),
         }
     }
+
+    /// The same line, about the variable `name` if it can be one.
+    pub(super) fn about(self, name: Option<&str>) -> Self {
+        let variable = name.filter(|name| is_name(name)).map(str::to_owned);
+        Self { variable, ..self }
+    }
 }

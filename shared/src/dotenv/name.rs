@@ -2,7 +2,8 @@
 
 /// Whether it can be the name of a setting.
 pub(super) fn is_name(text: &str) -> bool {
-    !text.starts_with(|c: char| c.is_ascii_digit()) && name_length(text) == text.len()
+    let begins_as_one = text.starts_with(|c: char| !c.is_ascii_digit());
+    begins_as_one && name_length(text) == text.len()
 }
 
 /// How many bytes of a variable's name `text` begins with.
@@ -27,7 +28,8 @@ pub(super) fn name(statement: &str) -> Option<(&str, Option<&str>)> {
     let name = name.trim_end();
     let is_plain = |c: char| c.is_alphanumeric() || matches!(c, '_' | '.' | '-' | '[' | ']');
     let after = rest.strip_prefix(['=', ':']);
-    name.chars().all(is_plain).then_some((name, after))
+    let is_name = !name.is_empty() && name.chars().all(is_plain);
+    is_name.then_some((name, after))
 }
 
 /// White space within a line.

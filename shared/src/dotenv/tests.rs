@@ -163,8 +163,12 @@ fn a_line_that_cannot_be_read_is_named_without_its_value() {
             ".env, line 1, B: found a value whose quotation mark",
         ),
         (
+            b"=hunter2",
+            ".env, line 1: found a line that is not NAME=value",
+        ),
+        (
             b"B=\"hunter2\" hunter2",
-            ".env, line 1: found text behind the closing",
+            ".env, line 1, B: found text behind the closing",
         ),
         (
             b"A=1\nB=\"hunter2${\"",

@@ -5,6 +5,13 @@ pub(crate) fn hidden(value: &str) -> String {
     format!("a value of {} characters (hidden)", value.chars().count())
 }
 
+/// Whether a secret is in it that Clerk's dashboard shows.
+pub(super) fn holds_a_key_of_clerk(value: &str) -> bool {
+    ["whsec_", "sk_live_", "sk_test_"]
+        .iter()
+        .any(|key| value.contains(key))
+}
+
 /// The beginning of a value.
 pub(super) fn shortened(value: &str) -> &str {
     value

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use super::error::SettingError;
 use super::quotes::check_quotes;
-use super::redaction::{hidden, redacted_url, shortened};
+use super::redaction::{hidden, holds_a_key_of_clerk, redacted_url, shortened};
 use crate::redis_servers::RedisServers;
 use crate::tls::{Authorities, CERTIFICATES_EXPECTED};
 
@@ -58,6 +58,7 @@ impl<'a> Setting<'a> {
                 let found = match self.secret {
                     true => hidden(value),
                     // Meant for another variable.
+                    false if holds_a_key_of_clerk(value) => hidden(value),
                     false if value.contains("://") || value.contains('@') => redacted_url(value),
                     false => format!("{:?}", shortened(value)),
                 };
@@ -184,6 +185,18 @@ mod tests {
                 .unwrap(),
             256
         );
+    }
+
+    /// P11: a secret that was meant for another variable.
+    #[test]
+    fn a_secret_in_the_wrong_place_is_not_shown() {
+        for value in ["whsec_hunter2", "sk_live_hunter2", "/sk_test_hunter2"] {
+            let error = Setting::new("INGEST_ADDR", Some(value))
+                .address(([127, 0, 0, 1], 1).into())
+                .unwrap_err();
+            let found = format!("INGEST_ADDR: found a value of {} characters", value.len());
+            assert!(error.to_string().starts_with(&found), "{error}");
+        }
     }
 
     #[test]

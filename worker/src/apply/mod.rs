@@ -14,7 +14,7 @@ use tokio::time::error::Elapsed;
 
 use crate::apply::fence::Fence;
 use crate::apply::piece::Addresses;
-use crate::apply::transaction::{Attempt, transact};
+use crate::apply::transaction::{Attempt, Patience, transact};
 use crate::database::Database;
 use crate::database::failure::{Failure, Refusal, Remedy};
 use crate::decide::outcome::Outcome;
@@ -80,28 +80,43 @@ pub async fn apply(
 ) -> Result<Vec<Verdict>, Away> {
     let mut verdicts: Vec<Option<Verdict>> = vec![None; events.len()];
     // Parts of the batch that are still to be applied, as indices; the last one is next.
-    let mut parts: Vec<(Vec<usize>, Addresses)> =
-        vec![((0..events.len()).collect(), Addresses::Assume)];
-    while let Some((part, addresses)) = parts.pop() {
+    let mut parts: Vec<(Vec<usize>, Addresses, Patience)> = vec![(
+        (0..events.len()).collect(),
+        Addresses::Assume,
+        Patience::Usual,
+    )];
+    while let Some((part, addresses, patience)) = parts.pop() {
         if part.is_empty() {
             continue;
         }
         let part_events: Vec<&Event> = part.iter().map(|index| events[*index]).collect();
-        match apply_part(database, fence, &part_events, addresses).await {
+        match apply_part(database, fence, &part_events, addresses, patience).await {
             Ok(attempt) => {
                 let (decided, rest, addresses) = outcome(&part, attempt, addresses);
                 for (index, verdict) in decided {
                     verdicts[index] = Some(verdict);
                 }
-                parts.push((rest, addresses));
+                parts.push((rest, addresses, patience));
             }
             Err(Judged::Refused(refusal) | Judged::Doubtful(refusal)) => {
-                if let [index] = part[..] {
-                    verdicts[index] = Some(Verdict::Refused(refusal));
-                } else {
-                    let (first, second) = part.split_at(part.len() / 2);
-                    parts.push((second.to_vec(), Addresses::Assume));
-                    parts.push((first.to_vec(), Addresses::Assume));
+                let has_stalled = refusal.remedy == Remedy::Stalled;
+                match (&part[..], patience) {
+                    // It has all the time that there is once the others are applied.
+                    ([_], Patience::Short) if has_stalled => {
+                        parts.insert(0, (part, Addresses::Assume, Patience::Usual));
+                    }
+                    ([index], _) => verdicts[*index] = Some(Verdict::Refused(refusal)),
+                    _ => {
+                        let patience = if has_stalled {
+                            Patience::Short
+                        } else {
+                            patience
+                        };
+                        let (first, second) = part.split_at(part.len() / 2);
+                        for half in [second, first] {
+                            parts.push((half.to_vec(), Addresses::Assume, patience));
+                        }
+                    }
                 }
             }
             Err(Judged::Away { store, reason }) => {
@@ -151,10 +166,11 @@ async fn apply_part(
     fence: &impl Fence,
     events: &[&Event],
     mut addresses: Addresses,
+    patience: Patience,
 ) -> Result<Attempt, Judged> {
     let (mut repeats, mut prepared_again, mut doubted) = (0, false, false);
     loop {
-        let failure = match apply_once(database, fence, events, addresses).await {
+        let failure = match apply_once(database, fence, events, addresses, patience).await {
             Ok(attempt) => return Ok(attempt),
             Err(failure) => failure,
         };
@@ -180,10 +196,18 @@ async fn apply_once(
     fence: &impl Fence,
     events: &[&Event],
     addresses: Addresses,
+    patience: Patience,
 ) -> Result<Attempt, Failure> {
     let mut connection = database.connection().await?;
     let catalogue = database.catalogue();
-    let attempt = transact(&mut connection, catalogue, fence, events, addresses);
+    let attempt = transact(
+        &mut connection,
+        catalogue,
+        fence,
+        events,
+        addresses,
+        patience,
+    );
     let attempt = tokio::time::timeout(TRANSACTION_TIMEOUT, attempt).await;
     keep_if_sound(connection, attempt)
 }

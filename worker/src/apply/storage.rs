@@ -35,6 +35,16 @@ pub async fn begin(transaction: &Transaction<'_>) -> Result<(), Error> {
         .await
 }
 
+/// Lets no statement of the transaction take longer than a second from now on.
+///
+/// # Errors
+/// What PostgreSQL says.
+pub async fn shorten_statements(transaction: &Transaction<'_>) -> Result<(), Error> {
+    transaction
+        .batch_execute("SET LOCAL statement_timeout = '1s'")
+        .await
+}
+
 /// Records events in the ledger and returns the svix-ids of those that were not there yet.
 ///
 /// # Errors

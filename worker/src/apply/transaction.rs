@@ -22,6 +22,15 @@ use crate::event::Event;
 /// for what is refused may take long; what is done by then is committed, and the rest is left for another one.
 const LONGEST_WRITING: Duration = Duration::from_secs(5);
 
+/// How long a statement may take.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Patience {
+    /// As long as `begin.sql` says.
+    Usual,
+    /// Less, because one of these events is known to take too long, and the others are not to wait for it.
+    Short,
+}
+
 /// What a transaction comes to.
 pub(crate) enum Attempt {
     /// A verdict on each event but those that are left for another transaction. Nothing was written of those that
@@ -52,6 +61,7 @@ pub(crate) async fn transact(
     fence: &impl Fence,
     events: &[&Event],
     addresses: Addresses,
+    patience: Patience,
 ) -> Result<Attempt, Failure> {
     let transaction = connection
         .build_transaction()
@@ -65,6 +75,9 @@ pub(crate) async fn transact(
         storage::begin(&transaction),
         storage::record_events(&transaction, events, &assumed)
     )?;
+    if patience == Patience::Short {
+        storage::shorten_statements(&transaction).await?;
+    }
     reach(FaultPoint::LedgerWritten).await;
     let is_new = |event: &&Event| recorded.contains(event.svix_id.as_str());
     let new: Vec<&Event> = events.iter().copied().filter(is_new).collect();

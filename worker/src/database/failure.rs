@@ -139,10 +139,19 @@ impl From<Error> for Failure {
             } else {
                 let reason = tls::reason(&error)
                     .or_else(|| password_file::reason(&error))
-                    .unwrap_or_else(|| error.to_string());
+                    .unwrap_or_else(|| with_source(&error));
                 format!("PostgreSQL cannot be used: {reason}")
             }),
         }
+    }
+}
+
+/// With what the operating system says: that the connection is refused, or that nobody knows the host.
+fn with_source(error: &Error) -> String {
+    let source = std::error::Error::source(error);
+    match source.filter(|source| source.is::<std::io::Error>()) {
+        Some(source) => format!("{error}: {source}"),
+        None => error.to_string(),
     }
 }
 

@@ -267,6 +267,29 @@ fn what_a_deferred_trigger_raises_is_the_fault_of_its_own_event() {
     assert_eq!(world.redis(&["XLEN", DEAD]), "1");
 }
 
+/// P6: one row that takes longer than a statement may is searched for without letting its neighbours wait as long each
+/// time.
+#[test]
+fn a_row_that_takes_too_long_holds_up_its_own_event_only() {
+    let world = World::migrated();
+    world.sql(
+        "create function slow() returns trigger language plpgsql as $$ \
+           begin if new.id = 'user_slow' then perform pg_sleep(11); end if; return new; end $$; \
+         create trigger slow before insert on users for each row execute function slow()",
+    );
+    for n in 0..10 {
+        world.add_next(&user(&format!("user_{n}"), &format!("{n}@example.com"), 1).created());
+    }
+    world.add_next(&user("user_slow", "slow@example.com", 1).created());
+    for n in 10..20 {
+        world.add_next(&user(&format!("user_{n}"), &format!("{n}@example.com"), 1).created());
+    }
+    let _worker = world.worker();
+    world.wait_for("the neighbours are applied", |world| {
+        world.sql("select count(*) from users") == "20"
+    });
+}
+
 /// P6: a trigger that takes 10 ms a row makes a large batch take long, and it is committed bit by bit.
 #[test]
 fn a_batch_that_takes_long_is_committed_bit_by_bit() {
