@@ -5,6 +5,7 @@ pub mod fence;
 mod piece;
 pub mod storage;
 mod transaction;
+mod verdict;
 mod winners;
 
 use std::time::Duration;
@@ -15,9 +16,9 @@ use tokio::time::error::Elapsed;
 use crate::apply::fence::Fence;
 use crate::apply::piece::Addresses;
 use crate::apply::transaction::{Attempt, Patience, transact};
+pub use crate::apply::verdict::Verdict;
 use crate::database::Database;
 use crate::database::failure::{Failure, Refusal, Remedy};
-use crate::decide::outcome::Outcome;
 use crate::event::Event;
 
 /// How long a transaction may take before the connection is given up: longer than its usual statements
@@ -28,24 +29,6 @@ const TRANSACTION_TIMEOUT: Duration = Duration::from_secs(100);
 const CANARY_TIMEOUT: Duration = Duration::from_secs(15);
 /// How often a transaction that met another one is repeated at once.
 const REPEATS: u32 = 3;
-
-/// What became of one event.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Verdict {
-    /// It stands in the ledger, since now.
-    Recorded(Outcome),
-    /// It stood in the ledger before.
-    Duplicate,
-    /// Its address belongs to another user.
-    Waiting {
-        /// The id of that user.
-        holder: String,
-    },
-    /// The database refuses it.
-    Refused(Refusal),
-    /// It is another worker's by now: nothing was done about it, and nothing is to be.
-    Lost,
-}
 
 /// A store went away before every event had its verdict.
 #[derive(Debug)]

@@ -7,11 +7,11 @@ use deadpool_postgres::{Object, Transaction};
 use shared::fault_point::{FaultPoint, reach};
 use tokio_postgres::IsolationLevel;
 
-use crate::apply::Verdict;
 use crate::apply::canary;
 use crate::apply::fence::Fence;
 use crate::apply::piece::{Addresses, Piece, Written};
 use crate::apply::storage;
+use crate::apply::verdict::Verdict;
 use crate::database::catalogue::Catalogue;
 use crate::database::failure::{Failure, Refusal};
 use crate::decide::outcome::Outcome;
