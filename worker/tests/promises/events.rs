@@ -78,6 +78,10 @@ fn every_fixture_has_the_outcome_of_the_contract() {
         world.sql("select svix_id, outcome from clerk_sync.events order by processed_at, svix_id"),
         "created|applied\nupdated|applied\nno_names|applied\nsession|ignored\norganization|ignored"
     );
+    // The ledger tells what an event is about also where it is ignored.
+    let ignored =
+        "select left(object_id, 4) from clerk_sync.events where outcome = 'ignored' order by 1";
+    assert_eq!(world.sql(ignored), "org_\nsess");
     assert_eq!(
         world.reason("phone_only").as_deref(),
         Some("the user has no primary e-mail address")
@@ -193,7 +197,7 @@ fn a_deleted_user_stays_deleted() {
     assert_eq!(world.outcome(&late), "stale");
     assert_eq!(world.outcome(&again), "stale");
     assert_eq!(
-        world.sql("select user_id, deleted from clerk_sync.user_versions"),
+        world.sql("select object_id, deleted from clerk_sync.versions"),
         "user_1|t"
     );
 }
@@ -227,7 +231,7 @@ fn clerks_samples_are_removed_by_the_command_of_the_readme() {
     world.settle();
     assert_eq!(world.sql(&command).lines().count(), 2);
     assert_eq!(world.sql("select id from users"), "user_1");
-    let known = "select user_id from clerk_sync.user_versions order by 1";
+    let known = "select object_id from clerk_sync.versions order by 1";
     assert_eq!(world.sql(known), "user_1\nuser_2");
     let recorded = "select user_id from clerk_sync.events order by 1";
     assert_eq!(world.sql(recorded), "user_1\nuser_2");
