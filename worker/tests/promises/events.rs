@@ -17,7 +17,7 @@ fn an_event_becomes_a_row_and_a_line_of_the_ledger() {
         "https://img.clerk.com/ada.jpeg|1716883200.381000|1716883201.000000"
     );
     assert_eq!(
-        world.sql("select svix_id, type, user_id, outcome from clerk_sync.events"),
+        world.sql("select svix_id, type, object_id, outcome from clerk_sync.events"),
         format!("{svix_id}|user.created|user_1|applied")
     );
     let line = worker.program.output();
@@ -233,7 +233,7 @@ fn clerks_samples_are_removed_by_the_command_of_the_readme() {
     assert_eq!(world.sql("select id from users"), "user_1");
     let known = "select object_id from clerk_sync.versions order by 1";
     assert_eq!(world.sql(known), "user_1\nuser_2");
-    let recorded = "select user_id from clerk_sync.events order by 1";
+    let recorded = "select object_id from clerk_sync.events order by 1";
     assert_eq!(world.sql(recorded), "user_1\nuser_2");
     // It may be sent and removed again.
     world.add_next(&sample.created());

@@ -24,7 +24,7 @@ pub(super) const QUERY: &str = r#"
                      (extract(epoch from "createdAt") * 1000)::bigint,
                      (extract(epoch from "updatedAt") * 1000)::bigint) from users
     union all
-    select concat_ws(' ', 'version', user_id, svix_id,
+    select concat_ws(' ', 'version', object_id, svix_id,
                      case when deleted then 'deleted'
                      else ((extract(epoch from updated_at) * 1000)::bigint)::text end,
                      (extract(epoch from event_at) * 1000)::bigint)
