@@ -6,7 +6,7 @@
 CREATE TABLE clerk_sync.events (
     svix_id      text COLLATE "C" PRIMARY KEY,
     type         text        NOT NULL,
-    user_id      text        COLLATE "C",
+    object_id    text        COLLATE "C",
     outcome      text        NOT NULL CHECK (outcome IN ('applied', 'stale', 'ignored')),
     received_at  timestamptz NOT NULL,
     processed_at timestamptz NOT NULL
@@ -16,11 +16,15 @@ CREATE TABLE clerk_sync.events (
 -- next to nothing to keep.
 CREATE INDEX events_processed_at ON clerk_sync.events USING brin (processed_at);
 
--- The newest thing known of each user. A deleted user's row stays for ever: it is the tombstone.
-CREATE TABLE clerk_sync.user_versions (
-    user_id    text COLLATE "C" PRIMARY KEY,
-    updated_at timestamptz NOT NULL,
-    event_at   timestamptz NOT NULL,
+-- The newest thing known of each object. The family is the first word of Clerk's event types: user. A deleted
+-- object's row stays for ever: it is the tombstone. Rows are updated again and again and no index has what changes, so
+-- with room in its page a new version of a row needs no new entries in the index.
+CREATE TABLE clerk_sync.versions (
+    family     text COLLATE "C" NOT NULL,
+    object_id  text COLLATE "C" NOT NULL,
+    updated_at timestamptz      NOT NULL,
+    event_at   timestamptz      NOT NULL,
     svix_id    text COLLATE "C" NOT NULL,
-    deleted    boolean     NOT NULL
-);
+    deleted    boolean          NOT NULL,
+    PRIMARY KEY (family, object_id)
+) WITH (fillfactor = 70);

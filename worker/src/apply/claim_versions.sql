@@ -6,12 +6,12 @@
 --
 -- A row is locked also where WHERE says no. xmax is 0 where the row was inserted, not updated
 -- (the system columns: https://www.postgresql.org/docs/15/ddl-system-columns.html).
-INSERT INTO clerk_sync.user_versions AS known (user_id, updated_at, event_at, svix_id, deleted)
-SELECT user_id, updated_at, event_at, svix_id, deleted
+INSERT INTO clerk_sync.versions AS known (family, object_id, updated_at, event_at, svix_id, deleted)
+SELECT 'user', object_id, updated_at, event_at, svix_id, deleted
   FROM unnest($1::text[], $2::timestamptz[], $3::timestamptz[], $4::text[], $5::boolean[])
-    AS event (user_id, updated_at, event_at, svix_id, deleted)
- ORDER BY user_id COLLATE "C"
-    ON CONFLICT (user_id) DO UPDATE
+    AS event (object_id, updated_at, event_at, svix_id, deleted)
+ ORDER BY object_id COLLATE "C"
+    ON CONFLICT (family, object_id) DO UPDATE
    SET updated_at = greatest(known.updated_at, excluded.updated_at),
        event_at   = excluded.event_at,
        svix_id    = excluded.svix_id,
@@ -20,4 +20,4 @@ SELECT user_id, updated_at, event_at, svix_id, deleted
    AND (excluded.deleted
         OR (excluded.updated_at, excluded.event_at, excluded.svix_id)
          > (known.updated_at, known.event_at, known.svix_id))
-RETURNING user_id, xmax = 0 AS first_seen
+RETURNING object_id, xmax = 0 AS first_seen

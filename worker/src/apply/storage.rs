@@ -59,9 +59,9 @@ pub async fn record_events(
         .iter()
         .map(|event| event.event_type.as_str())
         .collect();
-    let user_ids: Vec<Option<&str>> = events
+    let object_ids: Vec<Option<&str>> = events
         .iter()
-        .map(|event| Some(event.user_id()?.as_str()))
+        .map(|event| Some(event.object_id()?.as_str()))
         .collect();
     let outcomes: Vec<&str> = outcomes.iter().map(|outcome| outcome.name()).collect();
     let received_at: Vec<SystemTime> = events.iter().map(|event| event.received_at).collect();
@@ -71,7 +71,7 @@ pub async fn record_events(
         &[
             (&svix_ids, Type::TEXT_ARRAY),
             (&types, Type::TEXT_ARRAY),
-            (&user_ids, Type::TEXT_ARRAY),
+            (&object_ids, Type::TEXT_ARRAY),
             (&outcomes, Type::TEXT_ARRAY),
             (&received_at, Type::TIMESTAMPTZ_ARRAY),
         ],

@@ -1,4 +1,5 @@
--- The table that the application reads, where it has none (has_users.sql).
+-- The table that the application reads, where it has none (has_users.sql). With room in its page a new version of a row
+-- needs no new entries in the indexes.
 CREATE TABLE users (
     id          varchar(255) PRIMARY KEY,
     name        varchar(255) NOT NULL,
@@ -6,4 +7,4 @@ CREATE TABLE users (
     "imageUrl"  varchar(1000),
     "createdAt" timestamptz  NOT NULL,
     "updatedAt" timestamptz  NOT NULL
-);
+) WITH (fillfactor = 70);

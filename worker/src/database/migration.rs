@@ -48,6 +48,10 @@ mod embedded {
 /// unlikely to be the application's.
 const LOCK: i64 = 0x63_6c_65_72_6b;
 
+/// What is to be done about the tables of a version that was never released. They have names that no migration knows.
+const OLD_FORM: &str = "the schema clerk_sync has the tables of a version that was never released: \
+    run DROP SCHEMA clerk_sync CASCADE, then worker migrate, then worker reconcile";
+
 /// How long to wait while another worker migrates.
 const LOOK_AGAIN: Duration = Duration::from_millis(200);
 
@@ -61,6 +65,13 @@ pub async fn migrate(database: &Database) -> Result<usize, String> {
     let mut connection = database.connection().await.map_err(reason)?;
     let mut runner = embedded::migrations::runner();
     runner.set_migration_table_name("clerk_sync.schema_history");
+    let is_of_old_form = "SELECT to_regclass('clerk_sync.user_versions') IS NOT NULL";
+    if answers_true(&connection, is_of_old_form)
+        .await
+        .map_err(|error| reason(error.into()))?
+    {
+        return Err(OLD_FORM.to_owned());
+    }
     loop {
         // Most starts find nothing to do, and may not have the right to do it.
         if is_complete(&runner, &connection).await {

@@ -35,7 +35,7 @@ pub fn plan<'a>(events: &[&'a Event]) -> Plan<'a> {
                 &event.change,
                 event.user_id().and_then(|user_id| newest.get(user_id)),
             ) {
-                (Change::Ignore, _) => Outcome::Ignored,
+                (Change::Ignore(_), _) => Outcome::Ignored,
                 (_, Some(winner)) if winner.svix_id == event.svix_id => Outcome::Applied,
                 _ => Outcome::Stale,
             }
@@ -62,7 +62,7 @@ mod tests {
                 let user_id = UserId::parse(format!("user_{user}")).unwrap();
                 let change = match kind {
                     0 => Change::Delete(user_id),
-                    1 => Change::Ignore,
+                    1 => Change::Ignore(None),
                     _ => Change::Upsert(User {
                         id: user_id,
                         name: format!("name {id}"),

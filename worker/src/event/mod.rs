@@ -42,8 +42,8 @@ pub enum Change {
     Upsert(User),
     /// The user is to be gone, for ever.
     Delete(UserId),
-    /// Nothing.
-    Ignore,
+    /// Nothing; the id of the object that it is about, if it tells one.
+    Ignore(Option<UserId>),
 }
 
 #[derive(Deserialize)]
@@ -71,7 +71,10 @@ impl Event {
                     serde_json::from_str(data?.get()).map_err(|_| Unusable::Data)?;
                 Change::Delete(user::id(json.id)?)
             }
-            _ => Change::Ignore,
+            _ => Change::Ignore(data.ok().and_then(|data| {
+                let json: DeletedJson<'_> = serde_json::from_str(data.get()).ok()?;
+                user::id(json.id).ok()
+            })),
         };
         Ok(Self {
             svix_id,
@@ -94,7 +97,16 @@ impl Event {
         match &self.change {
             Change::Upsert(user) => Some(&user.id),
             Change::Delete(id) => Some(id),
-            Change::Ignore => None,
+            Change::Ignore(_) => None,
+        }
+    }
+
+    /// The object that the event is about, whether or not it changes anything.
+    #[must_use]
+    pub const fn object_id(&self) -> Option<&UserId> {
+        match &self.change {
+            Change::Ignore(id) => id.as_ref(),
+            _ => self.user_id(),
         }
     }
 
@@ -103,7 +115,7 @@ impl Event {
     pub const fn upserted(&self) -> Option<&User> {
         match &self.change {
             Change::Upsert(user) => Some(user),
-            Change::Delete(_) | Change::Ignore => None,
+            Change::Delete(_) | Change::Ignore(_) => None,
         }
     }
 
@@ -113,7 +125,7 @@ impl Event {
     pub fn revision(&self) -> (bool, SystemTime, SystemTime, &SvixId) {
         let (deleted, updated_at) = match &self.change {
             Change::Upsert(user) => (false, user.updated_at),
-            Change::Delete(_) | Change::Ignore => (true, self.event_at),
+            Change::Delete(_) | Change::Ignore(_) => (true, self.event_at),
         };
         (deleted, updated_at, self.event_at, &self.svix_id)
     }
@@ -298,7 +310,7 @@ mod tests {
             include_str!("../../../shared/fixtures/organization.created.json"),
             r#"{"type":"user.frozen","data":{"id":7}}"#,
         ] {
-            assert_eq!(parse(payload).unwrap().change, Change::Ignore);
+            assert!(matches!(parse(payload).unwrap().change, Change::Ignore(_)));
         }
         let strange = format!(r#"{{"type":"a\u0000{}","data":{{}}}}"#, "b".repeat(300));
         assert_eq!(
@@ -339,7 +351,10 @@ mod tests {
             }
             for event_type in ["user.invented", "session.created", ""] {
                 let payload = format!(r#"{{"type":"{event_type}"{data}}}"#);
-                assert_eq!(parse(&payload).unwrap().change, Change::Ignore, "{payload}");
+                assert!(
+                    matches!(parse(&payload).unwrap().change, Change::Ignore(_)),
+                    "{payload}"
+                );
             }
         }
     }

@@ -5,7 +5,8 @@ SELECT present.id::text,
        least(greatest(present."updatedAt", '0001-01-01'), '9999-12-31')::timestamptz,
        coalesce(known.deleted, false)
   FROM users AS present
-  LEFT JOIN clerk_sync.user_versions AS known ON known.user_id = present.id::text COLLATE "C"
+  LEFT JOIN clerk_sync.versions AS known
+    ON known.family = 'user' AND known.object_id = present.id::text COLLATE "C"
  WHERE present.id::text > $1
  ORDER BY present.id::text
  LIMIT $2

@@ -11,4 +11,4 @@ SELECT wanted.id,
        known.deleted
   FROM unnest($1::text[]) AS wanted (id)
   LEFT JOIN users AS present ON present.id = wanted.id
-  LEFT JOIN clerk_sync.user_versions AS known ON known.user_id = wanted.id
+  LEFT JOIN clerk_sync.versions AS known ON known.family = 'user' AND known.object_id = wanted.id

@@ -26,7 +26,7 @@ pub(crate) struct State {
 
     /// `clerk_sync.events`.
     pub(crate) ledger: [Option<Outcome>; EVENTS],
-    /// `clerk_sync.user_versions`: the newest event of each user. A deletion is the tombstone.
+    /// `clerk_sync.versions`: the newest event of each user. A deletion is the tombstone.
     pub(crate) versions: [Option<Event>; USERS],
     /// `users`: each row by the event that wrote it.
     pub(crate) users: [Option<Event>; USERS],

@@ -39,7 +39,7 @@ async fn a_transaction_that_began_earlier_cannot_bring_a_deleted_user_back() {
         &user("user_1", "ada@example.com", 9).updated(),
     );
     for known_before in [false, true] {
-        world.sql("truncate users, clerk_sync.events, clerk_sync.user_versions");
+        world.sql("truncate users, clerk_sync.events, clerk_sync.versions");
         let database = database(&world);
         if known_before {
             let created = event("msg_create", &payload.created());
@@ -60,7 +60,7 @@ async fn a_transaction_that_began_earlier_cannot_bring_a_deleted_user_back() {
                     .await
                     .unwrap();
                 transaction
-                    .query("select * from clerk_sync.user_versions", &[])
+                    .query("select * from clerk_sync.versions", &[])
                     .await
                     .unwrap();
                 both_began.wait().await;

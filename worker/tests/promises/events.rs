@@ -17,7 +17,7 @@ fn an_event_becomes_a_row_and_a_line_of_the_ledger() {
         "https://img.clerk.com/ada.jpeg|1716883200.381000|1716883201.000000"
     );
     assert_eq!(
-        world.sql("select svix_id, type, user_id, outcome from clerk_sync.events"),
+        world.sql("select svix_id, type, object_id, outcome from clerk_sync.events"),
         format!("{svix_id}|user.created|user_1|applied")
     );
     let line = worker.program.output();
@@ -78,6 +78,10 @@ fn every_fixture_has_the_outcome_of_the_contract() {
         world.sql("select svix_id, outcome from clerk_sync.events order by processed_at, svix_id"),
         "created|applied\nupdated|applied\nno_names|applied\nsession|ignored\norganization|ignored"
     );
+    // The ledger tells what an event is about also where it is ignored.
+    let ignored =
+        "select left(object_id, 4) from clerk_sync.events where outcome = 'ignored' order by 1";
+    assert_eq!(world.sql(ignored), "org_\nsess");
     assert_eq!(
         world.reason("phone_only").as_deref(),
         Some("the user has no primary e-mail address")
@@ -193,7 +197,7 @@ fn a_deleted_user_stays_deleted() {
     assert_eq!(world.outcome(&late), "stale");
     assert_eq!(world.outcome(&again), "stale");
     assert_eq!(
-        world.sql("select user_id, deleted from clerk_sync.user_versions"),
+        world.sql("select object_id, deleted from clerk_sync.versions"),
         "user_1|t"
     );
 }
@@ -227,9 +231,9 @@ fn clerks_samples_are_removed_by_the_command_of_the_readme() {
     world.settle();
     assert_eq!(world.sql(&command).lines().count(), 2);
     assert_eq!(world.sql("select id from users"), "user_1");
-    let known = "select user_id from clerk_sync.user_versions order by 1";
+    let known = "select object_id from clerk_sync.versions order by 1";
     assert_eq!(world.sql(known), "user_1\nuser_2");
-    let recorded = "select user_id from clerk_sync.events order by 1";
+    let recorded = "select object_id from clerk_sync.events order by 1";
     assert_eq!(world.sql(recorded), "user_1\nuser_2");
     // It may be sent and removed again.
     world.add_next(&sample.created());

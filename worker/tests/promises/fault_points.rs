@@ -250,7 +250,7 @@ fn verify(world: &World) {
          msg_wait applied"
     );
     assert_eq!(
-        world.sql("select user_id from clerk_sync.user_versions where deleted"),
+        world.sql("select object_id from clerk_sync.versions where deleted"),
         "user_6"
     );
     assert_eq!(

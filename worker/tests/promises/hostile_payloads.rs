@@ -22,7 +22,7 @@ const LEDGER: &str = r#"
              'id', users.id, 'name', users.name, 'email', users.email, 'imageUrl', users."imageUrl",
              'createdAt', (extract(epoch from users."createdAt") * 1000)::bigint,
              'updatedAt', (extract(epoch from users."updatedAt") * 1000)::bigint)), '{}')
-      from clerk_sync.events event left join users on users.id = event.user_id"#;
+      from clerk_sync.events event left join users on users.id = event.object_id"#;
 
 /// Reason and attempts of every dead letter, by its svix-id.
 const DEAD_LETTERS: &str = "local letters = {} \

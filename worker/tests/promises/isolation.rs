@@ -55,10 +55,7 @@ fn who_is_only_quoted_in_a_refused_row_is_applied() {
     assert_eq!(world.sql("select count(*) from users"), "30");
     assert_eq!(world.redis(&["XLEN", DEAD]), "3");
     assert_eq!(world.sql("select count(*) from clerk_sync.events"), "30");
-    assert_eq!(
-        world.sql("select count(*) from clerk_sync.user_versions"),
-        "30"
-    );
+    assert_eq!(world.sql("select count(*) from clerk_sync.versions"), "30");
 }
 
 /// P6: rows that the application holds locked, whose events come first.

@@ -94,7 +94,7 @@ async fn a_look_up_says_what_explain_says() {
     let found = json_of(&worker, "/status/event?svix_id=msg%5F1").await;
     let text = found["text"].as_str().unwrap();
     assert!(text.starts_with("msg_1\napplied: user.created"), "{text}");
-    assert_eq!(found["explanation"]["recorded"]["user_id"], "user_1");
+    assert_eq!(found["explanation"]["recorded"]["object_id"], "user_1");
     let unknown = json_of(&worker, "/status/event?svix_id=msg_2").await;
     assert!(unknown["text"].as_str().unwrap().contains("It never came"));
     world.redis.pause().unwrap();

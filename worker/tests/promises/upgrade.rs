@@ -7,7 +7,7 @@ use crate::helpers::{EVENTS, World, user};
 fn before_the_last_migration() -> World {
     let world = World::migrated();
     world.sql(
-        "drop table clerk_sync.events, clerk_sync.user_versions; \
+        "drop table clerk_sync.events, clerk_sync.versions; \
          delete from clerk_sync.schema_history \
           where version = (select max(version) from clerk_sync.schema_history)",
     );
@@ -34,6 +34,21 @@ fn a_worker_brings_the_schema_before_to_today_and_keeps_its_rows() {
     );
 }
 
+/// P12
+#[test]
+fn tables_of_a_form_that_no_migration_knows_are_told_with_what_to_do() {
+    let world = World::migrated();
+    world.sql("alter table clerk_sync.versions rename to user_versions");
+    let url = [("DATABASE_URL", world.database_url.as_str())];
+    let migrate = || xtask::program::Program::run("worker", &["migrate"], &url).unwrap();
+    let refused = String::from_utf8(migrate().stderr).unwrap();
+    let remedy = "DROP SCHEMA clerk_sync CASCADE";
+    assert!(refused.contains(remedy), "{refused}");
+    world.sql(remedy);
+    assert!(migrate().status.success());
+    assert_eq!(world.sql("select count(*) from clerk_sync.versions"), "0");
+}
+
 /// P3 and P4 hold over an upgrade: the ledger and the tombstones of the version before count.
 #[test]
 fn what_the_version_before_recorded_is_neither_applied_again_nor_brought_back() {
@@ -41,10 +56,10 @@ fn what_the_version_before_recorded_is_neither_applied_again_nor_brought_back() 
     world.sql(
         r#"insert into users values
              ('user_1', 'Ada', 'ada@example.com', null, '2020-01-01', '2024-05-28 08:00:05+00');
-           insert into clerk_sync.user_versions (user_id, updated_at, event_at, svix_id, deleted) values
-             ('user_1', '2024-05-28 08:00:05+00', '2024-05-28 08:00:05.05+00', 'msg_old_1', false),
-             ('user_2', '2024-05-28 08:00:05+00', '2024-05-28 08:00:05.05+00', 'msg_old_2', true);
-           insert into clerk_sync.events (svix_id, type, user_id, outcome, received_at, processed_at) values
+           insert into clerk_sync.versions (family, object_id, updated_at, event_at, svix_id, deleted) values
+             ('user', 'user_1', '2024-05-28 08:00:05+00', '2024-05-28 08:00:05.05+00', 'msg_old_1', false),
+             ('user', 'user_2', '2024-05-28 08:00:05+00', '2024-05-28 08:00:05.05+00', 'msg_old_2', true);
+           insert into clerk_sync.events (svix_id, type, object_id, outcome, received_at, processed_at) values
              ('msg_old_1', 'user.updated', 'user_1', 'applied', now(), now()),
              ('msg_old_2', 'user.deleted', 'user_2', 'applied', now(), now())"#,
     );

@@ -119,7 +119,7 @@ fn show_ledger(stack: &Stack) -> anyhow::Result<()> {
     println!("\n3. worker: the ledger clerk_sync.events");
     let milliseconds = "round(extract(epoch from processed_at - received_at) * 1000)";
     print_rows(&stack.sql(&format!(
-        "select rpad(type, 13), rpad(user_id, 20), outcome, {milliseconds} || ' ms after receipt' \
+        "select rpad(type, 13), rpad(object_id, 20), outcome, {milliseconds} || ' ms after receipt' \
          from clerk_sync.events order by processed_at, received_at"
     ))?);
     Ok(())

@@ -120,8 +120,8 @@ pub enum Place {
 pub struct Recorded {
     /// The event's type.
     pub r#type: String,
-    /// Whom it is about.
-    pub user_id: Option<String>,
+    /// The id of the object that it is about.
+    pub object_id: Option<String>,
     /// `applied`, `stale` or `ignored`.
     pub outcome: String,
     /// When, in UTC.
@@ -196,7 +196,7 @@ async fn recorded(database: &Database, svix_id: &SvixId) -> Result<Option<Record
     };
     Ok(Some(Recorded {
         r#type: row.try_get(0)?,
-        user_id: row.try_get(1)?,
+        object_id: row.try_get(1)?,
         outcome: row.try_get(2)?,
         deleted: row.try_get::<_, Option<bool>>(3)?.unwrap_or(false),
         newest: row

@@ -94,7 +94,7 @@ impl fmt::Display for Recorded {
         let age = Span(self.age.try_into().unwrap_or(0));
         let r#type = line(r#type.as_bytes());
         write!(formatter, "{outcome}: {type} at {processed_at}, {age} ago")?;
-        let Some(user) = &self.user_id else {
+        let Some(user) = &self.object_id else {
             return Ok(());
         };
         write!(formatter, ", user {}", line(user.as_bytes()))?;

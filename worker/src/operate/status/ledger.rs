@@ -38,7 +38,7 @@ pub(crate) struct Ledger {
 pub(crate) struct Outcome {
     svix_id: String,
     r#type: String,
-    user_id: Option<String>,
+    object_id: Option<String>,
     outcome: String,
     /// Milliseconds since then.
     age: i64,
@@ -110,7 +110,7 @@ fn outcome(row: &tokio_postgres::Row) -> Result<Outcome, tokio_postgres::Error> 
     Ok(Outcome {
         svix_id: row.try_get(0)?,
         r#type: row.try_get::<_, String>(1)?.chars().take(100).collect(),
-        user_id: row.try_get(2)?,
+        object_id: row.try_get(2)?,
         outcome: row.try_get(3)?,
         age: row.try_get(4)?,
         processed_at: row.try_get(5)?,

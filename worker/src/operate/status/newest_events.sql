@@ -1,5 +1,5 @@
 -- The newest rows of the last $1 seconds. The index on processed_at finds a time span, but no order.
-SELECT svix_id, type, user_id, outcome,
+SELECT svix_id, type, object_id, outcome,
        (extract(epoch FROM clock_timestamp() - processed_at) * 1000)::bigint,
        to_char(processed_at AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS"Z"')
 FROM clerk_sync.events

@@ -18,7 +18,7 @@ fn refusing(event: &str, when: &str) -> String {
 fn version(world: &World, id: &str) -> String {
     world.sql(&format!(
         "select to_char(updated_at at time zone 'UTC', 'SS') || ' ' || svix_id || ' ' || deleted \
-           from clerk_sync.user_versions where user_id = '{id}'"
+           from clerk_sync.versions where object_id = '{id}'"
     ))
 }
 

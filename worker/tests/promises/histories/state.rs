@@ -16,7 +16,7 @@ pub(super) const WRITES: &str = "\
 
 pub(super) const CLEAR: &str = "\
     delete from users; delete from writes; \
-    delete from clerk_sync.events; delete from clerk_sync.user_versions";
+    delete from clerk_sync.events; delete from clerk_sync.versions";
 
 /// One line for each row of users, for each version and for each event.
 pub(super) const QUERY: &str = r#"
@@ -24,11 +24,11 @@ pub(super) const QUERY: &str = r#"
                      (extract(epoch from "createdAt") * 1000)::bigint,
                      (extract(epoch from "updatedAt") * 1000)::bigint) from users
     union all
-    select concat_ws(' ', 'version', user_id, svix_id,
+    select concat_ws(' ', 'version', object_id, svix_id,
                      case when deleted then 'deleted'
                      else ((extract(epoch from updated_at) * 1000)::bigint)::text end,
                      (extract(epoch from event_at) * 1000)::bigint)
-      from clerk_sync.user_versions
+      from clerk_sync.versions
     union all
     select concat_ws(' ', 'event', svix_id, outcome) from clerk_sync.events"#;
 

@@ -153,8 +153,8 @@ fn sizes_of_tables(
     [
         ("ledger, an event", "clerk_sync.events", events),
         (
-            "user_versions, a user changed once",
-            "clerk_sync.user_versions",
+            "versions, a user changed once",
+            "clerk_sync.versions",
             events / 2,
         ),
         ("users, a user changed once", "users", events / 2),

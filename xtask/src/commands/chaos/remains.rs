@@ -50,7 +50,7 @@ pub(crate) struct Remains {
     pub(crate) waiting: Vec<String>,
     pub(crate) dead_letters: Vec<DeadLetter>,
     pub(crate) users: BTreeMap<String, Value>,
-    /// What `clerk_sync.user_versions` says.
+    /// What `clerk_sync.versions` says.
     pub(crate) versions: BTreeMap<String, Newest>,
     pub(crate) witness: Vec<Written>,
     /// svix-ids of the events whose entry of the cache is still there, or still a member of its tag.
@@ -93,7 +93,7 @@ async fn users(system: &System) -> anyhow::Result<BTreeMap<String, Value>> {
 }
 
 async fn versions(system: &System) -> anyhow::Result<BTreeMap<String, Newest>> {
-    let query = "select user_id, deleted, svix_id from clerk_sync.user_versions";
+    let query = "select object_id, deleted, svix_id from clerk_sync.versions";
     let newest = |row: &Value| Newest {
         deleted: row["deleted"] == true,
         svix_id: text(row, "svix_id"),
@@ -101,7 +101,7 @@ async fn versions(system: &System) -> anyhow::Result<BTreeMap<String, Newest>> {
     let rows = rows(system, query).await?;
     let rows = rows.iter();
     Ok(rows
-        .map(|row| (text(row, "user_id"), newest(row)))
+        .map(|row| (text(row, "object_id"), newest(row)))
         .collect())
 }
 

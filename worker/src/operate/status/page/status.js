@@ -194,7 +194,7 @@ function show(snapshot) {
     number(row.pending), Object.entries(row.held).map(([partition, held]) => `${partition}: ${number(held)}`).join(', ') || '–',
     row.idle < 2000 ? 'now' : `${span(row.idle)} ago`], 'None: no worker reads the queue.');
   outcomes(snapshot.outcomes && { rows: snapshot.outcomes, more: 0 }, row => row.svix_id, row => [row.svix_id, row.outcome,
-    `${span(row.age)} ago`, row.type, row.user_id ?? '–'], 'None yet.');
+    `${span(row.age)} ago`, row.type, row.object_id ?? '–'], 'None yet.');
 }
 
 async function look(svixId) {

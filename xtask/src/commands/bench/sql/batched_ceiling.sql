@@ -4,7 +4,7 @@
 -- 128 create a user, 128 change those of 20 batches ago. pgbench keeps :batch.
 \set batch :batch + 1
 BEGIN;
-INSERT INTO clerk_sync.events (svix_id, type, user_id, outcome, received_at, processed_at)
+INSERT INTO clerk_sync.events (svix_id, type, object_id, outcome, received_at, processed_at)
 SELECT svix_id, type, user_id, 'applied', now(), now()
   FROM (SELECT 'msg_' || lpad(to_hex(:batch::int), 6, '0') || left(md5('event ' || :batch * 256 + n), 21) AS svix_id,
                'user.created' AS type,
@@ -13,15 +13,15 @@ SELECT svix_id, type, user_id, 'applied', now(), now()
           FROM generate_series(0, 255) AS n) AS event
  ORDER BY svix_id COLLATE "C"
     ON CONFLICT (svix_id) DO NOTHING;
-INSERT INTO clerk_sync.user_versions AS known (user_id, updated_at, event_at, svix_id, deleted)
-SELECT user_id, updated_at, updated_at, svix_id, false
+INSERT INTO clerk_sync.versions AS known (family, object_id, updated_at, event_at, svix_id, deleted)
+SELECT 'user', user_id, updated_at, updated_at, svix_id, false
   FROM (SELECT 'msg_' || lpad(to_hex(:batch::int), 6, '0') || left(md5('event ' || :batch * 256 + n), 21) AS svix_id,
                'user_' || lpad(to_hex(:batch::int + 20 - n / 128 * 20), 6, '0')
                  || left(md5('user ' || (:batch - n / 128 * 20) * 128 + n % 128), 21) AS user_id,
                to_timestamp(1716883200 + :batch) AS updated_at
           FROM generate_series(0, 255) AS n) AS event
  ORDER BY user_id COLLATE "C"
-    ON CONFLICT (user_id) DO UPDATE
+    ON CONFLICT (family, object_id) DO UPDATE
    SET updated_at = greatest(known.updated_at, excluded.updated_at),
        event_at   = excluded.event_at,
        svix_id    = excluded.svix_id,
