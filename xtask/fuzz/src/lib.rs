@@ -7,10 +7,10 @@ use serde_json::{Value, json};
 use shared::queue::field;
 use shared::svix_id::SvixId;
 use worker::event::entry::{Entry, Unreadable};
-use worker::source::raw_entry::RawEntry;
 use worker::event::unusable::Unusable;
-use worker::event::{Change, Event};
 use worker::event::user::User;
+use worker::event::{Change, Event};
+use worker::source::raw_entry::RawEntry;
 
 /// The entry that the ingest would make of an event.
 pub fn queued(svix_id: &SvixId, event_type: &str, payload: &[u8]) -> RawEntry {
