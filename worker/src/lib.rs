@@ -13,6 +13,7 @@ pub mod processor;
 pub mod reconcile;
 pub mod settings;
 pub mod source;
+pub mod tables;
 
 #[cfg(test)]
 mod tests {
@@ -21,10 +22,11 @@ mod tests {
 
     /// A room may use those that stand before it here, and itself. The flow is source, event, decide, apply, finish; the
     /// processor alone knows the order.
-    const ROOMS: [&str; 15] = [
+    const ROOMS: [&str; 16] = [
         "back_off",
         "metrics",
         "source",
+        "tables",
         "event",
         "decide",
         "database",

@@ -4,6 +4,7 @@
 //! goes to the dead letters with it.
 
 pub mod entry;
+pub mod row;
 pub mod unusable;
 pub mod user;
 

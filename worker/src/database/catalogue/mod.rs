@@ -3,6 +3,8 @@
 //! A table that was there may have less room than ours. What does not fit is cut, left out or refused before
 //! PostgreSQL refuses it, and `reconcile` compares with what the row can say.
 
+pub mod column;
+
 use std::sync::{Arc, PoisonError, RwLock};
 use std::time::SystemTime;
 

@@ -1,0 +1,53 @@
+//! The tables file: which columns of which table say what of Clerk's objects. It is read once, into types that cannot be
+//! wrong; what it does not know is the database, see `database::catalogue`.
+
+pub mod path;
+pub mod section;
+pub mod tag;
+pub mod template;
+pub mod value;
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use crate::tables::section::Section;
+
+/// The file that holds where none is named.
+pub const BUILT_IN: &str = include_str!("built_in.toml");
+
+/// A tables file.
+#[derive(Clone, Debug)]
+pub struct Tables {
+    /// By family: what stands before the dot in Clerk's event types.
+    sections: Arc<BTreeMap<String, Arc<Section>>>,
+    /// Whether it is the one that holds where none is named.
+    is_built_in: bool,
+}
+
+impl Tables {
+    /// Of sections that fit each other.
+    pub(crate) fn new(sections: impl IntoIterator<Item = Section>, is_built_in: bool) -> Self {
+        let by_family = |section: Section| (section.family.clone(), Arc::new(section));
+        Self {
+            sections: Arc::new(sections.into_iter().map(by_family).collect()),
+            is_built_in,
+        }
+    }
+
+    /// What becomes of the objects of `family`; `None`: nothing.
+    #[must_use]
+    pub fn section(&self, family: &str) -> Option<&Arc<Section>> {
+        self.sections.get(family)
+    }
+
+    /// All of them.
+    pub fn sections(&self) -> impl Iterator<Item = &Arc<Section>> {
+        self.sections.values()
+    }
+
+    /// Whether it is the one that holds where none is named: only then a table `users` is created.
+    #[must_use]
+    pub const fn is_built_in(&self) -> bool {
+        self.is_built_in
+    }
+}

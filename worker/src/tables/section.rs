@@ -1,0 +1,154 @@
+//! One section of the file: a family of Clerk's objects, and the table that they are written to.
+
+use std::collections::BTreeMap;
+
+use crate::tables::path::Path;
+use crate::tables::tag::Tag;
+use crate::tables::template::Template;
+use crate::tables::value::Value;
+
+/// What becomes of the objects of one family.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Section {
+    /// What stands before the dot in the event types.
+    pub family: String,
+    /// Where the rows are.
+    pub table: TableName,
+    /// The column that holds Clerk's id. It is in neither of the two lists below.
+    pub key: String,
+    /// What is written whenever the object changes.
+    pub columns: Vec<Column>,
+    /// What is written besides when the row is made.
+    pub on_create: Vec<Column>,
+    /// What a deletion does.
+    pub on_delete: OnDelete,
+    /// What becomes of an event whose object has no row.
+    pub missing_row: MissingRow,
+    /// Which of `columns` tells the row of an object that has none yet.
+    pub link_by: Option<usize>,
+    /// The column that tells how new a row is that was there before us.
+    pub newest: Option<String>,
+    /// What is deleted from the cache.
+    pub tags: Vec<Tag>,
+}
+
+/// A table as the file names it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct TableName {
+    /// The schema; without one the search path tells.
+    pub schema: Option<String>,
+    /// The case as in the database, no quotes.
+    pub name: String,
+}
+
+/// A column and what it says.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Column {
+    /// The case as in the database, no quotes.
+    pub name: String,
+    /// What is written.
+    pub content: Content,
+}
+
+/// What a column says.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Content {
+    /// What Clerk says.
+    From(From),
+    /// Always the same, but for what stands in the braces of a text.
+    Constant(Constant, Option<TooLong>),
+    /// A new UUID; in `on_create` only.
+    Uuid,
+}
+
+/// A value out of the event.
+#[derive(Clone, Debug, PartialEq)]
+pub struct From {
+    /// The first of these that says something. At least one.
+    pub paths: Vec<Path>,
+    /// In lower case.
+    pub as_lower: bool,
+    /// Other words for what Clerk says; without a map its own.
+    pub map: Option<BTreeMap<String, Constant>>,
+    /// What is written where Clerk says nothing.
+    pub default: Option<Constant>,
+    /// Where Clerk says nothing the column is left as it is.
+    pub keeps_when_silent: bool,
+    /// What becomes of a text that is too long, where the file says so.
+    pub too_long: Option<TooLong>,
+}
+
+/// A value that the file gives.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Constant {
+    /// Text, with paths in braces.
+    Text(Template),
+    /// Anything else.
+    Value(Value),
+}
+
+/// What becomes of a text that is longer than its column.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum TooLong {
+    /// As much as there is room for.
+    Cut,
+    /// NULL.
+    Null,
+    /// The event goes to the dead letters.
+    DeadLetter,
+}
+
+/// What a deletion does to the row.
+#[derive(Clone, Debug, PartialEq)]
+pub enum OnDelete {
+    /// The row goes.
+    Delete,
+    /// The row stays as it is.
+    Keep,
+    /// The row stays, and these columns are set.
+    Set(Vec<Column>),
+}
+
+/// What becomes of an event whose object has no row.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum MissingRow {
+    /// It makes one.
+    Create,
+    /// It waits until somebody else has made it.
+    Wait,
+    /// It is recorded as ignored.
+    Ignore,
+}
+
+impl Section {
+    /// The columns that are written when a row is made: those of `columns`, then those of `on_create`.
+    pub fn cells(&self) -> impl Iterator<Item = &Column> {
+        self.columns.iter().chain(&self.on_create)
+    }
+}
+
+impl Column {
+    /// The paths that may say what is written, those of templates included.
+    pub fn paths(&self) -> Vec<&Path> {
+        match &self.content {
+            Content::From(from) => {
+                let constants = from.default.iter();
+                let constants = constants.chain(from.map.iter().flat_map(BTreeMap::values));
+                let paths = from.paths.iter();
+                paths.chain(constants.flat_map(Constant::paths)).collect()
+            }
+            Content::Constant(constant, _) => constant.paths().collect(),
+            Content::Uuid => Vec::new(),
+        }
+    }
+}
+
+impl Constant {
+    fn paths(&self) -> impl Iterator<Item = &Path> {
+        let template = match self {
+            Self::Text(template) => Some(template),
+            Self::Value(_) => None,
+        };
+        template.into_iter().flat_map(Template::paths)
+    }
+}
