@@ -26,5 +26,15 @@ CREATE TABLE clerk_sync.versions (
     event_at   timestamptz      NOT NULL,
     svix_id    text COLLATE "C" NOT NULL,
     deleted    boolean          NOT NULL,
+    -- A digest of the row, where a trigger has made something else of it than was written.
+    altered    text,
     PRIMARY KEY (family, object_id)
 ) WITH (fillfactor = 70);
+
+-- Cache tags that are to be deleted and that nothing but a row tells, which may be gone or another one by now.
+CREATE TABLE clerk_sync.cache_tags (
+    svix_id text COLLATE "C" NOT NULL,
+    tag     text COLLATE "C" NOT NULL,
+    kept_at timestamptz      NOT NULL,
+    PRIMARY KEY (svix_id, tag)
+);

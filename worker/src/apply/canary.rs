@@ -8,10 +8,13 @@
 //! full or about to stop does not let the canary pass. A disk that has room for the row and its log but none for
 //! another row of `users` does.
 
+use std::collections::BTreeSet;
+
 use deadpool_postgres::Transaction;
 use tokio_postgres::Error;
 use tokio_postgres::types::{ToSql, Type};
 
+use crate::apply::target::Snapshot;
 use crate::database::failure::Failure;
 use crate::event::Event;
 
@@ -30,17 +33,13 @@ const NULL: &(dyn ToSql + Sync) = &None::<&str>;
 /// [`Failure::Unavailable`] when it does not.
 pub(crate) async fn ask(
     transaction: &Transaction<'_>,
+    snapshot: &Snapshot,
     events: impl Iterator<Item = &Event>,
 ) -> Result<(), Failure> {
-    let (mut upserts, mut deletes) = (false, false);
-    for event in events {
-        upserts |= event.upserted().is_some();
-        deletes |= event.upserted().is_none() && event.user_id().is_some();
-    }
-    let users = [
-        upserts.then_some(include_str!("upsert_users.sql")),
-        deletes.then_some(include_str!("delete_users.sql")),
-    ];
+    let families = events.filter_map(|event| Some(event.changed()?.section.family.as_str()));
+    let families: BTreeSet<&str> = families.collect();
+    let targets = families.into_iter().filter_map(|family| snapshot.get(family));
+    let rows: Vec<&str> = targets.flat_map(|target| target.statements.all()).collect();
     let answer = async {
         transaction
             .batch_execute("SAVEPOINT canary; SET LOCAL statement_timeout = '2s'")
@@ -51,7 +50,7 @@ pub(crate) async fn ask(
         transaction.execute_typed(write, &[svix_id]).await?;
         for sql in LEDGER_AND_VERSIONS
             .into_iter()
-            .chain(users.into_iter().flatten())
+            .chain(rows)
         {
             explain(transaction, sql).await?;
         }

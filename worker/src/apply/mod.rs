@@ -1,12 +1,18 @@
 #![doc = include_str!("README.md")]
 
+pub mod awaited;
 mod canary;
 pub mod fence;
+pub mod fit;
 mod piece;
+pub(crate) mod rows;
+pub mod statements;
 pub mod storage;
+mod tags;
+pub mod target;
 mod transaction;
 mod verdict;
-mod winners;
+pub(crate) mod winners;
 
 use std::time::Duration;
 
@@ -14,7 +20,8 @@ use deadpool_postgres::Object;
 use tokio::time::error::Elapsed;
 
 use crate::apply::fence::Fence;
-use crate::apply::piece::Addresses;
+use crate::apply::piece::UniqueValues;
+use crate::apply::target::Targets;
 use crate::apply::transaction::{Attempt, Patience, transact};
 pub use crate::apply::verdict::Verdict;
 use crate::database::Database;
@@ -58,35 +65,36 @@ enum Judged {
 /// When PostgreSQL, or the queue's Redis, is away. Applied again, what was committed before is [`Verdict::Duplicate`].
 pub async fn apply(
     database: &Database,
+    targets: &Targets,
     fence: &impl Fence,
     events: &[&Event],
 ) -> Result<Vec<Verdict>, Away> {
     let mut verdicts: Vec<Option<Verdict>> = vec![None; events.len()];
     // Parts of the batch that are still to be applied, as indices; the last one is next.
-    let mut parts: Vec<(Vec<usize>, Addresses, Patience)> = vec![(
+    let mut parts: Vec<(Vec<usize>, UniqueValues, Patience)> = vec![(
         (0..events.len()).collect(),
-        Addresses::Assume,
+        UniqueValues::Assume,
         Patience::Usual,
     )];
-    while let Some((part, addresses, patience)) = parts.pop() {
+    while let Some((part, unique_values, patience)) = parts.pop() {
         if part.is_empty() {
             continue;
         }
         let part_events: Vec<&Event> = part.iter().map(|index| events[*index]).collect();
-        match apply_part(database, fence, &part_events, addresses, patience).await {
+        match apply_part(database, targets, fence, &part_events, unique_values, patience).await {
             Ok(attempt) => {
-                let (decided, rest, addresses) = outcome(&part, attempt, addresses);
+                let (decided, rest, unique_values) = outcome(&part, attempt, unique_values);
                 for (index, verdict) in decided {
                     verdicts[index] = Some(verdict);
                 }
-                parts.push((rest, addresses, patience));
+                parts.push((rest, unique_values, patience));
             }
             Err(Judged::Refused(refusal) | Judged::Doubtful(refusal)) => {
                 let has_stalled = refusal.remedy == Remedy::Stalled;
                 match (&part[..], patience) {
                     // It has all the time that there is once the others are applied.
                     ([_], Patience::Short) if has_stalled => {
-                        parts.insert(0, (part, Addresses::Assume, Patience::Usual));
+                        parts.insert(0, (part, UniqueValues::Assume, Patience::Usual));
                     }
                     ([index], _) => verdicts[*index] = Some(Verdict::Refused(refusal)),
                     _ => {
@@ -97,7 +105,7 @@ pub async fn apply(
                         };
                         let (first, second) = part.split_at(part.len() / 2);
                         for half in [second, first] {
-                            parts.push((half.to_vec(), Addresses::Assume, patience));
+                            parts.push((half.to_vec(), UniqueValues::Assume, patience));
                         }
                     }
                 }
@@ -119,18 +127,13 @@ pub async fn apply(
 fn outcome(
     part: &[usize],
     attempt: Attempt,
-    addresses: Addresses,
-) -> (Vec<(usize, Verdict)>, Vec<usize>, Addresses) {
-    let (verdicts, addresses): (Vec<Option<Verdict>>, _) = match attempt {
-        Attempt::Committed(verdicts) => (verdicts, Addresses::Assume),
-        Attempt::Waiting(mut holders) => {
-            let waiting = |holder| Verdict::Waiting { holder };
-            let verdict = |place| holders.remove(&place).map(waiting);
-            ((0..part.len()).map(verdict).collect(), Addresses::Settle)
-        }
+    unique_values: UniqueValues,
+) -> (Vec<(usize, Verdict)>, Vec<usize>, UniqueValues) {
+    let (verdicts, unique_values): (Vec<Option<Verdict>>, _) = match attempt {
+        Attempt::Committed(verdicts) => (verdicts, UniqueValues::Assume),
         Attempt::Lost(lost) => {
             let verdict = |place| lost.contains(&place).then_some(Verdict::Lost);
-            ((0..part.len()).map(verdict).collect(), addresses)
+            ((0..part.len()).map(verdict).collect(), unique_values)
         }
     };
     let (mut decided, mut rest) = (Vec::new(), Vec::new());
@@ -140,33 +143,34 @@ fn outcome(
             None => rest.push(*index),
         }
     }
-    (decided, rest, addresses)
+    (decided, rest, unique_values)
 }
 
-/// One part, as often as it meets another transaction; with addresses settled once one is taken.
+/// One part, as often as it meets another transaction; with unique_values settled once one is taken.
 async fn apply_part(
     database: &Database,
+    targets: &Targets,
     fence: &impl Fence,
     events: &[&Event],
-    mut addresses: Addresses,
+    mut unique_values: UniqueValues,
     patience: Patience,
 ) -> Result<Attempt, Judged> {
     let (mut repeats, mut prepared_again, mut doubted) = (0, false, false);
     loop {
-        let failure = match apply_once(database, fence, events, addresses, patience).await {
+        let failure = match apply_once(database, targets, fence, events, unique_values, patience).await {
             Ok(attempt) => return Ok(attempt),
             Err(failure) => failure,
         };
         match failure.remedy() {
-            Some(Remedy::WaitUntilFree) if addresses == Addresses::Assume => {
-                addresses = Addresses::Settle;
+            Some(Remedy::WaitUntilFree) if unique_values == UniqueValues::Assume => {
+                unique_values = UniqueValues::Settle;
             }
             Some(Remedy::Repeat) if repeats < REPEATS => repeats += 1,
             Some(Remedy::PrepareAgain) if !prepared_again => {
                 database.forget_statements();
                 prepared_again = true;
             }
-            _ => match judge(database, events, failure).await {
+            _ => match judge(database, targets, events, failure).await {
                 Judged::Doubtful(_) if !doubted && events.len() == 1 => doubted = true,
                 judged => return Err(judged),
             },
@@ -176,19 +180,20 @@ async fn apply_part(
 
 async fn apply_once(
     database: &Database,
+    targets: &Targets,
     fence: &impl Fence,
     events: &[&Event],
-    addresses: Addresses,
+    unique_values: UniqueValues,
     patience: Patience,
 ) -> Result<Attempt, Failure> {
+    targets.read(database).await?;
     let mut connection = database.connection().await?;
-    let catalogue = database.catalogue();
     let attempt = transact(
         &mut connection,
-        catalogue,
+        targets,
         fence,
         events,
-        addresses,
+        unique_values,
         patience,
     );
     let attempt = tokio::time::timeout(TRANSACTION_TIMEOUT, attempt).await;
@@ -196,14 +201,17 @@ async fn apply_once(
 }
 
 /// Finds out whose failure it is, where that is in doubt.
-async fn judge(database: &Database, events: &[&Event], failure: Failure) -> Judged {
+async fn judge(
+    database: &Database,
+    targets: &Targets,
+    events: &[&Event], failure: Failure) -> Judged {
     let away = |reason| Judged::Away {
         store: "postgres",
         reason,
     };
     match failure {
         Failure::Refused(refusal) => Judged::Refused(refusal),
-        Failure::Doubtful(refusal) => match ask(database, events).await {
+        Failure::Doubtful(refusal) => match ask(database, targets, events).await {
             Ok(()) => Judged::Doubtful(refusal),
             Err(failure) => away(failure.reason().to_owned()),
         },
@@ -216,12 +224,17 @@ async fn judge(database: &Database, events: &[&Event], failure: Failure) -> Judg
 }
 
 /// Asks PostgreSQL, in a transaction of its own, whether it is fit for use.
-async fn ask(database: &Database, events: &[&Event]) -> Result<(), Failure> {
+async fn ask(
+    database: &Database,
+    targets: &Targets,
+    events: &[&Event]) -> Result<(), Failure> {
     let mut connection = database.connection().await?;
     let answer = async {
         let transaction = connection.transaction().await?;
         storage::begin(&transaction).await?;
-        canary::ask(&transaction, events.iter().copied()).await?;
+        // The table may be another one by now, or gone.
+        targets.have_changed(&transaction).await?;
+        canary::ask(&transaction, &targets.snapshot(), events.iter().copied()).await?;
         Ok(transaction.rollback().await?)
     };
     let answer = tokio::time::timeout(CANARY_TIMEOUT, answer).await;

@@ -1,143 +1,164 @@
 //! Part of a transaction, behind a savepoint: what the database refuses in it is taken back without the
 //! rest of the batch (P6).
 
-use std::collections::{BTreeMap, HashMap, HashSet};
+use std::collections::{BTreeMap, HashSet};
+use std::sync::Arc;
 
 use deadpool_postgres::Transaction;
 use shared::fault_point::{FaultPoint, reach};
-use tokio_postgres::error::SqlState;
 
+use crate::apply::rows::{self, Told, Winner};
 use crate::apply::storage;
-use crate::apply::winners::{Unwritten, Winners};
-use crate::database::catalogue::Catalogue;
-use crate::database::failure::{Failure, Refusal};
-use crate::decide::plan::plan;
+use crate::apply::tags;
+use crate::apply::target::Target;
+use crate::apply::verdict::LeftOut;
+use crate::apply::winners::{LeftOuts, Winners};
+use crate::database::failure::{Failure, Refusal, Remedy};
+use crate::decide::plan::{name, plan};
 use crate::event::Event;
-use crate::event::user::UserId;
+use crate::tables::section::{MissingRow, Section};
 
-/// How many users a piece has. Where the database refuses one, what was written of the others in the piece is
+/// How many objects a piece has. Where the database refuses one, what was written of the others in the piece is
 /// lost and written again; but each piece takes two round trips.
-const USERS_AT_ONCE: usize = 128;
+const OBJECTS_AT_ONCE: usize = 128;
 /// How many once the database has refused something in the batch.
-const USERS_AFTER_A_REFUSAL: usize = 32;
+const OBJECTS_AFTER_A_REFUSAL: usize = 32;
 
-/// How a transaction treats addresses that are taken.
+/// How a transaction treats unique values that are taken.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Addresses {
+pub(crate) enum UniqueValues {
     /// Hopes that none is.
     Assume,
-    /// Finds out who has to wait and who has to make room: costs a round trip, and those who make room for
+    /// Finds out who has to wait and who has to make room: costs some round trips, and those who make room for
     /// each other must be in one piece.
     Settle,
 }
 
-/// Users with their events, in the order of user ids: the order in which rows are locked.
-pub(crate) struct Piece<'a>(Vec<Vec<&'a Event>>);
+/// Objects of one family with their events, in the order of ids: the order in which rows are locked.
+pub(crate) struct Piece<'a> {
+    section: &'a Arc<Section>,
+    objects: Vec<Vec<&'a Event>>,
+}
 
 /// What writing a piece comes to.
 pub(crate) enum Written<'a> {
-    /// The users whose rows were written or deleted.
-    Changed(HashSet<String>),
-    /// Nothing is good: the newest events of these users wait for an address, and who holds it.
-    Waiting(HashMap<&'a str, String>),
+    /// The objects whose rows are as their newest events say.
+    Changed(HashSet<&'a str>),
+    /// Nothing is good: these events have to be left out, by svix-id.
+    Without(LeftOuts<'a>),
 }
 
 impl<'a> Piece<'a> {
-    /// All that concerns a user, in the order in which it is to be written.
-    pub(crate) fn all(events: &[&'a Event], addresses: Addresses) -> Vec<Self> {
-        let mut users: BTreeMap<&UserId, Vec<&Event>> = BTreeMap::new();
+    /// All that concerns an object, in the order in which it is to be written.
+    pub(crate) fn all(events: &[&'a Event], unique_values: UniqueValues) -> Vec<Self> {
+        let mut families: BTreeMap<&str, (&'a Arc<Section>, BTreeMap<&str, Vec<&'a Event>>)> =
+            BTreeMap::new();
         for event in events {
-            if let Some(user_id) = event.user_id() {
-                users.entry(user_id).or_default().push(event);
+            if let Some(object) = event.changed() {
+                let family = families.entry(object.section.family.as_str());
+                let (_, objects) = family.or_insert_with(|| (&object.section, BTreeMap::new()));
+                objects.entry(object.id.as_str()).or_default().push(event);
             }
         }
-        let users: Vec<_> = users.into_values().collect();
-        let users_at_once = match addresses {
-            Addresses::Assume => USERS_AT_ONCE,
-            Addresses::Settle => users.len().max(1),
-        };
-        Self::pieces(&users, users_at_once).collect()
+        let pieces = families.into_values().flat_map(|(section, objects)| {
+            let objects: Vec<_> = objects.into_values().collect();
+            let at_once = match unique_values {
+                UniqueValues::Assume => OBJECTS_AT_ONCE,
+                UniqueValues::Settle => objects.len().max(1),
+            };
+            Self::pieces(section, &objects, at_once)
+        });
+        pieces.collect()
     }
 
-    fn pieces(users: &[Vec<&'a Event>], users_at_once: usize) -> impl Iterator<Item = Self> {
-        users
-            .chunks(users_at_once)
-            .map(|users| Self(users.to_vec()))
+    fn pieces(
+        section: &'a Arc<Section>,
+        objects: &[Vec<&'a Event>],
+        at_once: usize,
+    ) -> Vec<Self> {
+        let pieces = objects.chunks(at_once).map(|objects| Self {
+            section,
+            objects: objects.to_vec(),
+        });
+        pieces.collect()
     }
 
-    /// Its events, those of one user after those of another.
+    /// The family of its objects.
+    pub(crate) fn family(&self) -> &'a str {
+        &self.section.family
+    }
+
+    /// Its events, those of one object after those of another.
     pub(crate) fn events(&self) -> impl Iterator<Item = &'a Event> {
-        self.0.iter().flatten().copied()
+        self.objects.iter().flatten().copied()
     }
 
-    /// The event that is refused when this piece is: the newest one, if it is all of one user.
+    /// The event that is refused when this piece is: the newest one, if it is all of one object.
     pub(crate) fn alone(&self) -> Option<&'a Event> {
-        let [events] = self.0.as_slice() else {
+        let [events] = self.objects.as_slice() else {
             return None;
         };
         events.iter().copied().max_by_key(|event| event.revision())
     }
 
-    /// Locks the users, and writes those of whom nothing newer is known. After [`Failure::Refused`]
-    /// [`storage::give_up_piece`] lets the transaction go on.
+    /// The same piece without some events, if there are others.
+    pub(crate) fn without(mut self, left_out: &LeftOuts<'_>) -> Option<Self> {
+        for events in &mut self.objects {
+            events.retain(|event| !left_out.contains_key(event.svix_id.as_str()));
+        }
+        self.objects.retain(|events| !events.is_empty());
+        (!self.objects.is_empty()).then_some(self)
+    }
+
+    /// Locks the objects, and writes those of which nothing newer is known. After [`Failure::Refused`] and
+    /// [`Written::Without`] [`storage::give_up_piece`] lets the transaction go on.
     pub(crate) async fn write(
         &self,
         transaction: &Transaction<'_>,
-        catalogue: &Catalogue,
-        addresses: Addresses,
+        target: &Target,
+        unique_values: UniqueValues,
     ) -> Result<Written<'a>, Failure> {
-        let known = catalogue.columns();
-        match self.try_to_write(transaction, catalogue, addresses).await {
-            Err(Unwritten::Database(error))
-                if error.code() == Some(&SqlState::STRING_DATA_RIGHT_TRUNCATION) =>
-            {
-                storage::begin_piece_again(transaction).await?;
-                catalogue.look(transaction).await?;
-                if catalogue.columns() == known {
-                    // It is no column of ours.
-                    return Err(error.into());
-                }
-                storage::keep_piece(transaction).await?;
-                Ok(self.try_to_write(transaction, catalogue, addresses).await?)
-            }
-            outcome => Ok(outcome?),
-        }
-    }
-
-    async fn try_to_write(
-        &self,
-        transaction: &Transaction<'_>,
-        catalogue: &Catalogue,
-        addresses: Addresses,
-    ) -> Result<Written<'a>, Unwritten> {
-        let newest: Vec<&Event> = plan(&self.0.concat()).newest.into_values().collect();
-        let claims = storage::claim_versions(transaction, &newest).await?;
+        let newest: Vec<&Event> = plan(&self.objects.concat()).newest.into_values().collect();
+        let claims = storage::claim_versions(transaction, self.family(), &newest).await?;
         reach(FaultPoint::VersionsClaimed).await;
-        let mut winners = Winners::new(&newest, &claims);
-        let columns = winners.room(transaction, catalogue).await?;
-        if addresses == Addresses::Settle {
-            let waiting = winners.make_room(transaction, &columns).await?;
+        let mut winners = match Winners::fit(&newest, &claims, target) {
+            Ok(winners) => winners,
+            Err(misfits) => return Ok(Written::Without(misfits)),
+        };
+        let deleted: Vec<&Winner<'_>> = winners.deleted.iter().collect();
+        let (before, mut told) = rows::delete(transaction, target, &deleted).await?;
+        told.extend(before);
+        reach(FaultPoint::RowsDeleted).await;
+        if unique_values == UniqueValues::Settle {
+            let waiting = winners.make_room(transaction, target).await?;
             if !waiting.is_empty() {
-                let holder = |event: &&'a Event| {
-                    let holder = waiting.get(event.upserted()?.id.as_str())?;
-                    Some((event.svix_id.as_str(), holder.clone()))
-                };
-                return Ok(Written::Waiting(newest.iter().filter_map(holder).collect()));
+                return Ok(Written::Without(waiting));
             }
         }
-        storage::delete_users(transaction, &winners.deleted).await?;
-        reach(FaultPoint::RowsDeleted).await;
-        let (users, first_seen) = (&winners.users, &winners.first_seen);
-        let written = storage::upsert_users(transaction, users, &columns, first_seen).await?;
+        let unwritten = write_rows(transaction, target, &winners, &mut told).await?;
         reach(FaultPoint::RowsWritten).await;
+        if target.section.missing_row != MissingRow::Create && !unwritten.is_empty() {
+            let left_out = without_row(transaction, target, &unwritten).await?;
+            if !left_out.is_empty() {
+                return Ok(Written::Without(left_out));
+            }
+        }
+        let asked_for = winners.written.iter().filter(|winner| winner.event.is_asked_for());
+        let asked_for: Vec<&Winner<'_>> = asked_for.collect();
+        rows::remember_altered(transaction, target, &asked_for).await?;
         // Whose row was not written is newer, or a trigger of the application has left it out.
-        let ids = || users.iter().map(|user| user.id.as_str());
-        let left_out = ids().filter(|id| !written.contains(*id) && first_seen.contains(id));
-        let left_out: Vec<&str> = left_out.collect();
-        let newer = storage::adopt_newer_rows(transaction, &left_out).await?;
-        let changed = ids().filter(|id| !newer.contains(*id));
-        let changed = changed.chain(winners.deleted.iter().copied());
-        Ok(Written::Changed(changed.map(str::to_owned).collect()))
+        let newer = rows::adopt(transaction, target, &first_seen(&winners, &unwritten)).await?;
+        let newer: HashSet<&str> = newer.iter().map(|told| told.object_id.as_str()).collect();
+        let all = winners.written.iter().chain(&winners.deleted);
+        let changed: Vec<&Winner<'_>> = all
+            .filter(|winner| !newer.contains(winner.object.id.as_str()))
+            .collect();
+        if let Some(first) = changed.first() {
+            let tags = tags::of_rows(target, &told);
+            storage::keep_tags(transaction, first.event.svix_id.as_str(), &tags).await?;
+        }
+        let changed = changed.iter().map(|winner| winner.object.id.as_str());
+        Ok(Written::Changed(changed.collect()))
     }
 
     /// What to do after a refusal: the event that is refused, if that is certain, and the pieces that
@@ -145,39 +166,112 @@ impl<'a> Piece<'a> {
     pub(crate) fn split(
         mut self,
         refusal: &Refusal,
-        addresses: Addresses,
+        unique_values: UniqueValues,
     ) -> (Option<&'a Event>, Vec<Self>) {
         if let Some(newest) = self.alone() {
-            self.0[0].retain(|event| event.svix_id != newest.svix_id);
+            self.objects[0].retain(|event| event.svix_id != newest.svix_id);
             let mut remaining = vec![self];
-            remaining.retain(|piece| !piece.0[0].is_empty());
+            remaining.retain(|piece| !piece.objects[0].is_empty());
             return (Some(newest), remaining);
         }
         let is_named = |events: &Vec<&Event>| {
             events
                 .first()
-                .and_then(|event| event.user_id())
-                .is_some_and(|user_id| refusal.names(user_id.as_str()))
+                .and_then(|event| event.object_id())
+                .is_some_and(|object_id| refusal.names(object_id.as_str()))
         };
-        let mut pieces: Vec<Self> = match (self.0.iter().position(is_named), addresses) {
-            (Some(place), Addresses::Assume) => {
-                let rest = self.0.split_off(place + 1);
-                let named = self.0.split_off(place);
-                let rest = Self::pieces(&rest, USERS_AFTER_A_REFUSAL);
-                [self, Self(named)].into_iter().chain(rest).collect()
+        let section = self.section;
+        let piece = |objects| Self { section, objects };
+        let place = self.objects.iter().position(is_named);
+        let mut pieces: Vec<Self> = match (place, unique_values) {
+            (Some(place), UniqueValues::Assume) => {
+                let rest = self.objects.split_off(place + 1);
+                let named = piece(self.objects.split_off(place));
+                let rest = Self::pieces(section, &rest, OBJECTS_AFTER_A_REFUSAL);
+                [self, named].into_iter().chain(rest).collect()
             }
-            (Some(place), Addresses::Settle) => {
-                let named = self.0.remove(place);
-                vec![self, Self(vec![named])]
+            (Some(place), UniqueValues::Settle) => {
+                let named = self.objects.remove(place);
+                vec![self, piece(vec![named])]
             }
             (None, _) => {
-                let second = self.0.split_off(self.0.len() / 2);
-                vec![self, Self(second)]
+                let second = self.objects.split_off(self.objects.len() / 2);
+                vec![self, piece(second)]
             }
         };
-        pieces.retain(|piece| !piece.0.is_empty());
+        pieces.retain(|piece| !piece.objects.is_empty());
         (None, pieces)
     }
+}
+
+/// Writes the rows of the winners, and returns those whose rows it could not write. What is told of rows before and
+/// after goes to `told`.
+async fn write_rows<'w, 'a>(
+    transaction: &Transaction<'_>,
+    target: &Target,
+    winners: &'w Winners<'a>,
+    told: &mut Vec<Told>,
+) -> Result<Vec<&'w Winner<'a>>, Failure> {
+    let (known, first_seen) = winners.known_and_first_seen();
+    let (before, written) = rows::write(transaction, target, &known, &first_seen).await?;
+    told.extend(before);
+    let left = self::left(&winners.written, &written);
+    told.extend(written);
+    if left.is_empty() {
+        return Ok(left);
+    }
+    let is_known = |winner: &&Winner<'_>| known.iter().any(|other| std::ptr::eq(*other, *winner));
+    let (gone, there): (Vec<_>, Vec<_>) = left.iter().copied().partition(is_known);
+    let yields = |winner: &&Winner<'_>| {
+        target.section.newest.is_some() && !winner.event.is_asked_for()
+    };
+    let (yielding, there): (Vec<_>, Vec<_>) = there.into_iter().partition(yields);
+    let written = rows::write_again(transaction, target, &yielding, &there, &gone).await?;
+    let left = self::left(left, &written);
+    told.extend(written);
+    Ok(left)
+}
+
+/// Those whose rows were not told of.
+fn left<'w, 'a>(winners: impl IntoIterator<Item = &'w Winner<'a>>, told: &[Told]) -> Vec<&'w Winner<'a>>
+where
+    'a: 'w,
+{
+    let written: HashSet<&str> = told.iter().map(|told| told.object_id.as_str()).collect();
+    let is_left = |winner: &&Winner<'_>| !written.contains(winner.object.id.as_str());
+    winners.into_iter().filter(is_left).collect()
+}
+
+/// The ids of those of which nothing was known.
+fn first_seen<'w>(winners: &Winners<'_>, unwritten: &[&'w Winner<'_>]) -> Vec<&'w str> {
+    let ids = unwritten.iter().map(|winner| winner.object.id.as_str());
+    ids.filter(|id| winners.first_seen.contains(id)).collect()
+}
+
+/// What becomes of those who have no row, where this section makes none. The others were left out by a trigger, or are
+/// newer.
+async fn without_row<'a>(
+    transaction: &Transaction<'_>,
+    target: &Target,
+    unwritten: &[&Winner<'a>],
+) -> Result<LeftOuts<'a>, Failure> {
+    let places = rows::places(transaction, target, unwritten).await?;
+    let has_row = |winner: &&&Winner<'_>| {
+        let id = winner.object.id.as_str();
+        places.iter().any(|place| place.is_own && place.object_id == id)
+    };
+    let left_out = |winner: &&Winner<'a>| {
+        let left_out = match target.section.missing_row {
+            MissingRow::Ignore => LeftOut::Ignored,
+            _ => LeftOut::Refused(Refusal {
+                reason: format!("waits for a row of {} that belongs to it", target.table),
+                remedy: Remedy::TryLater,
+                ..Refusal::default()
+            }),
+        };
+        (winner.event.svix_id.as_str(), left_out)
+    };
+    Ok(unwritten.iter().filter(|winner| !has_row(winner)).map(left_out).collect())
 }
 
 #[cfg(test)]
@@ -188,8 +282,12 @@ mod tests {
     use shared::svix_id::SvixId;
 
     use super::*;
-    use crate::database::failure::{Quoted, Remedy};
+    use crate::database::failure::Quoted;
     use crate::event::Change;
+    use crate::event::object::Object;
+    use crate::event::object::ObjectId;
+    use crate::event::row::Row;
+    use crate::tables::Tables;
 
     fn event((id, user): (usize, u8)) -> Event {
         Event {
@@ -197,7 +295,15 @@ mod tests {
             event_type: String::new(),
             event_at: SystemTime::UNIX_EPOCH,
             received_at: SystemTime::UNIX_EPOCH,
-            change: Change::Delete(UserId::parse(format!("user_{user}")).unwrap()),
+            change: Change::Delete(Object {
+                section: Arc::clone(Tables::built_in().section("user").unwrap()),
+                id: ObjectId::parse(format!("user_{user}")).unwrap(),
+                updated_at: SystemTime::UNIX_EPOCH,
+                row: Row {
+                    cells: Vec::new(),
+                    can_link: false,
+                },
+            }),
         }
     }
 
@@ -208,22 +314,21 @@ mod tests {
         fn whatever_is_refused_no_event_is_forgotten(
             users in proptest::collection::vec(0_u8..60, 1..200),
             named in proptest::collection::vec(0_u8..70, 1..20),
-            addresses in prop_oneof![Just(Addresses::Assume), Just(Addresses::Settle)],
+            unique_values in prop_oneof![Just(UniqueValues::Assume), Just(UniqueValues::Settle)],
         ) {
             let events: Vec<Event> = users.into_iter().enumerate().map(event).collect();
-            let mut pieces = Piece::all(&events.iter().collect::<Vec<_>>(), addresses);
+            let mut pieces = Piece::all(&events.iter().collect::<Vec<_>>(), unique_values);
             let mut refused: Vec<&str> = Vec::new();
             let mut named = named.iter().cycle();
             while let Some(piece) = pieces.pop() {
-                let size = piece.0.concat().len();
+                let size = piece.objects.concat().len();
                 let refusal = Refusal {
-                    reason: String::new(),
-                    remedy: Remedy::GiveUp,
                     quoted: Quoted::of(Some(&format!("(user_{})", named.next().unwrap()))),
+                    ..Refusal::default()
                 };
-                let (event, remaining) = piece.split(&refusal, addresses);
+                let (event, remaining) = piece.split(&refusal, unique_values);
                 for smaller in &remaining {
-                    prop_assert!((1..size).contains(&smaller.0.concat().len()));
+                    prop_assert!((1..size).contains(&smaller.objects.concat().len()));
                 }
                 refused.extend(event.map(|event| event.svix_id.as_str()));
                 pieces.extend(remaining);

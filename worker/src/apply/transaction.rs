@@ -9,13 +9,14 @@ use tokio_postgres::IsolationLevel;
 
 use crate::apply::canary;
 use crate::apply::fence::Fence;
-use crate::apply::piece::{Addresses, Piece, Written};
+use crate::apply::piece::{Piece, UniqueValues, Written};
 use crate::apply::storage;
-use crate::apply::verdict::Verdict;
-use crate::database::catalogue::Catalogue;
+use crate::apply::target::{Snapshot, Targets};
+use crate::apply::verdict::{LeftOut, Verdict};
+use crate::apply::winners::LeftOuts;
 use crate::database::failure::{Failure, Refusal};
 use crate::decide::outcome::Outcome;
-use crate::decide::plan::plan;
+use crate::decide::plan::{name, plan};
 use crate::event::Event;
 
 /// How long a transaction begins new pieces, if one has come to an end. Triggers of the application and the search
@@ -36,8 +37,6 @@ pub(crate) enum Attempt {
     /// A verdict on each event but those that are left for another transaction. Nothing was written of those that
     /// are refused.
     Committed(Vec<Option<Verdict>>),
-    /// Nothing was written: these events wait for an address, and who holds it.
-    Waiting(HashMap<usize, String>),
     /// Nothing was written: these events are another worker's.
     Lost(HashSet<usize>),
 }
@@ -45,10 +44,10 @@ pub(crate) enum Attempt {
 /// What was written of the new events of a transaction.
 #[derive(Default)]
 struct Rows<'a> {
-    /// The users whose rows were written or deleted.
-    changed: HashSet<String>,
-    /// The svix-ids of events that the database refuses.
-    refused: HashMap<&'a str, Refusal>,
+    /// The families and ids of objects whose rows are as their newest events say.
+    changed: HashSet<(&'a str, &'a str)>,
+    /// What became of the events that were not written, by svix-id.
+    left_out: LeftOuts<'a>,
     /// The svix-ids of events that are left for another transaction.
     left: HashSet<&'a str>,
 }
@@ -57,10 +56,10 @@ struct Rows<'a> {
 /// (P3), and a second transaction with the same one waits there until this one has ended.
 pub(crate) async fn transact(
     connection: &mut Object,
-    catalogue: &Catalogue,
+    targets: &Targets,
     fence: &impl Fence,
     events: &[&Event],
-    addresses: Addresses,
+    unique_values: UniqueValues,
     patience: Patience,
 ) -> Result<Attempt, Failure> {
     let transaction = connection
@@ -85,23 +84,13 @@ pub(crate) async fn transact(
     let lost = fence.lost(&new).await?;
     if !lost.is_empty() {
         transaction.rollback().await?;
+        reach(FaultPoint::RolledBack).await;
         let is_lost = |(_, event): &(_, &&Event)| lost.contains(event.svix_id.as_str());
         let places = events.iter().enumerate().filter(is_lost);
         return Ok(Attempt::Lost(places.map(|(place, _)| place).collect()));
     }
-    let rows = match write(&transaction, catalogue, &new, addresses, begun).await? {
-        Ok(rows) => rows,
-        Err(mut holders) => {
-            transaction.rollback().await?;
-            reach(FaultPoint::RolledBack).await;
-            let holder = |event: &&Event| holders.remove(event.svix_id.as_str());
-            let waiting = events.iter().map(holder).enumerate();
-            let waiting = waiting.filter_map(|(place, holder)| Some((place, holder?)));
-            return Ok(Attempt::Waiting(waiting.collect()));
-        }
-    };
-    let unwritten: Vec<&str> = rows.refused.keys().chain(&rows.left).copied().collect();
-    storage::forget_events(&transaction, &unwritten).await?;
+    let rows = write(&transaction, targets, &new, unique_values, begun).await?;
+    storage::forget_events(&transaction, &rows.unrecorded()).await?;
     let outcomes = rows.outcomes(&new);
     let is_wrong = |(event, assumed): (&&Event, &Outcome)| {
         let (svix_id, outcome) = outcomes.get_key_value(event.svix_id.as_str())?;
@@ -116,60 +105,85 @@ pub(crate) async fn transact(
     Ok(Attempt::Committed(events.iter().map(verdict).collect()))
 }
 
-/// Writes the rows of new events piece by piece. The inner error tells which events wait for an address, and who
-/// holds it: then nothing that was written is good.
+/// Writes the rows of new events piece by piece.
 async fn write<'a>(
     transaction: &Transaction<'_>,
-    catalogue: &Catalogue,
+    targets: &Targets,
     new: &[&'a Event],
-    addresses: Addresses,
+    unique_values: UniqueValues,
     begun: Instant,
-) -> Result<Result<Rows<'a>, HashMap<&'a str, String>>, Failure> {
+) -> Result<Rows<'a>, Failure> {
     let mut rows = Rows::default();
     let mut is_one_done = false;
     let mut doubted = None;
+    let mut snapshot = targets.snapshot();
     // The last one is next.
-    let mut pieces = Piece::all(new, addresses);
+    let mut pieces = Piece::all(new, unique_values);
     pieces.reverse();
     while !(is_one_done && begun.elapsed() > LONGEST_WRITING)
         && let Some(piece) = pieces.pop()
     {
-        match piece.write(transaction, catalogue, addresses).await {
-            Ok(Written::Changed(users)) => {
+        let target = snapshot.get(piece.family()).ok_or_else(unread)?;
+        let failure = match piece.write(transaction, target, unique_values).await {
+            Ok(Written::Changed(objects)) => {
                 is_one_done = true;
-                rows.changed.extend(users);
+                rows.changed.extend(objects.into_iter().map(|id| (piece.family(), id)));
                 if !pieces.is_empty() {
                     storage::keep_piece(transaction).await?;
                 }
+                continue;
             }
-            Ok(Written::Waiting(holders)) => return Ok(Err(holders)),
-            Err(failure) => {
-                let is_doubtful = matches!(failure, Failure::Doubtful(_));
-                let refusal = give_up(transaction, &piece, failure).await?;
-                // An outage may have ended between the failure and the canary.
-                let alone = piece.alone().map(|event| &event.svix_id);
-                if is_doubtful && alone.is_some() && doubted != alone {
-                    doubted = alone;
+            Ok(Written::Without(left_out)) => {
+                storage::give_up_piece(transaction).await?;
+                if left_out.values().any(LeftOut::doubts_the_table)
+                    && targets.have_changed(transaction).await?
+                {
+                    snapshot = targets.snapshot();
                     pieces.push(piece);
                     continue;
                 }
-                let (event, remaining) = piece.split(&refusal, addresses);
-                is_one_done |= event.is_some();
-                rows.refused
-                    .extend(event.map(|event| (event.svix_id.as_str(), refusal)));
-                pieces.extend(remaining.into_iter().rev());
+                is_one_done = true;
+                pieces.extend(piece.without(&left_out));
+                rows.left_out.extend(left_out);
+                continue;
             }
+            Err(failure) => failure,
+        };
+        let is_doubtful = matches!(failure, Failure::Doubtful(_));
+        let refusal = give_up(transaction, &piece, &snapshot, failure).await?;
+        if refusal.doubts_the_table && targets.have_changed(transaction).await? {
+            snapshot = targets.snapshot();
+            pieces.push(piece);
+            continue;
         }
+        // An outage may have ended between the failure and the canary.
+        let alone = piece.alone().map(|event| &event.svix_id);
+        if is_doubtful && alone.is_some() && doubted != alone {
+            doubted = alone;
+            pieces.push(piece);
+            continue;
+        }
+        let (event, remaining) = piece.split(&refusal, unique_values);
+        is_one_done |= event.is_some();
+        let refused = |event: &'a Event| (event.svix_id.as_str(), LeftOut::Refused(refusal));
+        rows.left_out.extend(event.map(refused));
+        pieces.extend(remaining.into_iter().rev());
     }
     let left = pieces.iter().flat_map(Piece::events);
     rows.left = left.map(|event| event.svix_id.as_str()).collect();
-    Ok(Ok(rows))
+    Ok(rows)
+}
+
+/// The caller has read the catalogue before.
+fn unread() -> Failure {
+    Failure::Unavailable("the catalogue has not been read".to_owned())
 }
 
 /// Takes a piece back, if it is a row of it that is refused, so that the transaction can go on.
 async fn give_up(
     transaction: &Transaction<'_>,
     piece: &Piece<'_>,
+    snapshot: &Snapshot,
     failure: Failure,
 ) -> Result<Refusal, Failure> {
     match failure {
@@ -179,7 +193,7 @@ async fn give_up(
         }
         Failure::Doubtful(refusal) if refusal.is_of_its_own() => {
             storage::give_up_piece(transaction).await?;
-            canary::ask(transaction, piece.events()).await?;
+            canary::ask(transaction, snapshot, piece.events()).await?;
             Ok(refusal)
         }
         failure => Err(failure),
@@ -187,33 +201,41 @@ async fn give_up(
 }
 
 impl<'a> Rows<'a> {
-    fn is_written(&self, svix_id: &str) -> bool {
-        !self.refused.contains_key(svix_id) && !self.left.contains(svix_id)
+    /// The svix-ids of new events that are not to stand in the ledger.
+    fn unrecorded(&self) -> Vec<&'a str> {
+        let is_recorded = |left_out: &LeftOut| *left_out == LeftOut::Ignored;
+        let left_out = self.left_out.iter().filter(|(_, left_out)| !is_recorded(left_out));
+        left_out.map(|(svix_id, _)| *svix_id).chain(self.left.iter().copied()).collect()
     }
 
-    /// What became of the new events that are neither refused nor left, by svix-id.
+    /// What became of the new events that stand in the ledger, by svix-id.
     fn outcomes(&self, new: &[&'a Event]) -> HashMap<&'a str, Outcome> {
-        let is_written = |event: &&Event| self.is_written(event.svix_id.as_str());
+        let is_written = |event: &&Event| {
+            let svix_id = event.svix_id.as_str();
+            !self.left_out.contains_key(svix_id) && !self.left.contains(svix_id)
+        };
         let written: Vec<&Event> = new.iter().copied().filter(is_written).collect();
         let planned = plan(&written).outcomes;
         let outcome = |(event, planned): (&&'a Event, Outcome)| {
-            let has_lost = event
-                .user_id()
-                .is_some_and(|user_id| !self.changed.contains(user_id.as_str()));
+            let has_lost = name(event)
+                .is_some_and(|(family, id)| !self.changed.contains(&(family, id.as_str())));
             let outcome = if has_lost { Outcome::Stale } else { planned };
             (event.svix_id.as_str(), outcome)
         };
-        written.iter().zip(planned).map(outcome).collect()
+        let written = written.iter().zip(planned).map(outcome);
+        let ignored = self.left_out.iter().filter(|(_, left_out)| **left_out == LeftOut::Ignored);
+        written.chain(ignored.map(|(svix_id, _)| (*svix_id, Outcome::Ignored))).collect()
     }
 
     fn verdict(&self, svix_id: &str, outcomes: &HashMap<&str, Outcome>) -> Option<Verdict> {
         if self.left.contains(svix_id) {
             return None;
         }
-        Some(match (outcomes.get(svix_id), self.refused.get(svix_id)) {
+        Some(match (outcomes.get(svix_id), self.left_out.get(svix_id)) {
             (Some(outcome), _) => Verdict::Recorded(*outcome),
-            (None, Some(refusal)) => Verdict::Refused(refusal.clone()),
-            (None, None) => Verdict::Duplicate,
+            (None, Some(LeftOut::Refused(refusal))) => Verdict::Refused(refusal.clone()),
+            (None, Some(LeftOut::Waiting(awaited))) => Verdict::Waiting(awaited.clone()),
+            (None, Some(LeftOut::Ignored) | None) => Verdict::Duplicate,
         })
     }
 }

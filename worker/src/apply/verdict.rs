@@ -1,5 +1,6 @@
 //! What became of an event in the transaction.
 
+use crate::apply::awaited::Awaited;
 use crate::database::failure::Refusal;
 use crate::decide::outcome::Outcome;
 
@@ -10,13 +11,28 @@ pub enum Verdict {
     Recorded(Outcome),
     /// It stood in the ledger before.
     Duplicate,
-    /// Its address belongs to another user.
-    Waiting {
-        /// The id of that user.
-        holder: String,
-    },
+    /// A unique value that it wants is another row's.
+    Waiting(Awaited),
     /// The database refuses it.
     Refused(Refusal),
     /// It is another worker's by now: nothing was done about it, and nothing is to be.
     Lost,
+}
+
+/// Why an event is not written.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum LeftOut {
+    /// As [`Verdict::Waiting`].
+    Waiting(Awaited),
+    /// As [`Verdict::Refused`].
+    Refused(Refusal),
+    /// Its object has no row, and this section makes none.
+    Ignored,
+}
+
+impl LeftOut {
+    /// Whether it may be the table that is another one than it was.
+    pub(crate) const fn doubts_the_table(&self) -> bool {
+        matches!(self, Self::Refused(refusal) if refusal.doubts_the_table)
+    }
 }

@@ -1,148 +1,299 @@
-//! Whom a piece writes: the users of whom nothing newer is known.
+//! Whom a piece writes: the objects of which nothing newer is known.
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::{BTreeMap, HashMap, HashSet};
 
 use deadpool_postgres::Transaction;
 use shared::fault_point::{FaultPoint, reach};
 
-use crate::apply::storage::{self, Claim};
-use crate::database::catalogue::{Catalogue, Columns, TooLong};
-use crate::database::failure::{Failure, Quoted, Refusal, Remedy};
-use crate::decide::address::settle;
-use crate::event::Event;
-use crate::event::user::{User, UserId};
+use crate::apply::awaited::Awaited;
+use crate::apply::fit::{Fitted, fit};
+use crate::apply::rows::{self, Holder, Winner};
+use crate::apply::storage::Claim;
+use crate::apply::target::Target;
+use crate::apply::verdict::LeftOut;
+use crate::database::failure::{Failure, Refusal, Remedy};
+use crate::decide::settlement::{Value, settle};
+use crate::event::object::Object;
+use crate::event::{Change, Event};
+use crate::tables::section::{self, Content, OnDelete};
 
-/// Why a piece is not written.
-pub(crate) enum Unwritten {
-    /// What PostgreSQL says.
-    Database(tokio_postgres::Error),
-    /// It would say so of this user.
-    TooLong(UserId, TooLong),
-}
-
-impl From<tokio_postgres::Error> for Unwritten {
-    fn from(error: tokio_postgres::Error) -> Self {
-        Self::Database(error)
-    }
-}
-
-impl From<Unwritten> for Failure {
-    fn from(unwritten: Unwritten) -> Self {
-        match unwritten {
-            Unwritten::Database(error) => error.into(),
-            Unwritten::TooLong(user_id, too_long) => Self::Refused(Refusal {
-                reason: too_long.to_string(),
-                remedy: Remedy::GiveUp,
-                quoted: Quoted::of(Some(user_id.as_str())),
-            }),
-        }
-    }
-}
-
-/// The users who are to be written.
+/// The objects that are to be written.
 pub(crate) struct Winners<'a> {
-    /// Rows to write, in the order of user ids.
-    pub(crate) users: Vec<&'a User>,
-    /// The same in the order of their events.
-    oldest_first: Vec<&'a User>,
-    /// Rows to delete.
-    pub(crate) deleted: Vec<&'a str>,
-    /// Of whom nothing was known.
-    pub(crate) first_seen: Vec<&'a str>,
+    /// Rows to write, in the order of ids.
+    pub(crate) written: Vec<Winner<'a>>,
+    /// Of deleted objects.
+    pub(crate) deleted: Vec<Winner<'a>>,
+    /// Of which nothing was known.
+    pub(crate) first_seen: HashSet<&'a str>,
 }
+
+/// Who does not get what it wants, by svix-id.
+pub(crate) type LeftOuts<'a> = HashMap<&'a str, LeftOut>;
 
 impl<'a> Winners<'a> {
-    pub(crate) fn new(newest: &[&'a Event], claims: &[Claim]) -> Self {
+    /// Fits what `newest` say to the columns of `target`, where the claims say that they have won. The error tells whose
+    /// values do not fit.
+    pub(crate) fn fit(
+        newest: &[&'a Event],
+        claims: &[Claim],
+        target: &Target,
+    ) -> Result<Self, LeftOuts<'a>> {
         let claims: HashMap<&str, bool> = claims
             .iter()
-            .map(|claim| (claim.user_id.as_str(), claim.first_seen))
+            .map(|claim| (claim.object_id.as_str(), claim.first_seen))
             .collect();
         let mut winners = Self {
-            users: vec![],
-            oldest_first: vec![],
-            deleted: vec![],
-            first_seen: vec![],
+            written: Vec::with_capacity(newest.len()),
+            deleted: Vec::new(),
+            first_seen: HashSet::new(),
         };
-        let mut events = Vec::new();
+        let mut misfits = HashMap::new();
         for event in newest {
-            let Some(user_id) = event.user_id().map(UserId::as_str) else {
-                continue;
+            let (object, columns) = match &event.change {
+                Change::Upsert(object) => (object, object.section.cells().collect()),
+                Change::Delete(object) => (object, set_on_delete(object)),
+                Change::Ignore(_) => continue,
             };
-            let Some(first_seen) = claims.get(user_id) else {
+            let Some(first_seen) = claims.get(object.id.as_str()) else {
                 continue;
             };
             if *first_seen {
-                winners.first_seen.push(user_id);
+                winners.first_seen.insert(object.id.as_str());
             }
-            match event.upserted() {
-                Some(user) => {
-                    winners.users.push(user);
-                    events.push(*event);
+            let winner = match fit_cells(object, &columns, target) {
+                Ok(cells) => Winner {
+                    event,
+                    object,
+                    cells,
+                },
+                Err(refusal) => {
+                    misfits.insert(event.svix_id.as_str(), LeftOut::Refused(refusal));
+                    continue;
                 }
-                None => winners.deleted.push(user_id),
+            };
+            match event.change {
+                Change::Upsert(_) => winners.written.push(winner),
+                _ => winners.deleted.push(winner),
             }
         }
-        events.sort_by_key(|event| event.revision());
-        winners.oldest_first = events.into_iter().filter_map(Event::upserted).collect();
-        winners
+        if misfits.is_empty() {
+            Ok(winners)
+        } else {
+            Err(misfits)
+        }
     }
 
-    /// The columns, with room for all of the winners, though some values may have to be cut.
-    pub(crate) async fn room(
-        &self,
-        transaction: &Transaction<'_>,
-        catalogue: &Catalogue,
-    ) -> Result<Columns, Unwritten> {
-        let columns = catalogue.columns();
-        if self.users.iter().all(|user| columns.take_whole(user)) {
-            return Ok(columns);
-        }
-        // Somebody may have made them wider.
-        catalogue.look(transaction).await?;
-        let columns = catalogue.columns();
-        for user in &self.users {
-            let too_long = |reason| Unwritten::TooLong(user.id.clone(), reason);
-            columns.take(user).map_err(too_long)?;
-        }
-        Ok(columns)
+    /// The rows to write of those that most likely have one, and of those that most likely have none.
+    pub(crate) fn known_and_first_seen(&self) -> (Vec<&Winner<'a>>, Vec<&Winner<'a>>) {
+        let is_known = |winner: &&Winner<'_>| !self.first_seen.contains(winner.object.id.as_str());
+        self.written.iter().partition(is_known)
     }
 
-    /// Lets the winners make room for each other and returns the ids of those who have to wait, and for whom;
-    /// if there are any, nothing was written.
+    /// Lets the winners make room for each other in unique columns. Tells who has to wait, and for whom; then nothing
+    /// that was written is good.
     pub(crate) async fn make_room(
         &mut self,
         transaction: &Transaction<'_>,
-        columns: &Columns,
-    ) -> Result<HashMap<String, String>, tokio_postgres::Error> {
-        let present = storage::addresses_held(transaction, &self.users).await?;
-        // The application's own row, newer than what we have: it will stay as it is.
-        let stays = |user: &User| {
-            self.first_seen.contains(&user.id.as_str())
-                && present
-                    .iter()
-                    .any(|row| row.user_id == user.id.as_str() && row.updated_at > user.updated_at)
+        target: &Target,
+    ) -> Result<LeftOuts<'a>, Failure> {
+        let mut oldest_first: Vec<&Winner<'_>> = self.written.iter().collect();
+        oldest_first.sort_by_key(|winner| winner.event.revision());
+        let places = rows::places(transaction, target, &oldest_first).await?;
+        // The application's own row, newer than what we have: it will stay as it is. Every other one that is there is
+        // written, though a trigger of the application may say meanwhile that it is newer: it must get its values.
+        let stay: HashSet<String> = places
+            .iter()
+            .filter(|place| place.is_newer && self.first_seen.contains(place.object_id.as_str()))
+            .map(|place| place.object_id.clone())
+            .collect();
+        for place in places.iter().filter(|place| place.is_own && !stay.contains(&place.object_id)) {
+            self.first_seen.remove(place.object_id.as_str());
+        }
+        let mut oldest_first: Vec<&Winner<'_>> = self.written.iter().collect();
+        oldest_first.sort_by_key(|winner| winner.event.revision());
+        oldest_first.retain(|winner| !stay.contains(winner.object.id.as_str()));
+        let rows: HashMap<&str, (&str, bool)> = places
+            .iter()
+            .map(|place| (place.object_id.as_str(), (place.row.as_str(), place.is_own)))
+            .collect();
+        let mut wishes = Wishes::new(&oldest_first, &rows);
+        for holders in &target.statements.holders {
+            let held = rows::holders(transaction, holders, target, &oldest_first).await?;
+            wishes.add(target, holders.0, held);
+        }
+        let (waiting, vacating) = wishes.settle();
+        if !waiting.is_empty() {
+            return Ok(waiting);
+        }
+        wishes.vacate(transaction, target, &vacating).await
+    }
+}
+
+/// What winners want of unique columns, and who has it.
+struct Wishes<'w, 'a> {
+    winners: &'w [&'w Winner<'a>],
+    /// The row of each winner, or what stands for one that is to be made; whether it is the winner's own already.
+    rows: Vec<(&'w str, bool)>,
+    wanted: Vec<Vec<Value>>,
+    /// Of each value that is held: the row, and what to wait for.
+    held: Vec<(Value, String, Awaited)>,
+    /// Of each value a winner that wants it.
+    wanting: BTreeMap<Value, usize>,
+}
+
+impl<'w, 'a> Wishes<'w, 'a> {
+    fn new(winners: &'w [&'w Winner<'a>], rows: &HashMap<&str, (&'w str, bool)>) -> Self {
+        let row = |winner: &&'w Winner<'a>| {
+            let id = winner.object.id.as_str();
+            // An id is no place, so the two are never taken for each other.
+            rows.get(id).copied().unwrap_or((id, false))
         };
-        let held: Vec<(&str, &str)> = present
+        Self {
+            rows: winners.iter().map(row).collect(),
+            wanted: vec![Vec::new(); winners.len()],
+            held: Vec::new(),
+            wanting: BTreeMap::new(),
+            winners,
+        }
+    }
+
+    fn add(&mut self, target: &Target, column: usize, holders: Vec<Holder>) {
+        let is_on_create = column >= target.statements.cells_of_columns;
+        for holder in holders {
+            let Some(winner) = self.winners.get(holder.wish) else {
+                continue;
+            };
+            let value = (column, holder.value);
+            let says_nothing = matches!(winner.cells[column], Fitted::Null);
+            let has_row = self.rows[holder.wish].1;
+            let is_kept = has_row && winner.object.row.cells.get(column).is_some_and(|cell| cell.keeps);
+            if !(says_nothing || is_kept || is_on_create && has_row) {
+                self.wanted[holder.wish].push(value);
+                self.wanting.entry(value).or_insert(holder.wish);
+            }
+            if let Some(row) = holder.row {
+                let object_id = holder.object_id.as_deref();
+                let awaited = Awaited::of(&target.section.family, object_id, holder.version);
+                self.held.push((value, row, awaited));
+            }
+        }
+    }
+
+    /// Who has to wait, and which values change hands.
+    fn settle(&self) -> (LeftOuts<'a>, Vec<Value>) {
+        let moving: Vec<(&str, Vec<Value>)> = self
+            .rows
             .iter()
-            .filter_map(|row| Some((row.user_id.as_str(), row.email.as_deref()?)))
+            .zip(&self.wanted)
+            .map(|((row, _), wanted)| (*row, wanted.clone()))
             .collect();
-        let wanted: Vec<(&str, &str)> = self
-            .oldest_first
+        let held: Vec<(&str, Value)> = self
+            .held
             .iter()
-            .filter(|user| !stays(user))
-            .map(|user| (user.id.as_str(), user.email.as_str()))
+            .map(|(value, row, _)| (row.as_str(), *value))
             .collect();
-        let leaving: BTreeSet<&str> = self.deleted.iter().copied().collect();
-        let settlement = settle(&wanted, &leaving, &held);
-        if settlement.waiting.is_empty() && !settlement.vacating.is_empty() {
-            let vacating: Vec<&str> = settlement.vacating.into_iter().collect();
-            storage::vacate_addresses(transaction, &vacating, columns).await?;
-            // Their rows are known to be older, though a trigger of the application may just have said
-            // otherwise: they must get their addresses.
-            self.first_seen.retain(|user| !vacating.contains(user));
+        let settlement = settle(&moving, &held);
+        let svix_id = |row: &str| {
+            let place = self.rows.iter().position(|(known, _)| *known == row)?;
+            Some(self.winners[place].event.svix_id.as_str())
+        };
+        let waiting = settlement.waiting.iter().filter_map(|(row, holder)| {
+            Some((svix_id(row)?, LeftOut::Waiting(self.awaited(holder)?)))
+        });
+        (waiting.collect(), settlement.vacating.into_iter().collect())
+    }
+
+    /// The next event of whom to wait for, who has `row`.
+    fn awaited(&self, row: &str) -> Option<Awaited> {
+        let holds = self.held.iter().find(|(_, held, _)| held == row);
+        if let Some((_, _, awaited)) = holds {
+            return Some(awaited.clone());
+        }
+        // Somebody who takes the value in this very transaction.
+        let place = self.rows.iter().position(|(known, _)| *known == row)?;
+        let Winner { event, object, .. } = self.winners[place];
+        let version = Some(event.svix_id.to_string());
+        Some(Awaited::of(&object.section.family, Some(object.id.as_str()), version))
+    }
+
+    /// Takes the values from the rows that have them. Where that is not possible, who wants them waits.
+    async fn vacate(
+        &self,
+        transaction: &Transaction<'_>,
+        target: &Target,
+        values: &[Value],
+    ) -> Result<LeftOuts<'a>, Failure> {
+        let statements = &target.statements;
+        for (column, sql) in &statements.vacate {
+            let of_column: Vec<Value> = values.iter().copied().filter(|value| value.0 == *column).collect();
+            let Some(kind) = statements.cell_types[*column].as_ref().filter(|_| !of_column.is_empty()) else {
+                continue;
+            };
+            let Some(sql) = sql else {
+                return Ok(self.who_wants(&of_column));
+            };
+            let fitted = of_column.iter().filter_map(|value| {
+                let winner = self.winners[*self.wanting.get(value)?];
+                Some(&winner.cells[*column])
+            });
+            let vacated = rows::vacate(transaction, sql, kind, fitted).await;
+            match vacated.map_err(Failure::from) {
+                // A check or a trigger of the application refuses the placeholder, not the event.
+                Err(Failure::Refused(refusal)) if refusal.remedy != Remedy::Repeat => {
+                    return Ok(self.who_wants(&of_column));
+                }
+                outcome => outcome?,
+            }
+        }
+        if !values.is_empty() {
             reach(FaultPoint::AddressesVacated).await;
         }
-        let owned = |(user, holder): (&str, &str)| (user.to_owned(), holder.to_owned());
-        Ok(settlement.waiting.into_iter().map(owned).collect())
+        Ok(HashMap::new())
     }
+
+    fn who_wants(&self, values: &[Value]) -> LeftOuts<'a> {
+        let waits = |(place, wanted): (usize, &Vec<Value>)| {
+            let value = wanted.iter().find(|value| values.contains(value))?;
+            let holds = |(held, row, _): &&(Value, String, Awaited)| {
+                held == value && row != self.rows[place].0
+            };
+            let (_, _, awaited) = self.held.iter().find(holds)?;
+            let svix_id = self.winners[place].event.svix_id.as_str();
+            Some((svix_id, LeftOut::Waiting(awaited.clone())))
+        };
+        self.wanted.iter().enumerate().filter_map(waits).collect()
+    }
+}
+
+fn set_on_delete(object: &Object) -> Vec<&section::Column> {
+    match &object.section.on_delete {
+        OnDelete::Set(columns) => columns.iter().collect(),
+        OnDelete::Delete | OnDelete::Keep => Vec::new(),
+    }
+}
+
+/// Fits what an object says to the columns of its table.
+pub(crate) fn fit_cells<'a>(
+    object: &'a Object,
+    columns: &[&section::Column],
+    target: &Target,
+) -> Result<Vec<Fitted<'a>>, Refusal> {
+    let mut fitted = Vec::with_capacity(columns.len());
+    for (cell, column) in object.row.cells.iter().zip(columns) {
+        // The statement makes it.
+        if column.content == Content::Uuid {
+            fitted.push(Fitted::Null);
+            continue;
+        }
+        // The table has all that the section names.
+        let Some(stored) = target.table.column(&column.name) else {
+            continue;
+        };
+        fitted.push(fit(cell, column, stored).map_err(|misfit| Refusal {
+            reason: format!("{misfit} (table {})", target.table),
+            doubts_the_table: true,
+            ..Refusal::default()
+        })?);
+    }
+    Ok(fitted)
 }

@@ -26,8 +26,8 @@ pub enum Failure {
     Refused(Refusal),
 }
 
-/// Why the database refuses an event.
-#[derive(Debug, Clone, PartialEq, Eq)]
+/// Why the database refuses an event. The default: it cannot heal, and nobody says why.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Refusal {
     /// For the log and the dead letter.
     pub reason: String,
@@ -35,6 +35,8 @@ pub struct Refusal {
     pub remedy: Remedy,
     /// What PostgreSQL quotes of the row.
     pub quoted: Quoted,
+    /// Whether it may be the table that is another one than it was.
+    pub doubts_the_table: bool,
 }
 
 impl Refusal {
@@ -70,7 +72,7 @@ impl std::fmt::Debug for Quoted {
 }
 
 /// What may be done about a refused event.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub enum Remedy {
     /// Another transaction was in the way: at once again.
     Repeat,
@@ -85,6 +87,7 @@ pub enum Remedy {
     /// It may heal: try again later.
     TryLater,
     /// It cannot heal: dead-letter at once.
+    #[default]
     GiveUp,
 }
 
@@ -124,7 +127,7 @@ impl Failure {
         Self::Doubtful(Refusal {
             reason: "PostgreSQL does not answer".to_owned(),
             remedy: Remedy::Unanswered,
-            quoted: Quoted::default(),
+            ..Refusal::default()
         })
     }
 }
@@ -167,6 +170,7 @@ fn of_database(error: &DbError) -> Failure {
         reason: reason(error),
         remedy,
         quoted: Quoted::of(error.detail()),
+        doubts_the_table: doubts_the_table(error.code()),
     };
     match remedy(error.code()) {
         Ok(certain) => Failure::Refused(refusal(certain)),
@@ -197,6 +201,11 @@ fn remedy(code: &SqlState) -> Result<Remedy, Remedy> {
             _ => Err(Remedy::TryLater),
         },
     }
+}
+
+/// What PostgreSQL says where a column is not what it was: NOT NULL, shorter, of another type, gone.
+fn doubts_the_table(code: &SqlState) -> bool {
+    matches!(code.code(), "23502" | "22001" | "22P02" | "0A000") || code.code().starts_with("42")
 }
 
 fn reason(error: &DbError) -> String {

@@ -14,10 +14,16 @@ use crate::database::{Database, ledger};
 
 /// PostgreSQL may be away when the worker starts: that is an outage like any other. Returns whether events have been
 /// applied before.
-pub async fn until_migrated(database: &Database, stop: &CancellationToken) -> Option<bool> {
+pub async fn until_migrated(
+    database: &Database,
+    creates_users: bool,
+    stop: &CancellationToken,
+) -> Option<bool> {
     let mut back_off = BackOff::of_a_store();
     loop {
-        match stop.run_until_cancelled(prepare(database)).await? {
+        match stop
+            .run_until_cancelled(prepare(database, creates_users))
+            .await? {
             Ok(has_worked) => return Some(has_worked),
             Err(reason) => tracing::warn!(reason, "the database cannot be migrated yet"),
         }
@@ -26,16 +32,9 @@ pub async fn until_migrated(database: &Database, stop: &CancellationToken) -> Op
     }
 }
 
-async fn prepare(database: &Database) -> Result<bool, String> {
-    let applied = migrate(database).await?;
+async fn prepare(database: &Database, creates_users: bool) -> Result<bool, String> {
+    let applied = migrate(database, creates_users).await?;
     tracing::info!(applied, "the database is up to date");
-    if let Err(failure) = database.read_catalogue().await {
-        // Then PostgreSQL says so when something is too long.
-        tracing::warn!(
-            reason = failure.reason(),
-            "the columns of users were not read"
-        );
-    }
     let has_events = ledger::has_events(database).await;
     has_events.map_err(|failure| failure.reason().to_owned())
 }
@@ -55,12 +54,12 @@ const OLD_FORM: &str = "the schema clerk_sync has the tables of a version that w
 /// How long to wait while another worker migrates.
 const LOOK_AGAIN: Duration = Duration::from_millis(200);
 
-/// Makes `users` if there is none, and applies the migrations that are pending; when many workers start at once, one
+/// Makes `users` if there is none and it `creates_users`, and applies the migrations that are pending; when many workers start at once, one
 /// does it and the others wait. Returns how many were applied, the table included.
 ///
 /// # Errors
 /// Says why it is not possible now.
-pub async fn migrate(database: &Database) -> Result<usize, String> {
+pub async fn migrate(database: &Database, creates_users: bool) -> Result<usize, String> {
     let reason = |failure: Failure| failure.reason().to_owned();
     let mut connection = database.connection().await.map_err(reason)?;
     let mut runner = embedded::migrations::runner();
@@ -74,7 +73,7 @@ pub async fn migrate(database: &Database) -> Result<usize, String> {
     }
     loop {
         // Most starts find nothing to do, and may not have the right to do it.
-        if is_complete(&runner, &connection).await {
+        if is_complete(&runner, &connection, creates_users).await {
             return Ok(0);
         }
         // A connection for the lock alone. It goes with its transaction, not with its session: behind a
@@ -86,7 +85,7 @@ pub async fn migrate(database: &Database) -> Result<usize, String> {
             continue;
         };
         reach(FaultPoint::MigrationLocked).await;
-        let outcome = run(&runner, &mut connection).await;
+        let outcome = run(&runner, &mut connection, creates_users).await;
         reach(FaultPoint::Migrated).await;
         // If that fails the connection is gone, and the lock with it.
         let _ = lock.rollback().await;
@@ -104,8 +103,9 @@ async fn lock(connection: &mut Object) -> Result<Option<Transaction<'_>>, Failur
     Ok(is_locked.then_some(transaction))
 }
 
-async fn is_complete(runner: &Runner, client: &Client) -> bool {
-    is_current(runner, client).await && has_users(client).await.is_ok_and(|has| has)
+async fn is_complete(runner: &Runner, client: &Client, creates_users: bool) -> bool {
+    is_current(runner, client).await
+        && (!creates_users || has_users(client).await.is_ok_and(|has| has))
 }
 
 /// Whether the search path leads to a table `users`, whoever has made it.
@@ -144,8 +144,12 @@ async fn is_current(runner: &Runner, client: &Client) -> bool {
 
 /// `users` is no numbered migration: whether it is missing is looked up each time. What is there needs no right
 /// to create it.
-async fn run(runner: &Runner, client: &mut Client) -> Result<usize, String> {
-    let mut applied = create_what_is_missing(client)
+async fn run(
+    runner: &Runner,
+    client: &mut Client,
+    creates_users: bool,
+) -> Result<usize, String> {
+    let mut applied = create_what_is_missing(client, creates_users)
         .await
         .map_err(|error| Failure::from(error).reason().to_owned())?;
     if !is_current(runner, client).await {
@@ -156,9 +160,9 @@ async fn run(runner: &Runner, client: &mut Client) -> Result<usize, String> {
     Ok(applied)
 }
 
-async fn create_what_is_missing(client: &Client) -> Result<usize, Error> {
-    let has_users = has_users(client).await?;
-    if !has_users {
+async fn create_what_is_missing(client: &Client, creates_users: bool) -> Result<usize, Error> {
+    let lacks_users = creates_users && !has_users(client).await?;
+    if lacks_users {
         client
             .batch_execute(include_str!("create_users.sql"))
             .await?;
@@ -166,5 +170,5 @@ async fn create_what_is_missing(client: &Client) -> Result<usize, Error> {
     if !has_schema(client).await? {
         client.batch_execute("CREATE SCHEMA clerk_sync").await?;
     }
-    Ok(usize::from(!has_users))
+    Ok(usize::from(lacks_users))
 }

@@ -1,6 +1,7 @@
 //! Where PostgreSQL is and how to talk to it: connections, what libpq's parameters and variables mean, TLS, poolers,
 //! migrations, the ledger's clean-up. It knows nothing of batches.
 
+pub mod cache_tags;
 pub mod catalogue;
 mod connection_parameters;
 mod connection_string;
@@ -22,7 +23,6 @@ use deadpool_postgres::{
 };
 use tokio_postgres::Row;
 
-use crate::database::catalogue::Catalogue;
 use crate::database::failure::Failure;
 use crate::database::pooler::Parameters;
 use crate::database::url::DatabaseUrl;
@@ -38,7 +38,6 @@ const HEALTH_TIMEOUT: Duration = Duration::from_secs(2);
 #[derive(Clone)]
 pub struct Database {
     pool: Pool,
-    catalogue: Catalogue,
 }
 
 impl Database {
@@ -73,10 +72,7 @@ impl Database {
             .create_timeout(Some(timeout))
             .recycle_timeout(Some(timeout))
             .build()
-            .map(|pool| Self {
-                pool,
-                catalogue: Catalogue::default(),
-            })
+            .map(|pool| Self { pool })
             .map_err(|error| error.to_string())
     }
 
@@ -99,23 +95,6 @@ impl Database {
     /// prepared statement may not be usable any more.
     pub(crate) fn forget_statements(&self) {
         self.pool.manager().statement_caches.clear();
-    }
-
-    /// What is known of the columns of `users`.
-    #[must_use]
-    pub const fn catalogue(&self) -> &Catalogue {
-        &self.catalogue
-    }
-
-    /// Reads the columns of `users`.
-    ///
-    /// # Errors
-    /// When PostgreSQL does not tell.
-    pub async fn read_catalogue(&self) -> Result<(), Failure> {
-        let mut connection = self.connection().await?;
-        let transaction = connection.transaction().await?;
-        self.catalogue.look(&transaction).await?;
-        Ok(transaction.commit().await?)
     }
 
     /// The rows of a statement that only reads, in UTC as the transactions that apply events.

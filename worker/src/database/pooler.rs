@@ -14,7 +14,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use deadpool_postgres::Transaction;
 use tokio_postgres::error::SqlState;
 use tokio_postgres::types::{ToSql, Type};
-use tokio_postgres::{Client, Config, Error, Row, SimpleQueryMessage};
+use tokio_postgres::{Client, Config, Error, Row, SimpleQueryMessage, Statement};
 
 /// A setting of PostgreSQL that nobody reads but this module.
 const MARK: &str = "clerk_sync.session";
@@ -75,17 +75,28 @@ fn meet() {
 /// A statement's parameters and their types.
 pub(crate) type Parameters<'a> = [(&'a (dyn ToSql + Sync), Type)];
 
+/// Prepares a statement in this session, once; does nothing behind a pooler.
+pub(crate) async fn prepare(
+    transaction: &Transaction<'_>,
+    sql: &str,
+    parameters: &Parameters<'_>,
+) -> Result<Option<Statement>, Error> {
+    if MET.load(Ordering::Relaxed) {
+        return Ok(None);
+    }
+    let types: Vec<Type> = parameters.iter().map(|(_, kind)| kind.clone()).collect();
+    transaction.prepare_typed_cached(sql, &types).await.map(Some)
+}
+
 /// Runs a statement and returns its rows: prepared once in each session, or not at all behind a pooler.
 pub(crate) async fn query(
     transaction: &Transaction<'_>,
     sql: &str,
     parameters: &Parameters<'_>,
 ) -> Result<Vec<Row>, Error> {
-    if MET.load(Ordering::Relaxed) {
+    let Some(statement) = prepare(transaction, sql, parameters).await? else {
         return transaction.query_typed(sql, parameters).await;
-    }
-    let types: Vec<Type> = parameters.iter().map(|(_, kind)| kind.clone()).collect();
+    };
     let values: Vec<_> = parameters.iter().map(|(value, _)| *value).collect();
-    let statement = transaction.prepare_typed_cached(sql, &types).await?;
     transaction.query(&statement, &values).await
 }

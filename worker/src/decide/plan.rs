@@ -1,28 +1,38 @@
-//! What a batch does to each user, decided in memory.
+//! What a batch does to each object, decided in memory.
 
 use std::collections::BTreeMap;
 
 use crate::decide::outcome::Outcome;
-use crate::event::user::UserId;
+use crate::event::object::ObjectId;
 use crate::event::{Change, Event};
 
-/// The newest event of each user, and what that makes of every event of the batch as long as the
+/// An object: its family and its id.
+pub type ObjectName<'a> = (&'a str, &'a ObjectId);
+
+/// The newest event of each object, and what that makes of every event of the batch as long as the
 /// database knows nothing newer.
-#[derive(Debug, PartialEq, Eq)]
+#[derive(Debug, PartialEq)]
 pub struct Plan<'a> {
-    /// The newest event of each user, in the order of user ids: the order in which rows are locked.
-    pub newest: BTreeMap<&'a UserId, &'a Event>,
+    /// The newest event of each object, in the order of families and ids: the order in which rows are locked.
+    pub newest: BTreeMap<ObjectName<'a>, &'a Event>,
     /// One outcome for each event, in the order of the events.
     pub outcomes: Vec<Outcome>,
+}
+
+/// The object that an event changes.
+#[must_use]
+pub fn name(event: &Event) -> Option<ObjectName<'_>> {
+    let object = event.changed()?;
+    Some((object.section.family.as_str(), &object.id))
 }
 
 /// Decides. No two of `events` may have the same svix-id.
 #[must_use]
 pub fn plan<'a>(events: &[&'a Event]) -> Plan<'a> {
-    let mut newest: BTreeMap<&UserId, &Event> = BTreeMap::new();
+    let mut newest: BTreeMap<ObjectName<'a>, &Event> = BTreeMap::new();
     for event in events {
-        if let Some(user_id) = event.user_id() {
-            let known = newest.entry(user_id).or_insert(event);
+        if let Some(name) = name(event) {
+            let known = newest.entry(name).or_insert(event);
             if event.revision() > known.revision() {
                 *known = event;
             }
@@ -30,16 +40,13 @@ pub fn plan<'a>(events: &[&'a Event]) -> Plan<'a> {
     }
     let outcomes = events
         .iter()
-        .map(|event| {
-            match (
-                &event.change,
-                event.user_id().and_then(|user_id| newest.get(user_id)),
-            ) {
+        .map(
+            |event| match (&event.change, name(event).and_then(|name| newest.get(&name))) {
                 (Change::Ignore(_), _) => Outcome::Ignored,
                 (_, Some(winner)) if winner.svix_id == event.svix_id => Outcome::Applied,
                 _ => Outcome::Stale,
-            }
-        })
+            },
+        )
         .collect();
     Plan { newest, outcomes }
 }

@@ -13,6 +13,7 @@ use shared::traces::TraceContext;
 
 use crate::event::Event;
 use crate::event::entry::Entry;
+use crate::event::reader::Reader;
 use crate::source::raw_entry::{RawEntry, text};
 
 /// How many users are looked at before a search is given up; each is a round trip.
@@ -36,9 +37,9 @@ pub struct Waiting {
 impl Waiting {
     /// Reads an entry that waits in `partition`; `None` if it waits for no address.
     #[must_use]
-    pub fn parse(entry: &RawEntry, partition: u32) -> Option<Self> {
+    pub fn parse(entry: &RawEntry, partition: u32, reader: &Reader) -> Option<Self> {
         let holder = text(entry, field::HOLDER)?.to_owned();
-        let entry = Entry::parse(entry);
+        let entry = Entry::parse(entry, reader);
         Some(Self {
             partition,
             holder,

@@ -7,8 +7,10 @@ use shared::svix_id::SvixId;
 use shared::traces::TraceContext;
 
 use crate::event::Event;
+use crate::event::object::ObjectId;
+use crate::event::reader::Reader;
 use crate::event::unusable::Unusable;
-use crate::event::user::UserId;
+
 use crate::source::raw_entry::{EntryId, RawEntry, bytes, text};
 
 /// One entry, read once.
@@ -46,13 +48,13 @@ pub enum Unreadable {
 impl Entry {
     /// Reads an entry; its payload is not kept.
     #[must_use]
-    pub fn parse(entry: &RawEntry) -> Self {
+    pub fn parse(entry: &RawEntry, reader: &Reader) -> Self {
         let failed_attempts = number(entry, field::ATTEMPTS).unwrap_or(0);
         Self {
             id: entry.0.clone(),
             failed_attempts,
             trace: bytes(entry, field::TRACEPARENT).and_then(TraceContext::parse),
-            event: event(entry),
+            event: event(entry, reader),
         }
     }
 
@@ -74,19 +76,20 @@ impl Entry {
             .map(|event| event.event_type.as_str())
     }
 
-    /// The user that the event changes, where it could be read.
+    /// The object that the event is about, where it could be read.
     #[must_use]
-    pub fn user_id(&self) -> Option<&UserId> {
-        self.event.as_ref().ok()?.user_id()
+    pub fn object_id(&self) -> Option<&ObjectId> {
+        self.event.as_ref().ok()?.object_id()
     }
 }
 
-fn event(entry: &RawEntry) -> Result<Event, Unreadable> {
+fn event(entry: &RawEntry, reader: &Reader) -> Result<Event, Unreadable> {
     let svix_id = text(entry, field::SVIX_ID)
         .and_then(SvixId::parse)
         .ok_or(Unreadable::SvixId)?;
     let payload = bytes(entry, field::PAYLOAD).ok_or(Unreadable::Payload)?;
-    Event::parse(svix_id.clone(), received_at(entry), payload)
+    reader
+        .read(svix_id.clone(), received_at(entry), payload)
         .map_err(|reason| Unreadable::Event { svix_id, reason })
 }
 
@@ -115,13 +118,15 @@ fn number<T: std::str::FromStr>(entry: &RawEntry, field: &str) -> Option<T> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::tables::Tables;
 
     fn entry(fields: &[(&str, &str)]) -> Entry {
         let bytes = |text: &&str| text.as_bytes().to_vec();
         let fields = fields
             .iter()
             .map(|(name, value)| (bytes(name), bytes(value)));
-        Entry::parse(&("1716883200000-0".into(), fields.collect()))
+        let reader = Reader::new(&Tables::built_in());
+        Entry::parse(&("1716883200000-0".into(), fields.collect()), &reader)
     }
 
     const PAYLOAD: &str = r#"{"type":"user.deleted","data":{"id":"user_1"}}"#;

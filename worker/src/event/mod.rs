@@ -3,26 +3,31 @@
 //! A payload is parsed once and not kept. What cannot be read is not lost: [`entry::Unreadable`] says why, and the entry
 //! goes to the dead letters with it.
 
+pub mod about;
 pub mod entry;
+pub mod fields;
+mod json;
+pub mod object;
+mod person;
+pub mod reader;
 pub mod row;
+mod saying;
+pub(crate) mod text;
+pub mod time;
 pub mod unusable;
-pub mod user;
+pub mod wanted;
 
 use std::time::SystemTime;
 
-use serde::Deserialize;
-use serde_json::value::RawValue;
-use shared::envelope::Envelope;
 use shared::svix_id::SvixId;
 
-use crate::event::unusable::Unusable;
-use crate::event::user::{User, UserId};
+use crate::event::object::{Object, ObjectId};
 
-/// Characters of a type that the ledger keeps.
-const MAX_TYPE: usize = 255;
+/// What the svix-ids of events begin with that no webhook has brought; claim_versions.sql knows it too.
+pub const ASKED_FOR: &str = "reconcile_";
 
 /// One event.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct Event {
     /// Its identity.
     pub svix_id: SvixId,
@@ -37,98 +42,60 @@ pub struct Event {
 }
 
 /// What an event asks for.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq)]
 pub enum Change {
-    /// The user is to look like this.
-    Upsert(User),
-    /// The user is to be gone, for ever.
-    Delete(UserId),
+    /// The object is to look like this.
+    Upsert(Object),
+    /// The object is to be gone, for ever.
+    Delete(Object),
     /// Nothing; the id of the object that it is about, if it tells one.
-    Ignore(Option<UserId>),
-}
-
-#[derive(Deserialize)]
-struct DeletedJson<'a> {
-    #[serde(borrow)]
-    id: Option<&'a RawValue>,
+    Ignore(Option<ObjectId>),
 }
 
 impl Event {
-    /// Reads `payload`.
-    ///
-    /// # Errors
-    /// When it cannot be acted on.
-    pub fn parse(
-        svix_id: SvixId,
-        received_at: SystemTime,
-        payload: &[u8],
-    ) -> Result<Self, Unusable> {
-        let envelope = Envelope::parse(payload)?;
-        let data = envelope.data.ok_or(Unusable::Data);
-        let change = match envelope.event_type.as_ref() {
-            "user.created" | "user.updated" => Change::Upsert(User::parse(data?)?),
-            "user.deleted" => {
-                let json: DeletedJson<'_> =
-                    serde_json::from_str(data?.get()).map_err(|_| Unusable::Data)?;
-                Change::Delete(user::id(json.id)?)
-            }
-            _ => Change::Ignore(data.ok().and_then(|data| {
-                let json: DeletedJson<'_> = serde_json::from_str(data.get()).ok()?;
-                user::id(json.id).ok()
-            })),
-        };
-        Ok(Self {
-            svix_id,
-            event_type: envelope
-                .event_type
-                .replace('\0', "\u{fffd}")
-                .chars()
-                .take(MAX_TYPE)
-                .collect(),
-            // Only a tie needs it, so an event without it is still as good.
-            event_at: user::time(envelope.timestamp, "timestamp").unwrap_or(SystemTime::UNIX_EPOCH),
-            received_at,
-            change,
-        })
-    }
-
-    /// The user that the event changes.
+    /// The object that the event changes.
     #[must_use]
-    pub const fn user_id(&self) -> Option<&UserId> {
+    pub const fn changed(&self) -> Option<&Object> {
         match &self.change {
-            Change::Upsert(user) => Some(&user.id),
-            Change::Delete(id) => Some(id),
+            Change::Upsert(object) | Change::Delete(object) => Some(object),
             Change::Ignore(_) => None,
         }
     }
 
-    /// The object that the event is about, whether or not it changes anything.
+    /// The object whose row the event writes.
     #[must_use]
-    pub const fn object_id(&self) -> Option<&UserId> {
+    pub const fn upserted(&self) -> Option<&Object> {
         match &self.change {
-            Change::Ignore(id) => id.as_ref(),
-            _ => self.user_id(),
-        }
-    }
-
-    /// The row that the event writes.
-    #[must_use]
-    pub const fn upserted(&self) -> Option<&User> {
-        match &self.change {
-            Change::Upsert(user) => Some(user),
+            Change::Upsert(object) => Some(object),
             Change::Delete(_) | Change::Ignore(_) => None,
         }
     }
 
-    /// Which of two events of a user is the newer one: a deletion is newer than anything, then
+    /// The id of the object that the event is about, whether or not it changes anything.
+    #[must_use]
+    pub fn object_id(&self) -> Option<&ObjectId> {
+        match &self.change {
+            Change::Ignore(id) => id.as_ref(),
+            Change::Upsert(object) | Change::Delete(object) => Some(&object.id),
+        }
+    }
+
+    /// Which of two events of an object is the newer one: a deletion is newer than anything, then
     /// Clerk's `updated_at` decides, then the envelope's `timestamp`, then the svix-id.
     #[must_use]
     pub fn revision(&self) -> (bool, SystemTime, SystemTime, &SvixId) {
         let (deleted, updated_at) = match &self.change {
-            Change::Upsert(user) => (false, user.updated_at),
+            Change::Upsert(object) => (false, object.updated_at),
             Change::Delete(_) | Change::Ignore(_) => (true, self.event_at),
         };
         (deleted, updated_at, self.event_at, &self.svix_id)
+    }
+
+    /// Whether somebody has asked Clerk for the object, so that the event says how it is at this moment. Such an event
+    /// is written also over a row that says that it is newer.
+    #[must_use]
+    pub fn is_asked_for(&self) -> bool {
+        self.svix_id.as_str().starts_with(ASKED_FOR)
     }
 }
 

@@ -14,6 +14,7 @@
 //! applied later, whoever finishes it finds the letter and removes it.
 
 pub mod cache_tags;
+pub mod changes;
 pub mod queue;
 pub mod refusals;
 pub mod retry;

@@ -6,11 +6,11 @@ use shared::fault_point::{FaultPoint, reach};
 use shared::svix_id::SvixId;
 
 use crate::database::Database;
-use crate::database::failure::{Quoted, Refusal, Remedy};
+use crate::database::failure::{Refusal, Remedy};
 use crate::database::ledger;
 use crate::event::entry::Entry;
-use crate::event::user::UserId;
-use crate::finish::cache_tags::CacheTags;
+use crate::event::object::ObjectId;
+use crate::finish::changes::Changes;
 use crate::finish::queue::{AddressWait, DeadLetter};
 use crate::finish::retry::{NextStep, next_step};
 use crate::metrics::Metrics;
@@ -28,7 +28,7 @@ pub(crate) fn address_taken() -> Refusal {
     Refusal {
         reason: "the e-mail address belongs to another user".to_owned(),
         remedy: Remedy::WaitUntilFree,
-        quoted: Quoted::default(),
+        ..Refusal::default()
     }
 }
 
@@ -50,7 +50,7 @@ pub struct Refusals {
     /// Where the ledger is.
     pub database: Database,
     /// What is deleted when an event turns out to be applied.
-    pub cache_tags: CacheTags,
+    pub changes: Changes,
     /// How many attempts an event has.
     pub max_attempts: u32,
     /// What is counted.
@@ -88,7 +88,7 @@ impl Refusals {
             tracing::warn!(
                 svix_id = entry.svix_id().map(SvixId::as_str),
                 r#type = entry.event_type(),
-                user_id = entry.user_id().map(UserId::as_str),
+                object_id = entry.object_id().map(ObjectId::as_str),
                 reason = refusal.reason,
                 failed_attempts,
                 "an event waits for its next attempt"
@@ -131,11 +131,8 @@ impl Refusals {
                 one.svix_id()
                     .is_some_and(|svix_id| recorded.contains(svix_id))
             });
-        let changed = finished.iter().filter_map(|one| one.entry.user_id());
-        let changed = changed.collect();
-        self.outages
-            .until_redis_answers(|| self.cache_tags.delete(&changed))
-            .await?;
+        let changed = finished.iter().filter_map(|one| one.entry.event.as_ref().ok());
+        self.changes.delete_tags(&Vec::from_iter(changed)).await?;
         let finished: Vec<(&EntryId, &str)> = finished
             .iter()
             .filter_map(|one| Some((&one.entry.id, one.svix_id()?)))
@@ -154,7 +151,7 @@ impl Refusals {
                 entry = one.entry.id,
                 svix_id = one.svix_id(),
                 r#type = one.entry.event_type(),
-                user_id = one.entry.user_id().map(UserId::as_str),
+                object_id = one.entry.object_id().map(ObjectId::as_str),
                 reason = one.reason,
                 attempts = one.attempts,
                 "an event was dead-lettered"

@@ -71,14 +71,12 @@ pub async fn return_due_entries(queue: Queue, stop: CancellationToken) {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::database::failure::Quoted;
 
     fn step(remedy: Remedy, failed_attempts: u32) -> NextStep {
         next_step(
             &Refusal {
-                reason: String::new(),
                 remedy,
-                quoted: Quoted::default(),
+                ..Refusal::default()
             },
             failed_attempts,
             25,

@@ -1,6 +1,6 @@
 //! Applying a batch: until PostgreSQL has said of every event what became of it, and the cache tags are gone.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::time::SystemTime;
 
 use shared::fault_point::{FaultPoint, reach};
@@ -14,7 +14,6 @@ use crate::back_off::BackOff;
 use crate::decide::outcome::Outcome;
 use crate::event::Event;
 use crate::event::entry::Entry;
-use crate::event::user::UserId;
 use crate::outage::Interrupted;
 use crate::source::queue::Queue;
 
@@ -72,7 +71,7 @@ impl Processor {
             let open = |index: &usize| verdicts[*index].is_none();
             let open: Vec<usize> = (0..events.len()).filter(open).collect();
             let open_events: Vec<&Event> = open.iter().map(|index| events[*index]).collect();
-            match apply(&self.database, holding, &open_events).await {
+            match apply(&self.database, &self.targets, holding, &open_events).await {
                 Ok(given) => {
                     for (index, verdict) in open.into_iter().zip(given) {
                         verdicts[index] = Some(verdict);
@@ -101,19 +100,15 @@ impl Processor {
         events: &[&Event],
         verdicts: impl Iterator<Item = Option<&'a Verdict>>,
     ) -> Result<(), Interrupted> {
-        let changed: BTreeSet<&UserId> = events
-            .iter()
-            .zip(verdicts)
-            .filter(|(_, verdict)| {
-                matches!(
-                    verdict,
-                    Some(Verdict::Recorded(Outcome::Applied) | Verdict::Duplicate)
-                )
-            })
-            .filter_map(|(event, _)| event.user_id())
-            .collect();
-        let delete = || self.cache_tags.delete(&changed);
-        self.outages.until_redis_answers(delete).await
+        let is_changed = |(_, verdict): &(_, Option<&Verdict>)| {
+            matches!(
+                verdict,
+                Some(Verdict::Recorded(Outcome::Applied) | Verdict::Duplicate)
+            )
+        };
+        let changed = events.iter().zip(verdicts).filter(is_changed);
+        let changed: Vec<&Event> = changed.map(|(event, _)| *event).collect();
+        self.changes.delete_tags(&changed).await
     }
 }
 

@@ -21,12 +21,14 @@ use tokio_util::task::TaskTracker;
 use self::applied::Applied;
 use self::steps::{Attempt, Steps};
 use crate::apply::Verdict;
+use crate::apply::target::Targets;
 use crate::database::failure::Refusal;
 use crate::database::{BATCHES_AT_ONCE, Database};
 use crate::event::Event;
 use crate::event::entry::Entry;
-use crate::event::user::UserId;
-use crate::finish::cache_tags::CacheTags;
+use crate::event::object::ObjectId;
+use crate::event::reader::Reader;
+use crate::finish::changes::Changes;
 use crate::finish::queue::AddressWait;
 use crate::finish::refusals::{DEAD_LETTERED, Hopeless, RETRIED, Refusals, address_taken};
 use crate::metrics::Metrics;
@@ -40,10 +42,14 @@ use crate::source::raw_entry::EntryId;
 pub struct Processor {
     /// Where events wait.
     pub partitions: Partitions,
-    /// Where users go.
+    /// What reads waiting events.
+    pub reader: Reader,
+    /// Where objects go.
     pub database: Database,
-    /// What is deleted after a commit.
-    pub cache_tags: CacheTags,
+    /// Which tables that are.
+    pub targets: Targets,
+    /// What is done after a commit.
+    pub changes: Changes,
     /// What becomes of events that the database refuses.
     pub refusals: Refusals,
     /// How stores that are away are waited for.
@@ -167,7 +173,7 @@ impl Processor {
             }
             Fate::Refused(refusal, holder) => {
                 let address = chosen
-                    .user_id()
+                    .object_id()
                     .zip(holder.as_deref())
                     .map(|(user, holder)| AddressWait {
                         user: user.as_str(),
@@ -211,14 +217,15 @@ impl Processor {
                 Fate::Finished(outcome(verdict), steps)
             }
             Verdict::Refused(refusal) => Fate::Refused(refusal.clone(), None),
-            Verdict::Waiting { holder } => {
-                match self.close_ring(queue, entry, event, holder).await? {
+            Verdict::Waiting(awaited) => {
+                let holder = awaited.object.split_once('/').map_or("", |(_, id)| id).to_owned();
+                match self.close_ring(queue, entry, event, &holder).await? {
                     Some((verdict @ (Verdict::Recorded(_) | Verdict::Duplicate), steps)) => {
                         Fate::Finished(outcome(&verdict), steps)
                     }
                     Some((Verdict::Refused(refusal), _)) => Fate::Refused(refusal, None),
                     Some((Verdict::Lost, _)) => Fate::Lost,
-                    Some((Verdict::Waiting { .. }, _)) | None => {
+                    Some((Verdict::Waiting(_), _)) | None => {
                         Fate::Refused(address_taken(), Some(holder.clone()))
                     }
                 }
@@ -227,7 +234,7 @@ impl Processor {
                 tracing::warn!(
                     svix_id = event.svix_id.as_str(),
                     r#type = event.event_type,
-                    user_id = event.user_id().map(UserId::as_str),
+                    object_id = event.object_id().map(ObjectId::as_str),
                     "another worker has taken an event over"
                 );
                 Fate::Lost
@@ -247,7 +254,7 @@ impl Processor {
         tracing::info!(
             svix_id = event.svix_id.as_str(),
             r#type = event.event_type,
-            user_id = event.user_id().map(UserId::as_str),
+            object_id = event.object_id().map(ObjectId::as_str),
             outcome,
             milliseconds = u64::try_from(latency.as_millis()).unwrap_or(u64::MAX),
             "event"

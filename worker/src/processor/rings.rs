@@ -18,7 +18,7 @@ use crate::apply::fence::Holding;
 use crate::decide::ring::{Search, Waiting};
 use crate::event::Event;
 use crate::event::entry::Entry;
-use crate::event::user::UserId;
+use crate::event::object::ObjectId;
 use crate::finish::queue::Hastened;
 use crate::outage::Interrupted;
 use crate::source::queue::Queue;
@@ -39,7 +39,7 @@ impl Processor {
         event: &Event,
         holder: &str,
     ) -> Result<Option<(Verdict, Steps)>, Interrupted> {
-        let Some(user_id) = event.user_id() else {
+        let Some(user_id) = event.object_id() else {
             return Ok(None);
         };
         let Some(mut ring) = self.waiting_ring(user_id, holder).await? else {
@@ -122,7 +122,7 @@ impl Processor {
 
     async fn waiting_ring(
         &self,
-        user_id: &UserId,
+        user_id: &ObjectId,
         holder: &str,
     ) -> Result<Option<Vec<Waiting>>, Interrupted> {
         let mut search = Search::new(user_id.as_str(), holder);
@@ -145,7 +145,7 @@ impl Processor {
                 .outages
                 .until_redis_answers(|| queue.waiting_of(user, WAITING_AT_ONCE - found.len()))
                 .await?;
-            let waiting = |entry| Waiting::parse(entry, queue.partition());
+            let waiting = |entry| Waiting::parse(entry, queue.partition(), &self.reader);
             found.extend(entries.iter().filter_map(waiting));
             if found.len() >= WAITING_AT_ONCE {
                 break;

@@ -55,7 +55,7 @@ impl<'a> Attempt<'a> {
     }
 
     fn deletes_tags(&self) -> bool {
-        let changed = self.event.is_some_and(|event| event.user_id().is_some());
+        let changed = self.event.is_some_and(|event| event.changed().is_some());
         changed && (self.outcome == Outcome::Applied.name() || self.outcome == DUPLICATE)
     }
 

@@ -17,7 +17,7 @@ use serde_json::value::RawValue;
 use shared::tls;
 use tokio::time::{Interval, MissedTickBehavior};
 
-use crate::event::user::UserId;
+use crate::event::object::ObjectId;
 use crate::reconcile::patience::Patience;
 use crate::reconcile::progress::Progress;
 
@@ -112,7 +112,7 @@ impl ClerkApi {
     ///
     /// # Errors
     /// When Clerk does not tell, in words.
-    pub async fn has(&mut self, user: &UserId) -> Result<bool, String> {
+    pub async fn has(&mut self, user: &ObjectId) -> Result<bool, String> {
         let id = utf8_percent_encode(user.as_str(), IN_A_PATH);
         let answer = self.get(&format!("/v1/users/{id}")).await?;
         Ok(answer.is_some())

@@ -1,36 +1,32 @@
-//! What a user of Clerk's differs in from what is here, and which event would make it the same.
+//! What an object of Clerk's differs in from what is here, and which event would make it the same.
 
 use std::collections::HashMap;
 use std::time::{Duration, SystemTime};
 
 use tokio_postgres::Row;
-use tokio_postgres::types::{ToSql, Type};
 
+use crate::apply::rows::{self, Winner};
+use crate::apply::target::Target;
 use crate::database::Database;
-use crate::database::catalogue::Columns;
 use crate::database::failure::Failure;
-use crate::event::user::User;
+use crate::event::object::Object;
+use crate::tables::section::MissingRow;
 
-/// How old the newest event of a user has to be before a row that does not agree with it is repaired. It may
+/// How old the newest event of an object has to be before a row that does not agree with it is repaired. It may
 /// be newer than what the API has told; this is for clocks that differ, too.
 const SETTLED: Duration = Duration::from_secs(60);
 
-/// What is here of a user.
+/// What is here of an object.
 #[derive(Debug, Default)]
 pub struct Present {
-    /// The row.
-    row: Option<PresentRow>,
-    /// Of the newest event.
+    has_row: bool,
+    /// The row says the same.
+    is_same: bool,
+    /// A trigger has left it as it is when it was repaired.
+    is_altered: bool,
+    /// There is no row, but one that belongs to nobody.
+    can_be_linked: bool,
     version: Option<Version>,
-}
-
-#[derive(Debug)]
-struct PresentRow {
-    name: Option<String>,
-    email: Option<String>,
-    image_url: Option<String>,
-    created_at: SystemTime,
-    updated_at: SystemTime,
 }
 
 #[derive(Debug)]
@@ -38,108 +34,98 @@ struct Version {
     updated_at: SystemTime,
     event_at: SystemTime,
     deleted: bool,
+    /// Only the application's own row told it.
+    is_adopted: bool,
 }
 
-/// How a user of Clerk's compares with what is here.
+/// How an object of Clerk's compares with what is here.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Comparison {
-    /// The row says the same.
+    /// The row says the same, or what a trigger wants it to say.
     Equal,
     /// There is something newer here, or may be.
     NewerHere,
-    /// The user was deleted here, which is for good.
+    /// The object was deleted here, which is for good.
     DeletedHere,
+    /// There is no row, and none is made.
+    WithoutRow,
     /// There is no row. An event of that time would write it.
     Missing(SystemTime),
     /// The row says something else. An event of that time would correct it.
     Different(SystemTime),
 }
 
-/// Reads what is here of users, by id. Without an entry: nothing.
+/// Reads what is here of objects, by id. Without an entry: nothing.
 ///
 /// # Errors
 /// When PostgreSQL does not tell.
-pub async fn present(
+pub(crate) async fn present(
     database: &Database,
-    ids: &[&str],
+    target: &Target,
+    winners: &[Winner<'_>],
 ) -> Result<HashMap<String, Present>, Failure> {
-    let parameters: [(&(dyn ToSql + Sync), Type); 1] = [(&ids, Type::TEXT_ARRAY)];
-    let sql = include_str!("reconcile_users.sql");
-    let rows = database.read(sql, &parameters).await?;
+    let winners: Vec<&Winner<'_>> = winners.iter().collect();
+    let (sql, arrays) = rows::comparison(target, &winners);
+    let rows = database.read(sql, &arrays.parameters()).await?;
     let present = |row: &Row| Ok((row.try_get(0)?, Present::read(row)?));
     rows.iter().map(present).collect()
 }
 
 impl Present {
     fn read(row: &Row) -> Result<Self, tokio_postgres::Error> {
-        let has_row: bool = row.try_get(1)?;
-        let deleted: Option<bool> = row.try_get(9)?;
+        let deleted: Option<bool> = row.try_get(7)?;
+        let version = match deleted {
+            Some(deleted) => Some(Version {
+                updated_at: row.try_get(5)?,
+                event_at: row.try_get(6)?,
+                deleted,
+                is_adopted: row.try_get(8)?,
+            }),
+            None => None,
+        };
         Ok(Self {
-            row: if has_row {
-                Some(PresentRow {
-                    name: row.try_get(2)?,
-                    email: row.try_get(3)?,
-                    image_url: row.try_get(4)?,
-                    created_at: row.try_get(5)?,
-                    updated_at: row.try_get(6)?,
-                })
-            } else {
-                None
-            },
-            version: if let Some(deleted) = deleted {
-                Some(Version {
-                    updated_at: row.try_get(7)?,
-                    event_at: row.try_get(8)?,
-                    deleted,
-                })
-            } else {
-                None
-            },
+            has_row: row.try_get(1)?,
+            is_same: row.try_get(2)?,
+            is_altered: row.try_get(3)?,
+            can_be_linked: row.try_get(4)?,
+            version,
         })
     }
 
-    /// Compares with `user`, which was asked for at `asked_at`, as `columns` hold it.
+    /// Compares with `object`, which was asked for at `asked_at`.
     #[must_use]
-    pub fn compare(&self, user: &User, columns: &Columns, asked_at: SystemTime) -> Comparison {
-        let Self { row, version } = self;
-        if version.as_ref().is_some_and(|version| version.deleted) {
+    pub fn compare(&self, object: &Object, asked_at: SystemTime) -> Comparison {
+        let version = self.version.as_ref().filter(|version| !version.is_adopted);
+        let is_of_this_version = version.is_some_and(|version| version.updated_at >= object.updated_at);
+        if version.is_some_and(|version| version.deleted) {
             return Comparison::DeletedHere;
         }
-        if row.as_ref().is_some_and(|row| row.says(user, columns)) {
+        if self.has_row && (self.is_same || self.is_altered && is_of_this_version) {
             return Comparison::Equal;
         }
-        if row
-            .as_ref()
-            .is_some_and(|row| row.updated_at > columns.updated_at(user.updated_at))
-        {
-            return Comparison::NewerHere;
+        let makes_rows = object.section.missing_row == MissingRow::Create;
+        if !self.has_row && !self.can_be_linked && !makes_rows {
+            return Comparison::WithoutRow;
         }
         let time = match version {
-            Some(version) if version.updated_at > user.updated_at => return Comparison::NewerHere,
+            Some(version) if version.updated_at > object.updated_at => {
+                return Comparison::NewerHere;
+            }
             // This very version was written once, so only the event's time can tell what is newer: it has to
             // be later than the one that is known, and earlier than whatever is still to come.
-            Some(version) if version.updated_at == user.updated_at => {
+            Some(version) if version.updated_at == object.updated_at => {
                 if version.event_at + SETTLED > asked_at {
                     return Comparison::NewerHere;
                 }
-                user.updated_at
+                object
+                    .updated_at
                     .max(version.event_at + Duration::from_millis(1))
             }
-            _ => user.updated_at,
+            _ => object.updated_at,
         };
-        match row {
-            None => Comparison::Missing(time),
-            Some(_) => Comparison::Different(time),
+        match self.has_row {
+            false => Comparison::Missing(time),
+            true => Comparison::Different(time),
         }
-    }
-}
-
-impl PresentRow {
-    fn says(&self, user: &User, columns: &Columns) -> bool {
-        self.name.as_deref() == Some(columns.name(&user.name))
-            && self.email.as_deref() == Some(columns.email(&user.email))
-            && self.image_url.as_deref() == columns.image_url(user.image_url.as_deref())
-            && self.created_at == columns.created_at(user.created_at)
-            && self.updated_at == columns.updated_at(user.updated_at)
     }
 }

@@ -14,6 +14,7 @@ pub(super) struct Counts {
     different: usize,
     newer: usize,
     deleted: usize,
+    without_row: usize,
     /// Those that cannot be written into a row.
     pub(super) unusable: usize,
 }
@@ -25,6 +26,7 @@ impl Counts {
             Comparison::Equal => self.equal += 1,
             Comparison::NewerHere => self.newer += 1,
             Comparison::DeletedHere => self.deleted += 1,
+            Comparison::WithoutRow => self.without_row += 1,
             Comparison::Missing(_) => self.missing += 1,
             Comparison::Different(_) => self.different += 1,
         }
@@ -43,6 +45,10 @@ impl fmt::Display for Counts {
             self.newer,
             self.deleted,
             self.unusable
-        )
+        )?;
+        match self.without_row {
+            0 => Ok(()),
+            count => write!(formatter, ", {count} without a row, which this section does not make"),
+        }
     }
 }

@@ -7,7 +7,8 @@ use tokio_postgres::types::{ToSql, Type};
 
 use crate::database::Database;
 use crate::database::failure::Failure;
-use crate::event::user::UserId;
+use crate::event::object::ObjectId;
+use crate::apply::target::Target;
 
 /// How many rows are read at once.
 const ROWS_AT_ONCE: i64 = 5000;
@@ -16,8 +17,8 @@ const ROWS_AT_ONCE: i64 = 5000;
 #[derive(Clone, Debug)]
 pub struct Candidate {
     /// Whose.
-    pub id: UserId,
-    /// Its `"updatedAt"`; the year 1 if it does not say.
+    pub id: ObjectId,
+    /// How new it is, as far as it or its newest event says; else the year 1.
     pub updated_at: SystemTime,
     /// Whether a deletion of the user was applied: this row was written afterwards, by somebody else.
     pub was_deleted: bool,
@@ -27,16 +28,19 @@ pub struct Candidate {
 ///
 /// # Errors
 /// When PostgreSQL does not tell.
-pub async fn rows_after(database: &Database, id: &str) -> Result<Vec<Candidate>, Failure> {
+pub async fn rows_after(
+    database: &Database,
+    target: &Target,
+    id: &str,
+) -> Result<Vec<Candidate>, Failure> {
     let parameters: [(&(dyn ToSql + Sync), Type); 2] =
         [(&id, Type::TEXT), (&ROWS_AT_ONCE, Type::INT8)];
-    let sql = include_str!("reconcile_rows.sql");
-    let rows = database.read(sql, &parameters).await?;
+    let rows = database.read(&target.statements.rows_after, &parameters).await?;
     let mut candidates = Vec::with_capacity(rows.len());
     for row in rows {
         let (updated_at, was_deleted) = (row.try_get(1)?, row.try_get(2)?);
         // A column holds nothing else.
-        if let Some(id) = UserId::parse(row.try_get(0)?) {
+        if let Some(id) = ObjectId::parse(row.try_get(0)?) {
             candidates.push(Candidate {
                 id,
                 updated_at,

@@ -14,14 +14,18 @@ pub mod progress;
 pub mod stream;
 mod unlisted;
 
+use std::sync::Arc;
 use std::time::SystemTime;
 
 use serde_json::value::RawValue;
 use shared::redis_link::RedisLink;
 
 use crate::database::Database;
-use crate::database::catalogue::Columns;
-use crate::event::user::User;
+use crate::apply::rows::Winner;
+use crate::apply::target::{Target, Targets};
+use crate::apply::winners::fit_cells;
+use crate::event::reader::Reader;
+use crate::event::Event;
 use crate::operate::explain::line;
 use crate::settings::Settings;
 use crate::settings::reconcile::ReconcileSettings;
@@ -35,6 +39,8 @@ use progress::Progress;
 use stream::{Addition, Stream, too_long};
 use unlisted::Unlisted;
 
+/// The family that Clerk lists.
+const FAMILY: &str = "user";
 /// How often Clerk is asked for the users that it counts and has not listed.
 const LOOKS: u32 = 3;
 
@@ -42,6 +48,10 @@ struct Reconciliation {
     settings: ReconcileSettings,
     api: ClerkApi,
     database: Database,
+    /// Reads users as the workers do.
+    reader: Reader,
+    /// Where they go.
+    target: Arc<Target>,
     stream: Stream,
     progress: Progress,
     counts: Counts,
@@ -59,9 +69,16 @@ pub async fn reconcile(settings: &Settings, options: ReconcileSettings) -> Resul
     let progress = Progress::new();
     let authorization = options.authorization.clone();
     let partitions = settings.common.partitions;
+    let database = Database::new(&settings.database)?;
+    let targets = Targets::new(settings.tables.clone());
+    let read = async || targets.read(&database).await;
+    let snapshot = patiently(&progress, read).await?;
+    let target = snapshot.get(FAMILY).map(Arc::clone);
     let reconciliation = Reconciliation {
         api: ClerkApi::new(&options.api_url, authorization, progress.clone())?,
-        database: Database::new(&settings.database)?,
+        database,
+        reader: Reader::new(&settings.tables),
+        target: target.ok_or("the tables file has no section [user]")?,
         stream: Stream::new(
             link,
             partitions,
@@ -87,8 +104,6 @@ impl Reconciliation {
         } else {
             pages::Place::default()
         };
-        let look = async || self.database.read_catalogue().await;
-        patiently(&self.progress, look).await?;
         let total = self.api.count().await?;
         self.progress.begin(total, place.offset as u64);
         if place.offset > 0 {
@@ -145,30 +160,35 @@ impl Reconciliation {
     /// Compares users with what is here, and puts on the stream what is missing or different.
     async fn take(&mut self, page: &[ListedUser], asked_at: SystemTime) -> Result<(), String> {
         self.counts.read += page.len();
-        let columns = self.database.catalogue().columns();
         self.remember(page);
-        let users = self.usable(page, &columns);
-        let ids: Vec<&str> = users.iter().map(|(user, _)| user.id.as_str()).collect();
-        let ask = async || comparison::present(&self.database, &ids).await;
+        let users = self.usable(page);
+        let target = Arc::clone(&self.target);
+        let winners = users.iter().filter_map(|(event, _)| winner(event, &target).ok());
+        let winners: Vec<Winner<'_>> = winners.collect();
+        let ask = async || comparison::present(&self.database, &self.target, &winners).await;
         let mut present = patiently(&self.progress, ask).await?;
         let (mut additions, mut found) = (Vec::new(), Vec::new());
-        for (user, json) in users {
-            let present = present.remove(user.id.as_str()).unwrap_or_default();
-            let comparison = present.compare(&user, &columns, asked_at);
+        for (winner, (_, json)) in winners.iter().zip(&users) {
+            let object = winner.object;
+            let present = present.remove(object.id.as_str()).unwrap_or_default();
+            let comparison = present.compare(object, asked_at);
             self.counts.add(comparison);
             let (word, r#type, event_at) = match comparison {
-                Comparison::Equal | Comparison::NewerHere | Comparison::DeletedHere => continue,
+                Comparison::Equal
+                | Comparison::NewerHere
+                | Comparison::DeletedHere
+                | Comparison::WithoutRow => continue,
                 Comparison::Missing(event_at) => ("missing", "user.created", event_at),
                 Comparison::Different(event_at) => ("different", "user.updated", event_at),
             };
             if self.settings.dry_run {
-                let id = line(user.id.as_str().as_bytes());
+                let id = line(object.id.as_str().as_bytes());
                 found.push(format!("{word} {id}"));
                 continue;
             }
-            match Addition::upsert(&user.id, r#type, json, user.updated_at, event_at) {
+            match Addition::upsert(&object.id, r#type, json, object.updated_at, event_at) {
                 Some(addition) => additions.push(addition),
-                None => self.progress.tell(&too_long(&user.id)),
+                None => self.progress.tell(&too_long(&object.id)),
             }
         }
         if !found.is_empty() {
@@ -186,16 +206,17 @@ impl Reconciliation {
         }
     }
 
-    /// The users of a page that `columns` can hold; the others are told.
-    fn usable<'page>(
-        &mut self,
-        page: &'page [ListedUser],
-        columns: &Columns,
-    ) -> Vec<(User, &'page RawValue)> {
-        let mut users: Vec<(User, &RawValue)> = Vec::new();
+    /// The users of a page that can be read and that their table can hold, as events; the others are told.
+    fn usable<'page>(&mut self, page: &'page [ListedUser]) -> Vec<(Event, &'page RawValue)> {
+        let mut users = Vec::new();
         for ListedUser { json, id, .. } in page {
-            match usable(json, columns) {
-                Ok(user) => users.push((user, json)),
+            let read = self.reader.read_listed(FAMILY, json);
+            let usable = read.map_err(|reason| reason.to_string()).and_then(|event| {
+                winner(&event, &self.target)?;
+                Ok(event)
+            });
+            match usable {
+                Ok(event) => users.push((event, &**json)),
                 Err(reason) => {
                     self.counts.unusable += 1;
                     let id = id.as_deref().unwrap_or("without an id");
@@ -213,6 +234,7 @@ impl Reconciliation {
             settings: &self.settings,
             api: &mut self.api,
             database: &self.database,
+            target: &self.target,
             stream: &mut self.stream,
             progress: &self.progress,
         };
@@ -220,9 +242,14 @@ impl Reconciliation {
     }
 }
 
-/// The user, if `columns` can hold it.
-fn usable(json: &RawValue, columns: &Columns) -> Result<User, String> {
-    let user = User::parse(json).map_err(|reason| reason.to_string())?;
-    columns.take(&user).map_err(|reason| reason.to_string())?;
-    Ok(user)
+/// What is written of a user, or why it cannot be.
+fn winner<'a>(event: &'a Event, target: &Target) -> Result<Winner<'a>, String> {
+    let object = event.upserted().ok_or("not a user")?;
+    let columns: Vec<_> = object.section.cells().collect();
+    let cells = fit_cells(object, &columns, target).map_err(|refusal| refusal.reason)?;
+    Ok(Winner {
+        event,
+        object,
+        cells,
+    })
 }

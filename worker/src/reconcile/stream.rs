@@ -13,7 +13,9 @@ use shared::svix_id::SvixId;
 use tokio::task::JoinSet;
 
 use crate::database::url::DatabaseUrl;
-use crate::event::user::{UserId, milliseconds};
+use crate::event::ASKED_FOR;
+use crate::event::object::ObjectId;
+use crate::event::time::milliseconds;
 use crate::operate::explain::line;
 use crate::reconcile::pages::Place;
 use crate::reconcile::patience::Patience;
@@ -31,7 +33,7 @@ const PLACE_EXPIRY: u64 = 24 * 60 * 60;
 #[derive(Clone, Debug)]
 pub struct Addition {
     svix_id: SvixId,
-    user_id: UserId,
+    user_id: ObjectId,
     r#type: &'static str,
     payload: String,
 }
@@ -41,7 +43,7 @@ impl Addition {
     /// one that is repeated, change nothing twice. `None` where the id is too long for a svix-id.
     #[must_use]
     pub fn upsert(
-        user_id: &UserId,
+        user_id: &ObjectId,
         r#type: &'static str,
         json: &RawValue,
         updated_at: SystemTime,
@@ -52,10 +54,9 @@ impl Addition {
         Self::new(user_id, r#type, &name, event_at, json)
     }
 
-    /// The user is gone. A deletion is for good whatever its time is; this one is that of the row, so that
-    /// nothing looks older than it is.
+    /// The user is gone, as was found out at `asked_at`.
     #[must_use]
-    pub fn deletion(user_id: &UserId, updated_at: SystemTime) -> Option<Self> {
+    pub fn deletion(user_id: &ObjectId, asked_at: SystemTime) -> Option<Self> {
         #[derive(Serialize)]
         struct Deleted<'a> {
             id: &'a str,
@@ -67,12 +68,12 @@ impl Addition {
             object: "user",
             deleted: true,
         };
-        let event_at = milliseconds(updated_at);
+        let event_at = milliseconds(asked_at);
         Self::new(user_id, "user.deleted", "deleted", event_at, &deleted)
     }
 
     fn new(
-        user_id: &UserId,
+        user_id: &ObjectId,
         r#type: &'static str,
         name: &str,
         timestamp: i64,
@@ -92,7 +93,7 @@ impl Addition {
             r#type,
         };
         Some(Self {
-            svix_id: SvixId::parse(&format!("reconcile_{}_{name}", user_id.as_str()))?,
+            svix_id: SvixId::parse(&format!("{ASKED_FOR}{}_{name}", user_id.as_str()))?,
             user_id: user_id.clone(),
             r#type,
             payload: serde_json::to_string(&event).ok()?,
@@ -101,7 +102,7 @@ impl Addition {
 }
 
 /// What to say of a user who gets no event because the id is too long for a svix-id.
-pub(super) fn too_long(id: &UserId) -> String {
+pub(super) fn too_long(id: &ObjectId) -> String {
     let id = line(id.as_str().as_bytes());
     format!("unusable {id}: too long for a svix-id")
 }

@@ -1,5 +1,8 @@
 //! Rows of users that Clerk has not listed, and their deletion: counted, confirmed, and looked at once more.
 
+use std::time::SystemTime;
+
+use crate::apply::target::Target;
 use crate::database::Database;
 use crate::operate::explain::line;
 use crate::reconcile::clerk_api::ClerkApi;
@@ -9,6 +12,7 @@ use crate::reconcile::patience::patiently;
 use crate::reconcile::progress::Progress;
 use crate::reconcile::stream::{Addition, Stream, too_long};
 use crate::settings::reconcile::ReconcileSettings;
+use crate::tables::section::OnDelete;
 
 /// The rows that Clerk's list does not know, and what it takes to delete them.
 pub(super) struct Unlisted<'a> {
@@ -16,6 +20,7 @@ pub(super) struct Unlisted<'a> {
     pub(super) settings: &'a ReconcileSettings,
     pub(super) api: &'a mut ClerkApi,
     pub(super) database: &'a Database,
+    pub(super) target: &'a Target,
     pub(super) stream: &'a mut Stream,
     pub(super) progress: &'a Progress,
 }
@@ -126,7 +131,7 @@ impl Unlisted<'_> {
                 kept += 1;
                 continue;
             }
-            if let Some(addition) = Addition::deletion(&candidate.id, candidate.updated_at) {
+            if let Some(addition) = Addition::deletion(&candidate.id, SystemTime::now()) {
                 self.stream.push(vec![addition]).await?;
                 deleted += 1;
             } else {
@@ -144,7 +149,7 @@ impl Unlisted<'_> {
     async fn each(&self, mut each: impl FnMut(Candidate)) -> Result<usize, String> {
         let (mut rows, mut last) = (0, String::new());
         loop {
-            let ask = async || deletion::rows_after(self.database, &last).await;
+            let ask = async || deletion::rows_after(self.database, self.target, &last).await;
             let next = patiently(self.progress, ask).await?;
             let Some(row) = next.last() else {
                 return Ok(rows);
@@ -152,7 +157,9 @@ impl Unlisted<'_> {
             row.id.as_str().clone_into(&mut last);
             rows += next.len();
             for row in next {
-                if self.listed.should_have_named(&row) {
+                // A row that a deletion leaves is where it belongs.
+                let is_left = row.was_deleted && self.target.section.on_delete != OnDelete::Delete;
+                if !is_left && self.listed.should_have_named(&row) {
                     each(row);
                 }
             }

@@ -58,7 +58,7 @@ pub struct Consumer<E> {
     /// How long an entry's worker must be silent before it is taken over.
     pub reclaim_after: Duration,
     /// What is kept of an entry.
-    pub parse: fn(&RawEntry) -> E,
+    pub parse: Arc<dyn Fn(&RawEntry) -> E + Send + Sync>,
     /// What is counted.
     pub metrics: Metrics,
 }
@@ -215,7 +215,7 @@ impl<E> Consumer<E> {
     /// From here on the entries are in flight.
     fn begin(&self, entries: &[RawEntry]) -> Vec<E> {
         self.in_flight.add(entries.iter().map(|(id, _)| id.clone()));
-        entries.iter().map(self.parse).collect()
+        entries.iter().map(|entry| (self.parse)(entry)).collect()
     }
 }
 

@@ -51,7 +51,7 @@ pub struct Source<E> {
     /// Where events wait.
     pub partitions: Partitions,
     /// What is kept of an entry.
-    pub parse: fn(&RawEntry) -> E,
+    pub parse: Arc<dyn Fn(&RawEntry) -> E + Send + Sync>,
     /// How many entries a batch has at the most.
     pub batch_size: usize,
     /// How long a worker must be silent before its entries are taken over.
@@ -94,7 +94,7 @@ impl<E: Send + 'static> Source<E> {
                     .min(self.reclaim_after / 2)
                     .min(self.shutdown_grace / 4),
                 reclaim_after: self.reclaim_after,
-                parse: self.parse,
+                parse: Arc::clone(&self.parse),
                 metrics: self.metrics.clone(),
             };
             tasks.spawn(consumer.run(batches.clone(), stop.clone()));

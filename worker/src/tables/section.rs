@@ -1,6 +1,6 @@
 //! One section of the file: a family of Clerk's objects, and the table that they are written to.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use crate::tables::path::Path;
 use crate::tables::tag::Tag;
@@ -125,6 +125,37 @@ impl Section {
     pub fn cells(&self) -> impl Iterator<Item = &Column> {
         self.columns.iter().chain(&self.on_create)
     }
+
+    /// Whether the key of a row may become another object's, or nobody's.
+    #[must_use]
+    pub fn changes_keys(&self) -> bool {
+        let is_key = |column: &Column| column.name == self.key;
+        let unlinks = matches!(&self.on_delete, OnDelete::Set(columns) if columns.iter().any(is_key));
+        unlinks || self.link_by.is_some()
+    }
+}
+
+impl Section {
+    /// The columns that the tags need, where the object's id does not tell them all.
+    #[must_use]
+    pub fn tag_columns(&self) -> Vec<&str> {
+        let columns: BTreeSet<&str> = self.tags.iter().flat_map(Tag::columns).collect();
+        let are_told = !self.changes_keys() && columns.iter().all(|column| *column == self.key);
+        let columns = columns.into_iter().filter(|_| !are_told);
+        columns.collect()
+    }
+
+    /// The tags of objects' rows that their ids tell, each once; the others take the rows.
+    #[must_use]
+    pub fn tags_of<'a>(&self, object_ids: impl Iterator<Item = &'a str>) -> BTreeSet<String> {
+        let needs_rows = !self.tag_columns().is_empty();
+        let mut tags = BTreeSet::new();
+        for object_id in object_ids {
+            let says = |column: &str| (column == self.key && !needs_rows).then_some(object_id);
+            tags.extend(self.tags.iter().filter_map(|tag| tag.of_row(says)));
+        }
+        tags
+    }
 }
 
 impl Column {
@@ -144,7 +175,8 @@ impl Column {
 }
 
 impl Constant {
-    fn paths(&self) -> impl Iterator<Item = &Path> {
+    /// The paths in the braces of its text.
+    pub fn paths(&self) -> impl Iterator<Item = &Path> {
         let template = match self {
             Self::Text(template) => Some(template),
             Self::Value(_) => None,

@@ -11,6 +11,10 @@ pub struct Column {
     pub sql_type: String,
     /// The same with what stands in parentheses: varchar(255), timestamp(3).
     pub exact_sql_type: String,
+    /// The type that it stands for in the end, if it is a domain, without what stands in parentheses.
+    pub base_sql_type: String,
+    /// Its collation as SQL writes it, if it is not the one of its type.
+    pub collation: Option<String>,
     /// Whether it takes NULL.
     pub takes_null: bool,
     /// Whether something is written where an INSERT does not name it.

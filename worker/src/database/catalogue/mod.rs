@@ -1,227 +1,169 @@
-//! The columns of `users` as they are in this database, as PostgreSQL's catalogue has them.
+//! What the database has of a table, as PostgreSQL's catalogue tells it.
 //!
-//! A table that was there may have less room than ours. What does not fit is cut, left out or refused before
-//! PostgreSQL refuses it, and `reconcile` compares with what the row can say.
+//! Values are fitted to the columns before PostgreSQL sees them, so that what does not fit is refused by name, and the
+//! statements are made for the columns' types.
 
 pub mod column;
 
-use std::sync::{Arc, PoisonError, RwLock};
-use std::time::SystemTime;
+use std::collections::BTreeMap;
 
 use deadpool_postgres::Transaction;
 use tokio_postgres::types::Type;
 use tokio_postgres::{Error, Row};
 
-use crate::event::user::{MAX_IMAGE_URL, MAX_TEXT, NO_NAME, User, milliseconds, time_of};
+use crate::database::catalogue::column::{Column, Kind};
+use crate::tables::section::{OnDelete, Section, TableName};
 
-/// What is known of the columns. Clones know the same.
-#[derive(Clone, Debug, Default)]
-pub struct Catalogue(Arc<RwLock<Columns>>);
+/// A table that has all that a section names.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Table {
+    /// Its schema.
+    pub schema: String,
+    /// Its name.
+    pub name: String,
+    columns: BTreeMap<String, Column>,
+}
 
-impl Catalogue {
-    /// The columns as they were at the last look; before it, as those of the table that we create.
-    #[must_use]
-    pub fn columns(&self) -> Columns {
-        *self.0.read().unwrap_or_else(PoisonError::into_inner)
+/// Something that the section names is not there. For the log.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum Missing {
+    /// The table.
+    #[error("there is no table {0} (in the schemas of the search path, if none is named)")]
+    Table(String),
+    /// A column.
+    #[error("the table {table} has no column \"{column}\"")]
+    Column {
+        /// The table, as in the file.
+        table: String,
+        /// The column.
+        column: String,
+    },
+}
+
+/// Reads what the database has of the table of `section`. The outer error is what PostgreSQL says.
+///
+/// # Errors
+/// When something is missing, or PostgreSQL does not tell.
+pub async fn read(
+    transaction: &Transaction<'_>,
+    section: &Section,
+) -> Result<Result<Table, Missing>, Error> {
+    let name = section.table.quoted();
+    let sql = include_str!("columns.sql");
+    // Without a name: see the module pooler.
+    let rows = transaction.query_typed(sql, &[(&name, Type::TEXT)]).await?;
+    let Some(first) = rows.first() else {
+        return Ok(Err(Missing::Table(section.table.to_string())));
+    };
+    let mut table = Table {
+        schema: first.try_get(0)?,
+        name: first.try_get(1)?,
+        columns: BTreeMap::new(),
+    };
+    for row in &rows {
+        let column = read_column(row)?;
+        table.columns.insert(column.name.clone(), column);
     }
+    if let Some(key) = table.columns.get_mut(&section.key) {
+        key.is_unique = false;
+    }
+    let missing = named(section).find(|name| !table.columns.contains_key(*name));
+    Ok(match missing {
+        Some(column) => Err(Missing::Column {
+            table: section.table.to_string(),
+            column: column.to_owned(),
+        }),
+        None => Ok(table),
+    })
+}
 
-    /// Reads them.
-    ///
-    /// # Errors
-    /// What PostgreSQL says.
-    pub async fn look(&self, transaction: &Transaction<'_>) -> Result<(), Error> {
-        let sql = include_str!("columns.sql");
-        // Without a name: see the module pooler.
-        let rows = transaction.query_typed(sql, &[]).await?;
-        let columns = Columns::read(&rows)?;
-        *self.0.write().unwrap_or_else(PoisonError::into_inner) = columns;
-        Ok(())
+/// The columns that a section names.
+fn named(section: &Section) -> impl Iterator<Item = &str> {
+    let on_delete = match &section.on_delete {
+        OnDelete::Set(columns) => columns.as_slice(),
+        OnDelete::Delete | OnDelete::Keep => &[],
+    };
+    let columns = section.cells().chain(on_delete);
+    std::iter::once(section.key.as_str())
+        .chain(columns.map(|column| column.name.as_str()))
+        .chain(section.newest.as_deref())
+        .chain(section.tags.iter().flat_map(|tag| tag.columns()))
+}
+
+impl Table {
+    /// A column that the section names.
+    #[must_use]
+    pub fn column(&self, name: &str) -> Option<&Column> {
+        self.columns.get(name)
     }
 }
 
-/// How much each column takes. The default: all that a [`User`] holds.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Columns {
-    id: Text,
-    name: Text,
-    email: Text,
-    image_url: Text,
-    created_at: Time,
-    updated_at: Time,
-}
-
-/// A value that cannot be stored, though the user cannot do without it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("the value is too long for the column {0} of users")]
-pub struct TooLong(&'static str);
-
-impl Columns {
-    fn read(rows: &[Row]) -> Result<Self, Error> {
-        let mut columns = Self::default();
-        for row in rows {
-            // A domain is not among PostgreSQL's own types; what it stands for is in another row.
-            let Some(kind) = Type::from_oid(row.try_get(1)?) else {
-                continue;
-            };
-            let modifier = row.try_get(2)?;
-            match row.try_get(0)? {
-                "id" => columns.id = Text::of(&kind, modifier, MAX_TEXT),
-                "name" => columns.name = Text::of(&kind, modifier, MAX_TEXT),
-                "email" => columns.email = Text::of(&kind, modifier, MAX_TEXT),
-                "imageUrl" => columns.image_url = Text::of(&kind, modifier, MAX_IMAGE_URL),
-                "createdAt" => columns.created_at = Time::of(&kind, modifier),
-                "updatedAt" => columns.updated_at = Time::of(&kind, modifier),
-                _ => {}
-            }
-        }
-        Ok(columns)
-    }
-
-    /// Whether nothing of `user` has to be cut or left out.
-    pub(crate) fn take_whole(&self, user: &User) -> bool {
-        // Of our own table nothing has to be counted.
-        *self == Self::default()
-            || self.take(user).is_ok()
-                && self.name.takes(&user.name)
-                && user
-                    .image_url
-                    .as_ref()
-                    .is_none_or(|url| self.image_url.takes(url))
-    }
-
-    /// Whether there is room for what can neither be cut nor left out.
-    ///
-    /// # Errors
-    /// Names the column that has none.
-    pub fn take(&self, user: &User) -> Result<(), TooLong> {
-        if !self.id.takes(user.id.as_str()) {
-            return Err(TooLong("id"));
-        }
-        if !self.email.takes(&user.email) {
-            return Err(TooLong("email"));
-        }
-        Ok(())
-    }
-
-    /// As much of a name as the column takes; never blank.
-    #[must_use]
-    pub fn name<'a>(&self, name: &'a str) -> &'a str {
-        let cut = self.name.cut(name);
-        if cut.trim().is_empty() {
-            self.name.cut(NO_NAME)
-        } else {
-            cut
-        }
-    }
-
-    /// An address as it can be read again.
-    #[must_use]
-    pub fn email<'a>(&self, email: &'a str) -> &'a str {
-        self.email.cut(email)
-    }
-
-    /// Half a URL is none.
-    #[must_use]
-    pub fn image_url<'a>(&self, url: Option<&'a str>) -> Option<&'a str> {
-        url.filter(|url| self.image_url.takes(url))
-            .map(|url| self.image_url.cut(url))
-    }
-
-    /// `"createdAt"` as it can be read again.
-    #[must_use]
-    pub fn created_at(&self, time: SystemTime) -> SystemTime {
-        self.created_at.stored(time)
-    }
-
-    /// `"updatedAt"` as it can be read again.
-    #[must_use]
-    pub fn updated_at(&self, time: SystemTime) -> SystemTime {
-        self.updated_at.stored(time)
-    }
-
-    /// How many characters `email` takes.
-    pub(crate) fn longest_email(&self) -> i32 {
-        let longest = self.email.characters.unwrap_or(MAX_TEXT);
-        i32::try_from(longest).unwrap_or(i32::MAX)
+impl std::fmt::Display for Table {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(formatter, "{}.{}", self.schema, self.name)
     }
 }
 
-/// A column of text.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-struct Text {
-    /// How many characters it takes. `None`: as many as we ever write.
-    characters: Option<usize>,
-    /// Spaces at the end do not count: PostgreSQL adds them and takes them away.
-    is_padded: bool,
-}
-
-impl Text {
-    fn of(kind: &Type, modifier: i32, most: usize) -> Self {
-        // PostgreSQL adds the four bytes of its header to the length; -1 is none.
-        let length = usize::try_from(modifier - 4).ok();
-        match *kind {
-            Type::VARCHAR | Type::BPCHAR => Self {
-                characters: length.filter(|length| *length < most),
-                is_padded: *kind == Type::BPCHAR,
-            },
-            _ => Self::default(),
-        }
-    }
-
-    fn takes(self, text: &str) -> bool {
-        self.characters
-            .is_none_or(|most| text.chars().nth(most).is_none())
-    }
-
-    /// As much as there is room for.
-    fn cut(self, text: &str) -> &str {
-        let end = self
-            .characters
-            .and_then(|most| Some(text.char_indices().nth(most)?.0));
-        let cut = end.map_or(text, |end| &text[..end]);
-        if self.is_padded {
-            cut.trim_end_matches(' ')
-        } else {
-            cut
-        }
+impl TableName {
+    /// As SQL writes it.
+    fn quoted(&self) -> String {
+        let schema = self.schema.as_deref().map(quoted);
+        let parts = schema.into_iter().chain([quoted(&self.name)]);
+        Vec::from_iter(parts).join(".")
     }
 }
 
-/// A column of times. Those that we write are of whole milliseconds.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-enum Time {
-    #[default]
-    Milliseconds,
-    /// So many to a unit, rounded as PostgreSQL does: half a unit away from the beginning of 2000.
-    Rounded(i64),
-    /// The day in UTC.
-    Day,
+impl std::fmt::Display for TableName {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        if let Some(schema) = &self.schema {
+            write!(formatter, "{schema}.")?;
+        }
+        formatter.write_str(&self.name)
+    }
 }
 
-impl Time {
-    fn of(kind: &Type, modifier: i32) -> Self {
-        match (kind, modifier) {
-            (&Type::DATE, _) => Self::Day,
-            // How many digits there are behind the second.
-            (&(Type::TIMESTAMP | Type::TIMESTAMPTZ), 0) => Self::Rounded(1000),
-            (&(Type::TIMESTAMP | Type::TIMESTAMPTZ), 1) => Self::Rounded(100),
-            (&(Type::TIMESTAMP | Type::TIMESTAMPTZ), 2) => Self::Rounded(10),
-            _ => Self::Milliseconds,
-        }
-    }
+/// A name as SQL takes it literally
+/// (<https://www.postgresql.org/docs/15/sql-syntax-lexical.html#SQL-SYNTAX-IDENTIFIERS>).
+#[must_use]
+pub fn quoted(name: &str) -> String {
+    format!("\"{}\"", name.replace('"', "\"\""))
+}
 
-    fn stored(self, time: SystemTime) -> SystemTime {
-        const DAY: i64 = 86_400_000;
-        const YEAR_2000: i64 = 946_684_800_000;
-        let milliseconds = milliseconds(time).saturating_sub(YEAR_2000);
-        let stored = match self {
-            Self::Milliseconds => return time,
-            Self::Rounded(unit) => {
-                let away = (milliseconds.abs() + unit / 2) / unit * unit;
-                away * milliseconds.signum()
-            }
-            Self::Day => milliseconds.div_euclid(DAY) * DAY,
-        };
-        time_of(stored + YEAR_2000).unwrap_or(time)
+fn read_column(row: &Row) -> Result<Column, Error> {
+    let kind: String = row.try_get(3)?;
+    Ok(Column {
+        name: row.try_get(2)?,
+        kind: kind_of(&kind, row.try_get(4)?, row.try_get(11)?),
+        sql_type: row.try_get(5)?,
+        exact_sql_type: row.try_get(6)?,
+        base_sql_type: row.try_get(7)?,
+        collation: row.try_get(12)?,
+        takes_null: row.try_get(8)?,
+        has_default: row.try_get(9)?,
+        is_unique: row.try_get(10)?,
+    })
+}
+
+fn kind_of(kind: &str, modifier: i32, words: Vec<String>) -> Kind {
+    let integer = |least, greatest| Kind::Integer { least, greatest };
+    match kind {
+        "text" | "varchar" | "bpchar" | "citext" => Kind::Text {
+            // PostgreSQL adds the four bytes of its header to the length; -1 is none.
+            characters: usize::try_from(modifier - 4).ok(),
+            is_padded: kind == "bpchar",
+        },
+        "enum" => Kind::Enum(words),
+        "timestamptz" | "timestamp" => Kind::Time,
+        "date" => Kind::Date,
+        "bool" => Kind::Boolean,
+        "int2" => integer(i16::MIN.into(), i16::MAX.into()),
+        "int4" => integer(i32::MIN.into(), i32::MAX.into()),
+        "int8" => integer(i64::MIN, i64::MAX),
+        "numeric" => Kind::Numeric,
+        "float4" | "float8" => Kind::Real,
+        "uuid" => Kind::Uuid,
+        "json" | "jsonb" => Kind::Json,
+        "text array" => Kind::TextArray,
+        _ => Kind::Other,
     }
 }

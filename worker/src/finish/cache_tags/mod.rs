@@ -8,8 +8,6 @@ use std::time::Duration;
 use redis::{RedisResult, Script};
 use shared::redis_link::RedisLink;
 
-use crate::event::user::UserId;
-
 /// What a tag is to the cache of the application.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum CacheMode {
@@ -51,22 +49,16 @@ impl CacheTags {
         }
     }
 
-    /// Deletes the tags of `users`, each once, with the entries that bear them. If there is a second
-    /// deletion, it is written down in the same step.
+    /// Deletes tags, with the entries that bear them. If there is a second deletion, it is written down in the same step.
     ///
     /// # Errors
     /// When Redis cannot be used.
-    pub async fn delete(&self, users: &BTreeSet<&UserId>) -> RedisResult<()> {
-        if users.is_empty() {
+    pub async fn delete(&self, tags: &BTreeSet<String>) -> RedisResult<()> {
+        if tags.is_empty() {
             return Ok(());
         }
-        let mut tags = vec![format!("{}global:users", self.prefix)];
-        tags.extend(
-            users
-                .iter()
-                .map(|user| format!("{}id:{}:users", self.prefix, user.as_str())),
-        );
-        self.invoke(&tags, 0).await.map(drop)
+        let tags = tags.iter().map(|tag| format!("{}{tag}", self.prefix));
+        self.invoke(&Vec::from_iter(tags), 0).await.map(drop)
     }
 
     /// Deletes again the tags whose time has come, `count` at the most, whoever has deleted them before.

@@ -1,1 +1,0 @@
-DELETE FROM users WHERE id = ANY($1::text[])

@@ -1,0 +1,424 @@
+//! What is said to PostgreSQL about the rows of a table, as verbs.
+
+use std::time::SystemTime;
+
+use deadpool_postgres::Transaction;
+use tokio_postgres::types::{ToSql, Type};
+use tokio_postgres::{Error, Row};
+
+use crate::apply::fit::Fitted;
+use crate::apply::target::Target;
+use crate::database::pooler;
+use crate::event::Event;
+use crate::event::object::Object;
+use crate::tables::section::OnDelete;
+
+/// A row that is to be written.
+pub(crate) struct Winner<'a> {
+    /// What brings it.
+    pub(crate) event: &'a Event,
+    /// The same, as far as the row is concerned.
+    pub(crate) object: &'a Object,
+    /// One for each of the section's cells.
+    pub(crate) cells: Vec<Fitted<'a>>,
+}
+
+/// What a statement tells of a row.
+#[derive(Debug, Clone)]
+pub(crate) struct Told {
+    /// Whose row it is; empty if it was nobody's.
+    pub(crate) object_id: String,
+    /// What it says in the columns that the tags need.
+    pub(crate) columns: Vec<Option<String>>,
+}
+
+/// An array for `unnest`.
+enum Array<'a> {
+    Texts(Vec<Option<&'a str>>),
+    Times(Vec<Option<SystemTime>>),
+    Flags(Vec<bool>),
+}
+
+/// The parameters of a statement.
+pub(crate) struct Arrays<'a>(Vec<Array<'a>>);
+
+impl<'a> Arrays<'a> {
+    fn of_ids(winners: &[&'a Winner<'a>]) -> Self {
+        let ids = winners.iter().map(|winner| Some(winner.object.id.as_str()));
+        Self(vec![Array::Texts(ids.collect())])
+    }
+
+    fn with_texts(mut self, texts: impl Iterator<Item = Option<&'a str>>) -> Self {
+        self.0.push(Array::Texts(texts.collect()));
+        self
+    }
+
+    /// The first `cells` cells.
+    fn with_cells(mut self, target: &Target, winners: &[&'a Winner<'a>], cells: usize) -> Self {
+        for (place, kind) in target.statements.cell_types.iter().enumerate().take(cells) {
+            if let Some(kind) = kind {
+                let cells = winners.iter().map(|winner| &winner.cells[place]);
+                self.0.push(Array::of(kind, cells));
+            }
+        }
+        self
+    }
+
+    fn with_keeping(mut self, target: &Target, winners: &[&'a Winner<'a>]) -> Self {
+        for place in &target.statements.keeping {
+            let keeps = |winner: &&Winner<'_>| winner.object.row.cells[*place].keeps;
+            self.0.push(Array::Flags(winners.iter().map(keeps).collect()));
+        }
+        self
+    }
+
+    fn with_updated_at(mut self, winners: &[&'a Winner<'a>]) -> Self {
+        let times = winners.iter().map(|winner| Some(winner.object.updated_at));
+        self.0.push(Array::Times(times.collect()));
+        self
+    }
+
+    pub(crate) fn parameters(&self) -> Vec<(&(dyn ToSql + Sync), Type)> {
+        self.0.iter().map(Array::parameter).collect()
+    }
+}
+
+impl<'a> Array<'a> {
+    fn parameter(&self) -> (&(dyn ToSql + Sync), Type) {
+        match self {
+            Self::Texts(texts) => (texts, Type::TEXT_ARRAY),
+            Self::Times(times) => (times, Type::TIMESTAMPTZ_ARRAY),
+            Self::Flags(flags) => (flags, Type::BOOL_ARRAY),
+        }
+    }
+
+    fn of<'b: 'a>(kind: &Type, cells: impl Iterator<Item = &'a Fitted<'b>>) -> Self {
+        if *kind == Type::TIMESTAMPTZ_ARRAY {
+            Self::Times(cells.map(Fitted::time).collect())
+        } else {
+            Self::Texts(cells.map(Fitted::text).collect())
+        }
+    }
+}
+
+fn told(row: &Row) -> Result<Told, Error> {
+    Ok(Told {
+        object_id: row.try_get(0)?,
+        columns: (1..row.len()).map(|place| row.try_get(place)).collect::<Result<_, _>>()?,
+    })
+}
+
+/// A statement with its parameters; nothing where there is nothing to say.
+type Step<'a> = Option<(&'a str, Arrays<'a>)>;
+
+fn before<'a>(target: &'a Target, winners: &[&'a Winner<'a>]) -> Step<'a> {
+    let sql = target.statements.before.as_deref()?;
+    let ids = Arrays::of_ids(winners);
+    let arrays = match target.section.link_by {
+        Some(place) => ids.with_texts(winners.iter().map(|winner| winner.cells[place].text())),
+        None => ids,
+    };
+    Some((sql, arrays))
+}
+
+fn updated<'a>(target: &Target, winners: &[&'a Winner<'a>]) -> Arrays<'a> {
+    let columns = target.statements.cells_of_columns;
+    Arrays::of_ids(winners)
+        .with_cells(target, winners, columns)
+        .with_keeping(target, winners)
+}
+
+fn update<'a>(target: &'a Target, winners: &[&'a Winner<'a>]) -> Step<'a> {
+    let arrays = || updated(target, winners);
+    (!winners.is_empty()).then(|| (target.statements.update.as_str(), arrays()))
+}
+
+fn update_older<'a>(target: &'a Target, winners: &[&'a Winner<'a>]) -> Step<'a> {
+    let sql = target.statements.update_older.as_deref();
+    let arrays = || updated(target, winners).with_updated_at(winners);
+    sql.filter(|_| !winners.is_empty()).map(|sql| (sql, arrays()))
+}
+
+/// Who was first to want a row gets it.
+fn link<'a>(target: &'a Target, winners: &[&'a Winner<'a>]) -> Step<'a> {
+    let sql = target.statements.link.as_deref()?;
+    let mut oldest_first: Vec<&Winner<'_>> = winners.to_vec();
+    oldest_first.retain(|winner| winner.object.row.can_link);
+    oldest_first.sort_by_key(|winner| winner.event.revision());
+    let cells = target.statements.cell_types.len();
+    let arrays = || {
+        Arrays::of_ids(&oldest_first)
+            .with_cells(target, &oldest_first, cells)
+            .with_keeping(target, &oldest_first)
+    };
+    (!oldest_first.is_empty()).then(|| (sql, arrays()))
+}
+
+fn insert<'a>(target: &'a Target, winners: &[&'a Winner<'a>]) -> Step<'a> {
+    let sql = target.statements.insert.as_deref()?;
+    let cells = target.statements.cell_types.len();
+    let arrays = || Arrays::of_ids(winners).with_cells(target, winners, cells);
+    (!winners.is_empty()).then(|| (sql, arrays()))
+}
+
+/// Says one thing and tells what PostgreSQL answers.
+async fn say(transaction: &Transaction<'_>, step: &Step<'_>) -> Result<Vec<Told>, Error> {
+    let Some((sql, arrays)) = step else {
+        return Ok(Vec::new());
+    };
+    let rows = pooler::query(transaction, sql, &arrays.parameters()).await?;
+    rows.iter().map(told).collect()
+}
+
+/// Says them one behind the other and waits for all of them, so that they take the time of one.
+async fn say_all(
+    transaction: &Transaction<'_>,
+    steps: [Step<'_>; 4],
+) -> Result<[Vec<Told>; 4], Error> {
+    // One that has to be prepared would be sent after the next.
+    for (sql, arrays) in steps.iter().flatten() {
+        pooler::prepare(transaction, sql, &arrays.parameters()).await?;
+    }
+    let [first, second, third, fourth] = &steps;
+    let (first, second, third, fourth) = tokio::try_join!(
+        biased;
+        say(transaction, first),
+        say(transaction, second),
+        say(transaction, third),
+        say(transaction, fourth),
+    )?;
+    Ok([first, second, third, fourth])
+}
+
+/// Writes rows, and tells who was written, and of all rows what the tags need, before and after. Who is in `known` most
+/// likely has a row, and who is in `first_seen` most likely has none; for those of whom this is wrong see [`write_again`].
+///
+/// # Errors
+/// What PostgreSQL says.
+pub(crate) async fn write(
+    transaction: &Transaction<'_>,
+    target: &Target,
+    known: &[&Winner<'_>],
+    first_seen: &[&Winner<'_>],
+) -> Result<(Vec<Told>, Vec<Told>), Error> {
+    let all: Vec<&Winner<'_>> = known.iter().chain(first_seen).copied().collect();
+    let steps = [
+        before(target, &all),
+        update(target, known),
+        link(target, first_seen),
+        insert(target, first_seen),
+    ];
+    let [before, updated, linked, inserted] = say_all(transaction, steps).await?;
+    let written = updated.into_iter().chain(linked).chain(inserted);
+    Ok((before, written.collect()))
+}
+
+/// Writes the rows of those whom [`write`] has not written, and tells who was written: of `yielding` if their rows do not
+/// say that they are newer, of `there`, and of `gone`, whose rows somebody else has removed.
+///
+/// # Errors
+/// What PostgreSQL says.
+pub(crate) async fn write_again(
+    transaction: &Transaction<'_>,
+    target: &Target,
+    yielding: &[&Winner<'_>],
+    there: &[&Winner<'_>],
+    gone: &[&Winner<'_>],
+) -> Result<Vec<Told>, Error> {
+    let steps = [
+        update_older(target, yielding),
+        update(target, there),
+        link(target, gone),
+        insert(target, gone),
+    ];
+    let written = say_all(transaction, steps).await?;
+    Ok(written.into_iter().flatten().collect())
+}
+
+/// Remembers how new the rows of these objects are, where they are newer than what is known; returns those.
+///
+/// # Errors
+/// What PostgreSQL says.
+pub(crate) async fn adopt(
+    transaction: &Transaction<'_>,
+    target: &Target,
+    object_ids: &[&str],
+) -> Result<Vec<Told>, Error> {
+    let sql = target.statements.adopt.as_deref();
+    let ids = || Arrays(vec![]).with_texts(object_ids.iter().map(|id| Some(*id)));
+    let step = sql.filter(|_| !object_ids.is_empty()).map(|sql| (sql, ids()));
+    say(transaction, &step).await
+}
+
+/// Does what the section wants of deleted objects, and tells whose rows were touched, as tags need them: before and
+/// after.
+///
+/// # Errors
+/// What PostgreSQL says.
+pub(crate) async fn delete(
+    transaction: &Transaction<'_>,
+    target: &Target,
+    deleted: &[&Winner<'_>],
+) -> Result<(Vec<Told>, Vec<Told>), Error> {
+    let Some(sql) = target.statements.delete.as_deref().filter(|_| !deleted.is_empty()) else {
+        return Ok((Vec::new(), Vec::new()));
+    };
+    let mut arrays = Arrays::of_ids(deleted);
+    let mut first = None;
+    if let OnDelete::Set(_) = target.section.on_delete {
+        for (place, kind) in target.statements.deleted_cell_types.iter().enumerate() {
+            let cells = deleted.iter().map(|winner| &winner.cells[place]);
+            arrays.0.push(Array::of(kind, cells));
+        }
+        first = target.statements.before_deletion.as_deref();
+    }
+    let first = first.map(|sql| (sql, Arrays::of_ids(deleted)));
+    let [before, after, ..] = say_all(transaction, [first, Some((sql, arrays)), None, None]).await?;
+    Ok((before, after))
+}
+
+/// A row that a winner has, or would be linked to.
+#[derive(Debug)]
+pub(crate) struct Place {
+    pub(crate) object_id: String,
+    /// Where it lies.
+    pub(crate) row: String,
+    /// Whether it says that it is newer than the object.
+    pub(crate) is_newer: bool,
+    /// Whether it is the object's, not one that it would be linked to.
+    pub(crate) is_own: bool,
+}
+
+/// Which row each winner has, or would be linked to; the oldest event first. Nobody where there is none.
+///
+/// # Errors
+/// What PostgreSQL says.
+pub(crate) async fn places(
+    transaction: &Transaction<'_>,
+    target: &Target,
+    oldest_first: &[&Winner<'_>],
+) -> Result<Vec<Place>, Error> {
+    let mut arrays = Arrays::of_ids(oldest_first).with_updated_at(oldest_first);
+    if let Some(place) = target.section.link_by {
+        let link = |winner: &&'_ Winner<'_>| winner.object.row.can_link;
+        let links = oldest_first.iter().map(|winner| {
+            let text = winner.cells[place].text();
+            text.filter(|_| link(winner))
+        });
+        arrays = arrays.with_texts(links);
+    }
+    let rows = pooler::query(transaction, &target.statements.rows, &arrays.parameters()).await?;
+    let place = |row: &Row| {
+        Ok(Place {
+            object_id: row.try_get(0)?,
+            row: row.try_get(1)?,
+            is_newer: row.try_get(2)?,
+            is_own: row.try_get(3)?,
+        })
+    };
+    rows.iter().map(place).collect()
+}
+
+/// Who has a value that somebody wants.
+#[derive(Debug)]
+pub(crate) struct Holder {
+    /// The place of the wish, counted from 0.
+    pub(crate) wish: usize,
+    /// Equal values have the same number.
+    pub(crate) value: i64,
+    /// Where the row lies that has it, if one has.
+    pub(crate) row: Option<String>,
+    /// The object whose row that is, if it is anybody's.
+    pub(crate) object_id: Option<String>,
+    /// The svix-id of that object's newest event.
+    pub(crate) version: Option<String>,
+}
+
+/// Who holds what winners want of one unique column; NULL is nobody's wish.
+///
+/// # Errors
+/// What PostgreSQL says.
+pub(crate) async fn holders(
+    transaction: &Transaction<'_>,
+    (place, sql): &(usize, String),
+    target: &Target,
+    winners: &[&Winner<'_>],
+) -> Result<Vec<Holder>, Error> {
+    let Some(kind) = &target.statements.cell_types[*place] else {
+        return Ok(Vec::new());
+    };
+    let cells = winners.iter().map(|winner| &winner.cells[*place]);
+    let arrays = Arrays(vec![Array::of(kind, cells)]);
+    let rows = pooler::query(transaction, sql, &arrays.parameters()).await?;
+    let holder = |row: &Row| {
+        let number: i64 = row.try_get(0)?;
+        Ok(Holder {
+            wish: usize::try_from(number - 1).unwrap_or(usize::MAX),
+            value: row.try_get(1)?,
+            row: row.try_get(2)?,
+            object_id: row.try_get(3)?,
+            version: row.try_get(4)?,
+        })
+    };
+    rows.iter().map(holder).collect()
+}
+
+/// Takes values of a unique column from the rows that have them.
+///
+/// # Errors
+/// What PostgreSQL says.
+pub(crate) async fn vacate<'a>(
+    transaction: &Transaction<'_>,
+    sql: &str,
+    kind: &Type,
+    values: impl Iterator<Item = &'a Fitted<'a>>,
+) -> Result<(), Error> {
+    let arrays = Arrays(vec![Array::of(kind, values)]);
+    pooler::query(transaction, sql, &arrays.parameters()).await.map(drop)
+}
+
+/// The statement that compares the rows of objects with what they say, without writing.
+pub(crate) fn comparison<'a>(
+    target: &'a Target,
+    winners: &[&'a Winner<'a>],
+) -> (&'a str, Arrays<'a>) {
+    let mut arrays = updated(target, winners);
+    if target.section.link_by.is_some() {
+        let can_link = winners.iter().map(|winner| winner.object.row.can_link);
+        arrays.0.push(Array::Flags(can_link.collect()));
+    }
+    (&target.statements.compare, arrays)
+}
+
+/// Remembers how triggers have left the rows of these objects, where they are not as they were written.
+///
+/// # Errors
+/// What PostgreSQL says.
+pub(crate) async fn remember_altered(
+    transaction: &Transaction<'_>,
+    target: &Target,
+    winners: &[&Winner<'_>],
+) -> Result<(), Error> {
+    if winners.is_empty() {
+        return Ok(());
+    }
+    let arrays = updated(target, winners);
+    let sql = &target.statements.remember_altered;
+    pooler::query(transaction, sql, &arrays.parameters()).await.map(drop)
+}
+
+impl Fitted<'_> {
+    fn text(&self) -> Option<&str> {
+        match self {
+            Self::Text(text) => Some(text),
+            Self::Null | Self::Time(_) => None,
+        }
+    }
+
+    const fn time(&self) -> Option<SystemTime> {
+        match self {
+            Self::Time(time) => Some(*time),
+            Self::Null | Self::Text(_) => None,
+        }
+    }
+}

@@ -1,0 +1,56 @@
+//! How values of ours are assigned to columns and compared with them.
+
+use tokio_postgres::types::Type;
+
+use crate::database::catalogue::column::{Column, Kind};
+
+/// How a text of ours is assigned to a column. A text type takes it as it is: a cast would cut it in silence.
+pub(super) fn assigned(value: &str, column: &Column) -> String {
+    match column.kind {
+        Kind::Text { .. } | Kind::Time | Kind::Date => value.to_owned(),
+        _ => format!("{value}::{}", column.sql_type),
+    }
+}
+
+/// How a value of ours is compared with a column, so that its index serves, and with the column's idea of what is equal.
+pub(super) fn compared(value: &str, column: &Column) -> String {
+    let value = match (&column.kind, column.base_sql_type.as_str()) {
+        (Kind::Text { .. }, "text" | "character varying") => value.to_owned(),
+        (Kind::Time | Kind::Date, _) => format!("{value}::{}", column.exact_sql_type),
+        (_, base) => format!("{value}::{base}"),
+    };
+    match &column.collation {
+        Some(collation) => format!("{value} COLLATE {collation}"),
+        None => value,
+    }
+}
+
+/// The same of a parameter that is an array of such values.
+pub(super) fn compared_array(parameter: &str, column: &Column) -> String {
+    let (given, base) = (parameter_sql_type(column), &column.base_sql_type);
+    match &column.kind {
+        Kind::Text { .. } if matches!(base.as_str(), "text" | "character varying") => {
+            format!("{parameter}::{given}[]")
+        }
+        _ => format!("{parameter}::{given}[]::{base}[]"),
+    }
+}
+
+pub(super) fn parameter_sql_type(column: &Column) -> &'static str {
+    match column.kind {
+        Kind::Time | Kind::Date => "timestamptz",
+        _ => "text",
+    }
+}
+
+pub(super) fn array_type(column: &Column) -> Type {
+    match column.kind {
+        Kind::Time | Kind::Date => Type::TIMESTAMPTZ_ARRAY,
+        _ => Type::TEXT_ARRAY,
+    }
+}
+
+/// A text of the tables file as SQL takes it literally.
+pub(super) fn literal(text: &str) -> String {
+    format!("'{}'", text.replace('\'', "''"))
+}

@@ -1,0 +1,134 @@
+//! Where the objects of each family go: the section of the file, the table that the database has, and the statements that
+//! follow from both.
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, PoisonError, RwLock};
+use std::time::{Duration, Instant};
+
+use deadpool_postgres::Transaction;
+
+use crate::apply::statements::Statements;
+use crate::database::Database;
+use crate::database::catalogue::{self, Table};
+use crate::database::failure::Failure;
+use crate::tables::Tables;
+use crate::tables::section::Section;
+
+/// How often the catalogue is read at the most because a row was refused.
+const BETWEEN_LOOKS: Duration = Duration::from_secs(1);
+
+/// Where the objects of one family go.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Target {
+    /// What the file says.
+    pub section: Arc<Section>,
+    /// What the database has.
+    pub table: Table,
+    pub(crate) statements: Statements,
+}
+
+/// The targets as they were at one look, by family.
+pub type Snapshot = Arc<BTreeMap<String, Arc<Target>>>;
+
+/// The targets of all sections. Clones know the same.
+#[derive(Clone, Debug)]
+pub struct Targets {
+    tables: Tables,
+    known: Arc<RwLock<Known>>,
+}
+
+#[derive(Debug, Default)]
+struct Known {
+    snapshot: Snapshot,
+    looked_at: Option<Instant>,
+}
+
+impl Targets {
+    /// Knows nothing of the database yet.
+    #[must_use]
+    pub fn new(tables: Tables) -> Self {
+        Self {
+            tables,
+            known: Arc::default(),
+        }
+    }
+
+    /// The file.
+    #[must_use]
+    pub const fn tables(&self) -> &Tables {
+        &self.tables
+    }
+
+    /// The targets as they were at the last look; none before the first.
+    #[must_use]
+    pub fn snapshot(&self) -> Snapshot {
+        let known = self.known.read().unwrap_or_else(PoisonError::into_inner);
+        Arc::clone(&known.snapshot)
+    }
+
+    /// Reads the catalogue, unless that was done before.
+    ///
+    /// # Errors
+    /// [`Failure::Unavailable`] when something is missing, or PostgreSQL does not tell.
+    pub async fn read(&self, database: &Database) -> Result<Snapshot, Failure> {
+        let snapshot = self.snapshot();
+        if snapshot.len() == self.tables.sections().count() {
+            return Ok(snapshot);
+        }
+        self.read_again(database).await
+    }
+
+    /// Reads the catalogue.
+    ///
+    /// # Errors
+    /// As [`Targets::read`].
+    pub async fn read_again(&self, database: &Database) -> Result<Snapshot, Failure> {
+        let mut connection = database.connection().await?;
+        let transaction = connection.transaction().await?;
+        self.look(&transaction).await?;
+        transaction.commit().await?;
+        Ok(self.snapshot())
+    }
+
+    /// Whether the catalogue says something else than before. It is read once a second at the most.
+    ///
+    /// # Errors
+    /// As [`Targets::read`].
+    pub(crate) async fn have_changed(
+        &self,
+        transaction: &Transaction<'_>,
+    ) -> Result<bool, Failure> {
+        let since = |known: &Known| known.looked_at.map(|at| at.elapsed());
+        let since = since(&self.known.read().unwrap_or_else(PoisonError::into_inner));
+        if since.is_some_and(|since| since < BETWEEN_LOOKS) {
+            return Ok(false);
+        }
+        let before = self.snapshot();
+        self.look(transaction).await?;
+        Ok(before != self.snapshot())
+    }
+
+    async fn look(&self, transaction: &Transaction<'_>) -> Result<(), Failure> {
+        let mut targets = BTreeMap::new();
+        for section in self.tables.sections() {
+            let table = catalogue::read(transaction, section).await?;
+            let table = table.map_err(|missing| Failure::Unavailable(missing.to_string()))?;
+            // The table has all that the section names.
+            if let Some(statements) = Statements::new(section, &table) {
+                let section = Arc::clone(section);
+                let family = section.family.clone();
+                let target = Target {
+                    section,
+                    table,
+                    statements,
+                };
+                targets.insert(family, Arc::new(target));
+            }
+        }
+        *self.known.write().unwrap_or_else(PoisonError::into_inner) = Known {
+            snapshot: Arc::new(targets),
+            looked_at: Some(Instant::now()),
+        };
+        Ok(())
+    }
+}
