@@ -53,39 +53,31 @@ pub fn plan<'a>(events: &[&'a Event]) -> Plan<'a> {
 
 #[cfg(test)]
 mod tests {
-    use std::time::{Duration, SystemTime};
+    use std::time::SystemTime;
 
     use proptest::prelude::*;
     use shared::svix_id::SvixId;
 
     use super::*;
-    use crate::event::user::User;
+    use crate::event::reader::Reader;
+    use crate::tables::Tables;
 
     /// Users, times and svix-ids are few, so that ties are many.
     fn event() -> impl Strategy<Value = Event> {
+        let reader = Reader::new(&Tables::built_in());
         (0_u8..4, 0_u64..4, 0_u64..4, 0_u32..1000, 0_u8..8).prop_map(
-            |(user, updated, sent, id, kind)| {
-                let at = |seconds| SystemTime::UNIX_EPOCH + Duration::from_secs(seconds);
-                let user_id = UserId::parse(format!("user_{user}")).unwrap();
-                let change = match kind {
-                    0 => Change::Delete(user_id),
-                    1 => Change::Ignore(None),
-                    _ => Change::Upsert(User {
-                        id: user_id,
-                        name: format!("name {id}"),
-                        email: format!("{user}@example.com"),
-                        image_url: None,
-                        created_at: at(0),
-                        updated_at: at(updated),
-                    }),
+            move |(user, updated, sent, id, kind)| {
+                let event_type = match kind {
+                    0 => "user.deleted",
+                    1 => "session.created",
+                    _ => "user.updated",
                 };
-                Event {
-                    svix_id: SvixId::parse(&format!("msg_{id}")).unwrap(),
-                    event_type: String::new(),
-                    event_at: at(sent),
-                    received_at: at(0),
-                    change,
-                }
+                let payload = format!(
+                    r#"{{"type":"{event_type}","timestamp":{sent},"data":{{"id":"user_{user}","updated_at":{updated}}}}}"#
+                );
+                let svix_id = SvixId::parse(&format!("msg_{id}")).unwrap();
+                let received_at = SystemTime::UNIX_EPOCH;
+                reader.read(svix_id, received_at, payload.as_bytes()).unwrap()
             },
         )
     }
@@ -115,24 +107,25 @@ mod tests {
 
         /// P4: the newest wins, and a deletion over everything.
         #[test]
-        fn the_newest_event_of_each_user_wins(events in events()) {
+        fn the_newest_event_of_each_object_wins(events in events()) {
             let batch: Vec<&Event> = events.iter().collect();
             let plan = plan(&batch);
             for (event, outcome) in batch.iter().zip(&plan.outcomes) {
-                let Some(user_id) = event.user_id() else {
+                let Some(object) = name(event) else {
                     prop_assert_eq!(*outcome, Outcome::Ignored);
                     continue;
                 };
                 let newest = batch
                     .iter()
-                    .filter(|other| other.user_id() == Some(user_id))
+                    .filter(|other| name(other) == Some(object))
                     .max_by_key(|other| other.revision())
                     .unwrap();
-                prop_assert_eq!(plan.newest[user_id], *newest);
+                prop_assert_eq!(plan.newest[&object], *newest);
                 let expected = if newest == event { Outcome::Applied } else { Outcome::Stale };
                 prop_assert_eq!(*outcome, expected);
-                let deleted = batch.iter().any(|other| other.change == Change::Delete(user_id.clone()));
-                prop_assert_eq!(deleted, matches!(plan.newest[user_id].change, Change::Delete(_)));
+                let is_deletion = |event: &Event| matches!(event.change, Change::Delete(_));
+                let deleted = batch.iter().any(|other| name(other) == Some(object) && is_deletion(other));
+                prop_assert_eq!(deleted, is_deletion(plan.newest[&object]));
             }
         }
     }

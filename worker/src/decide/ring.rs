@@ -110,6 +110,7 @@ mod tests {
     use shared::svix_id::SvixId;
 
     use super::*;
+    use crate::tables::Tables;
 
     /// The svix-ids of the ring; `waiting` are svix-id, user and holder of all that waits.
     fn ring(waiting: &[(&str, &str, &str)], user: &str, holder: &str) -> Vec<String> {
@@ -138,7 +139,8 @@ mod tests {
     fn deletion(svix_id: &str, user: &str) -> Event {
         let payload = format!(r#"{{"type":"user.deleted","data":{{"id":"{user}"}}}}"#);
         let svix_id = SvixId::parse(svix_id).unwrap();
-        Event::parse(svix_id, SystemTime::now(), payload.as_bytes()).unwrap()
+        let reader = Reader::new(&Tables::built_in());
+        reader.read(svix_id, SystemTime::now(), payload.as_bytes()).unwrap()
     }
 
     #[test]

@@ -169,3 +169,123 @@ fn left_columns(section: &Section) -> &[Column] {
 fn sent_at(about: &About<'_>) -> Option<SystemTime> {
     time::of_number(about.timestamp?.get())
 }
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+
+    fn read(payload: &str) -> Result<Event, Unusable> {
+        let reader = Reader::new(&Tables::built_in());
+        let svix_id = SvixId::parse("msg_1").unwrap();
+        reader.read(svix_id, at(7), payload.as_bytes())
+    }
+
+    fn at(milliseconds: u64) -> SystemTime {
+        SystemTime::UNIX_EPOCH + Duration::from_millis(milliseconds)
+    }
+
+    #[test]
+    fn a_user_is_read_with_its_id_and_time() {
+        let payload = include_str!("../../../shared/fixtures/user.created.json");
+        let event = read(payload).unwrap();
+        let user = event.upserted().unwrap();
+        assert_eq!(user.id.as_str(), "user_2g7np7Hrk0SN6kj5EDMLDaKNL0S");
+        assert_eq!(user.updated_at, at(1_716_883_200_406));
+    }
+
+    /// An object without a readable `updated_at` is as new as its event.
+    #[test]
+    fn what_says_no_time_is_as_new_as_its_event() {
+        for (rest, expected) in [
+            (r#""data":{"id":"a","updated_at":5},"timestamp":6"#, at(5)),
+            (r#""data":{"id":"a"},"timestamp":6"#, at(6)),
+            (r#""data":{"id":"a","updated_at":"x"},"timestamp":6"#, at(6)),
+            (r#""data":{"id":"a"}"#, at(7)),
+            (r#""data":{"id":"a"},"timestamp":{}"#, at(7)),
+        ] {
+            let event = read(&format!(r#"{{"type":"user.updated",{rest}}}"#)).unwrap();
+            assert_eq!(event.upserted().unwrap().updated_at, expected, "{rest}");
+        }
+    }
+
+    #[test]
+    fn a_deletion_needs_only_the_id() {
+        let event = read(r#"{"type":"user.deleted","data":{"id":"user_1"}}"#).unwrap();
+        assert!(matches!(event.change, Change::Delete(_)));
+        assert_eq!(event.object_id().unwrap().as_str(), "user_1");
+        assert_eq!(event.event_at, SystemTime::UNIX_EPOCH);
+        let error = read(r#"{"type":"user.deleted","data":{"deleted":true}}"#).unwrap_err();
+        assert_eq!(error, Unusable::Field("id"));
+    }
+
+    /// Whatever Clerk invents for a family that has a section says how the object is now.
+    #[test]
+    fn every_other_type_of_a_family_says_how_the_object_is() {
+        let event = read(r#"{"type":"user.frozen","data":{"id":"user_1"}}"#).unwrap();
+        assert!(event.upserted().is_some());
+    }
+
+    #[test]
+    fn a_family_without_a_section_is_ignored() {
+        for (payload, id) in [
+            (
+                include_str!("../../../shared/fixtures/session.created.json"),
+                true,
+            ),
+            (
+                include_str!("../../../shared/fixtures/organization.created.json"),
+                true,
+            ),
+            (r#"{"type":"users.created","data":{"id":"a"}}"#, true),
+            (r#"{"type":"user","data":{"id":"a"}}"#, true),
+            (r#"{"type":"session.created","data":{"id":7}}"#, false),
+            (r#"{"type":"session.created","data":null}"#, false),
+        ] {
+            let event = read(payload).unwrap();
+            assert!(matches!(event.change, Change::Ignore(_)), "{payload}");
+            assert_eq!(event.object_id().is_some(), id, "{payload}");
+        }
+        let strange = format!(r#"{{"type":"a\u0000{}","data":{{}}}}"#, "b".repeat(300));
+        assert_eq!(
+            read(&strange).unwrap().event_type,
+            format!("a\u{fffd}{}", "b".repeat(253))
+        );
+    }
+
+    #[test]
+    fn what_is_not_an_event_is_unusable() {
+        for payload in [
+            "",
+            "{}",
+            "[]",
+            "nonsense",
+            r#"{"type":"user.created","data":{"id":"#,
+        ] {
+            let error = read(payload).unwrap_err();
+            assert!(matches!(error, Unusable::NotAnEvent(_)), "{payload}");
+        }
+    }
+
+    #[test]
+    fn data_that_is_no_object_is_unusable_where_it_has_to_be_one() {
+        for data in [
+            r#","data":{"id":"a","id":"b"}"#,
+            r#","data":["user_1"]"#,
+            r#","data":null"#,
+            r#","data":"user_1""#,
+            r#","data":{"id":"a"},"data":{"id":"a"}"#,
+            "",
+        ] {
+            for event_type in ["user.created", "user.updated", "user.deleted", "user.invented"] {
+                let payload = format!(r#"{{"type":"{event_type}"{data}}}"#);
+                assert_eq!(read(&payload).unwrap_err(), Unusable::Data, "{payload}");
+            }
+            for event_type in ["session.created", ""] {
+                let payload = format!(r#"{{"type":"{event_type}"{data}}}"#);
+                assert!(matches!(read(&payload).unwrap().change, Change::Ignore(_)));
+            }
+        }
+    }
+}

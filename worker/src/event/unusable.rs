@@ -8,13 +8,10 @@ pub enum Unusable {
     /// It is not a Clerk event.
     #[error("the payload is {0}")]
     NotAnEvent(#[from] NotAnEvent),
-    /// `data` is not a user: it is missing or no object, or a field stands there twice.
-    #[error("data is not a Clerk user")]
+    /// `data` is missing or no object, or a field that is read stands there twice.
+    #[error("data is not an object of Clerk's")]
     Data,
-    /// A field is missing, has another type, or a value that its column cannot hold.
+    /// A field is missing, has another type, or a value that cannot be stored.
     #[error("data.{0} is missing or unusable")]
     Field(&'static str),
-    /// The column `email` is NOT NULL.
-    #[error("the user has no primary e-mail address")]
-    NoPrimaryEmail,
 }

@@ -4,7 +4,6 @@ use std::collections::BTreeSet;
 
 use shared::redis_link::RedisLink;
 use shared::redis_servers::RedisServers;
-use worker::event::user::UserId;
 use worker::finish::cache_tags::{CacheMode, CacheTags};
 use xtask::redis_server::RedisServer;
 
@@ -180,12 +179,12 @@ async fn a_revalidation_is_later_than_the_millisecond_before_it() {
         key_prefix: String::new(),
     };
     let cache_tags = CacheTags::new(link.clone(), mode, String::new(), None);
-    let ada = UserId::parse("user_1".to_owned()).unwrap();
+    let tags = BTreeSet::from(["id:user_1:users".to_owned()]);
     // Often enough that both are in one millisecond.
     for _ in 0..100 {
         let (seconds, microseconds): (u64, u64) =
             redis::cmd("TIME").query_async(&mut link).await.unwrap();
-        cache_tags.delete(&BTreeSet::from([&ada])).await.unwrap();
+        cache_tags.delete(&tags).await.unwrap();
         let revalidated_at: u64 = redis::cmd("HGET")
             .arg(&["__revalidated_tags__", "id:user_1:users"])
             .query_async(&mut link)

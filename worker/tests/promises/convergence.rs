@@ -10,7 +10,7 @@ use worker::apply::storage;
 use worker::apply::{self, Verdict};
 use worker::decide::outcome::Outcome;
 
-use crate::helpers::{Unfenced, World, database, event, user};
+use crate::helpers::{Unfenced, World, database, event, targets, user};
 
 async fn until_a_session_waits_for_a_lock(world: &World) {
     xtask::wait::until(
@@ -43,7 +43,7 @@ async fn a_transaction_that_began_earlier_cannot_bring_a_deleted_user_back() {
         let database = database(&world);
         if known_before {
             let created = event("msg_create", &payload.created());
-            apply::apply(&database, &Unfenced, &[&created])
+            apply::apply(&database, &targets(), &Unfenced, &[&created])
                 .await
                 .unwrap();
         }
@@ -65,7 +65,7 @@ async fn a_transaction_that_began_earlier_cannot_bring_a_deleted_user_back() {
                     .unwrap();
                 both_began.wait().await;
                 deleted.wait().await;
-                let claims = storage::claim_versions(&transaction, &[&update])
+                let claims = storage::claim_versions(&transaction, "user", &[&update])
                     .await
                     .unwrap();
                 transaction.commit().await.unwrap();
@@ -76,13 +76,14 @@ async fn a_transaction_that_began_earlier_cannot_bring_a_deleted_user_back() {
         let mut connection = database.connection().await.unwrap();
         let transaction = connection.transaction().await.unwrap();
         assert_eq!(
-            storage::claim_versions(&transaction, &[&deletion])
+            storage::claim_versions(&transaction, "user", &[&deletion])
                 .await
                 .unwrap()
                 .len(),
             1
         );
-        storage::delete_users(&transaction, &["user_1"])
+        transaction
+            .execute("delete from users where id = 'user_1'", &[])
             .await
             .unwrap();
         deleted.wait().await;
@@ -105,14 +106,14 @@ async fn an_update_that_meets_a_deletion_in_the_same_instant_is_stale() {
     let mut connection = database.connection().await.unwrap();
     let transaction = connection.transaction().await.unwrap();
     let deletion = event("msg_delete", &payload.deleted());
-    storage::claim_versions(&transaction, &[&deletion])
+    storage::claim_versions(&transaction, "user", &[&deletion])
         .await
         .unwrap();
     let applied = tokio::spawn({
         let database = database.clone();
         let update = event("msg_update", &payload.updated());
         async move {
-            apply::apply(&database, &Unfenced, &[&update])
+            apply::apply(&database, &targets(), &Unfenced, &[&update])
                 .await
                 .unwrap()
         }
@@ -147,7 +148,7 @@ async fn the_same_event_in_two_hands_is_applied_once() {
                 (database.clone(), event.clone(), Arc::clone(&barrier));
             tokio::spawn(async move {
                 barrier.wait().await;
-                apply::apply(&database, &Unfenced, &[&event]).await.unwrap()
+                apply::apply(&database, &targets(), &Unfenced, &[&event]).await.unwrap()
             })
         })
         .collect();

@@ -10,7 +10,10 @@ use worker::apply::fence::Fence;
 use worker::database::Database;
 use worker::database::failure::Failure;
 use worker::database::url::DatabaseUrl;
+use worker::apply::target::Targets;
 use worker::event::Event;
+use worker::event::reader::Reader;
+use worker::tables::Tables;
 use xtask::clerk_payload::UserPayload;
 use xtask::free_port::free_port;
 use xtask::postgres_server::PostgresServer;
@@ -200,12 +203,18 @@ pub(crate) fn user(id: &str, email: &str, second: i64) -> UserPayload {
 
 /// An event as the worker reads it.
 pub(crate) fn event(svix_id: &str, payload: &str) -> Event {
-    Event::parse(
-        SvixId::parse(svix_id).unwrap(),
-        SystemTime::now(),
-        payload.as_bytes(),
-    )
-    .unwrap()
+    let svix_id = SvixId::parse(svix_id).unwrap();
+    reader().read(svix_id, SystemTime::now(), payload.as_bytes()).unwrap()
+}
+
+/// Reads events as a worker does that has no tables file.
+pub(crate) fn reader() -> Reader {
+    Reader::new(&Tables::built_in())
+}
+
+/// Where such a worker writes them.
+pub(crate) fn targets() -> Targets {
+    Targets::new(Tables::built_in())
 }
 
 /// For events that stand in no stream: nobody else can have them.

@@ -10,7 +10,6 @@ use shared::queue::Keys;
 use shared::redis_link::RedisLink;
 use shared::redis_servers::RedisServers;
 use tokio::task::{JoinHandle, JoinSet};
-use worker::event::user::UserId;
 use worker::finish::cache_tags::{CacheMode, CacheTags};
 use xtask::certificates::Authority;
 use xtask::redis_cluster::RedisCluster;
@@ -245,10 +244,8 @@ async fn cache_tags_are_deleted_wherever_in_a_cluster_they_lie() {
     let link = RedisLink::new(&servers).unwrap();
     let wait = Duration::from_millis(200);
     let tags = |mode, second| CacheTags::new(link.clone(), mode, "app:".to_owned(), second);
-    let users: Vec<_> = (0..20)
-        .map(|n| UserId::parse(format!("user_{n}")).unwrap())
-        .collect();
-    let users: BTreeSet<_> = users.iter().collect();
+    let of_users = (0..20).map(|n| format!("id:user_{n}:users"));
+    let users: BTreeSet<_> = of_users.chain(["global:users".to_owned()]).collect();
     let entries: Vec<_> = (0..10).map(|n| format!("entry:{n}")).collect();
     let cache = || {
         for entry in &entries {
