@@ -1,5 +1,6 @@
 #![doc = include_str!("README.md")]
 
+pub mod awaited;
 mod canary;
 pub mod fence;
 mod piece;
@@ -123,9 +124,8 @@ fn outcome(
 ) -> (Vec<(usize, Verdict)>, Vec<usize>, Addresses) {
     let (verdicts, addresses): (Vec<Option<Verdict>>, _) = match attempt {
         Attempt::Committed(verdicts) => (verdicts, Addresses::Assume),
-        Attempt::Waiting(mut holders) => {
-            let waiting = |holder| Verdict::Waiting { holder };
-            let verdict = |place| holders.remove(&place).map(waiting);
+        Attempt::Waiting(mut awaited) => {
+            let verdict = |place| awaited.remove(&place).map(Verdict::Waiting);
             ((0..part.len()).map(verdict).collect(), Addresses::Settle)
         }
         Attempt::Lost(lost) => {

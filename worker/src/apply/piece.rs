@@ -7,6 +7,7 @@ use deadpool_postgres::Transaction;
 use shared::fault_point::{FaultPoint, reach};
 use tokio_postgres::error::SqlState;
 
+use crate::apply::awaited::Awaited;
 use crate::apply::storage;
 use crate::apply::winners::{Unwritten, Winners};
 use crate::database::catalogue::Catalogue;
@@ -38,8 +39,8 @@ pub(crate) struct Piece<'a>(Vec<Vec<&'a Event>>);
 pub(crate) enum Written<'a> {
     /// The users whose rows were written or deleted.
     Changed(HashSet<String>),
-    /// Nothing is good: the newest events of these users wait for an address, and who holds it.
-    Waiting(HashMap<&'a str, String>),
+    /// Nothing is good: the newest events of these users wait for an address, and for whom.
+    Waiting(HashMap<&'a str, Awaited>),
 }
 
 impl<'a> Piece<'a> {
@@ -118,11 +119,13 @@ impl<'a> Piece<'a> {
         if addresses == Addresses::Settle {
             let waiting = winners.make_room(transaction, &columns).await?;
             if !waiting.is_empty() {
-                let holder = |event: &&'a Event| {
-                    let holder = waiting.get(event.upserted()?.id.as_str())?;
-                    Some((event.svix_id.as_str(), holder.clone()))
+                let awaited = |event: &&'a Event| {
+                    let awaited = waiting.get(event.upserted()?.id.as_str())?;
+                    Some((event.svix_id.as_str(), awaited.clone()))
                 };
-                return Ok(Written::Waiting(newest.iter().filter_map(holder).collect()));
+                return Ok(Written::Waiting(
+                    newest.iter().filter_map(awaited).collect(),
+                ));
             }
         }
         storage::delete_users(transaction, &winners.deleted).await?;

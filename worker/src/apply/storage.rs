@@ -277,6 +277,8 @@ pub struct PresentRow {
     pub email: Option<String>,
     /// The row's `"updatedAt"`; the year 1 if it does not say.
     pub updated_at: SystemTime,
+    /// The svix-id of the newest thing known of the user, this transaction's own claims included.
+    pub version: Option<String>,
 }
 
 /// The rows of who holds an address that `users` are to get, and of `users` themselves.
@@ -301,6 +303,7 @@ pub async fn addresses_held(
                 user_id: row.try_get(0)?,
                 email: row.try_get(1)?,
                 updated_at: row.try_get(2)?,
+                version: row.try_get(3)?,
             })
         })
         .collect()

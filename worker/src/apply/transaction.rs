@@ -7,6 +7,7 @@ use deadpool_postgres::{Object, Transaction};
 use shared::fault_point::{FaultPoint, reach};
 use tokio_postgres::IsolationLevel;
 
+use crate::apply::awaited::Awaited;
 use crate::apply::canary;
 use crate::apply::fence::Fence;
 use crate::apply::piece::{Addresses, Piece, Written};
@@ -36,8 +37,8 @@ pub(crate) enum Attempt {
     /// A verdict on each event but those that are left for another transaction. Nothing was written of those that
     /// are refused.
     Committed(Vec<Option<Verdict>>),
-    /// Nothing was written: these events wait for an address, and who holds it.
-    Waiting(HashMap<usize, String>),
+    /// Nothing was written: these events wait for an address, and for whom.
+    Waiting(HashMap<usize, Awaited>),
     /// Nothing was written: these events are another worker's.
     Lost(HashSet<usize>),
 }
@@ -91,12 +92,12 @@ pub(crate) async fn transact(
     }
     let rows = match write(&transaction, catalogue, &new, addresses, begun).await? {
         Ok(rows) => rows,
-        Err(mut holders) => {
+        Err(mut awaited) => {
             transaction.rollback().await?;
             reach(FaultPoint::RolledBack).await;
-            let holder = |event: &&Event| holders.remove(event.svix_id.as_str());
-            let waiting = events.iter().map(holder).enumerate();
-            let waiting = waiting.filter_map(|(place, holder)| Some((place, holder?)));
+            let awaited = |event: &&Event| awaited.remove(event.svix_id.as_str());
+            let waiting = events.iter().map(awaited).enumerate();
+            let waiting = waiting.filter_map(|(place, awaited)| Some((place, awaited?)));
             return Ok(Attempt::Waiting(waiting.collect()));
         }
     };
@@ -116,15 +117,15 @@ pub(crate) async fn transact(
     Ok(Attempt::Committed(events.iter().map(verdict).collect()))
 }
 
-/// Writes the rows of new events piece by piece. The inner error tells which events wait for an address, and who
-/// holds it: then nothing that was written is good.
+/// Writes the rows of new events piece by piece. The inner error tells which events wait for an address, and for
+/// whom: then nothing that was written is good.
 async fn write<'a>(
     transaction: &Transaction<'_>,
     catalogue: &Catalogue,
     new: &[&'a Event],
     addresses: Addresses,
     begun: Instant,
-) -> Result<Result<Rows<'a>, HashMap<&'a str, String>>, Failure> {
+) -> Result<Result<Rows<'a>, HashMap<&'a str, Awaited>>, Failure> {
     let mut rows = Rows::default();
     let mut is_one_done = false;
     let mut doubted = None;
@@ -142,7 +143,7 @@ async fn write<'a>(
                     storage::keep_piece(transaction).await?;
                 }
             }
-            Ok(Written::Waiting(holders)) => return Ok(Err(holders)),
+            Ok(Written::Waiting(awaited)) => return Ok(Err(awaited)),
             Err(failure) => {
                 let is_doubtful = matches!(failure, Failure::Doubtful(_));
                 let refusal = give_up(transaction, &piece, failure).await?;

@@ -1,5 +1,6 @@
 //! What became of an event in the transaction.
 
+use crate::apply::awaited::Awaited;
 use crate::database::failure::Refusal;
 use crate::decide::outcome::Outcome;
 
@@ -10,11 +11,8 @@ pub enum Verdict {
     Recorded(Outcome),
     /// It stood in the ledger before.
     Duplicate,
-    /// Its address belongs to another user.
-    Waiting {
-        /// The id of that user.
-        holder: String,
-    },
+    /// Another object is in its way: its address belongs to another user.
+    Waiting(Awaited),
     /// The database refuses it.
     Refused(Refusal),
     /// It is another worker's by now: nothing was done about it, and nothing is to be.

@@ -4,7 +4,9 @@ use std::collections::{BTreeSet, HashMap};
 
 use deadpool_postgres::Transaction;
 use shared::fault_point::{FaultPoint, reach};
+use shared::queue::object;
 
+use crate::apply::awaited::Awaited;
 use crate::apply::storage::{self, Claim};
 use crate::database::catalogue::{Catalogue, Columns, TooLong};
 use crate::database::failure::{Failure, Quoted, Refusal, Remedy};
@@ -107,13 +109,13 @@ impl<'a> Winners<'a> {
         Ok(columns)
     }
 
-    /// Lets the winners make room for each other and returns the ids of those who have to wait, and for whom;
+    /// Lets the winners make room for each other and returns the ids of those who have to wait, and for what;
     /// if there are any, nothing was written.
     pub(crate) async fn make_room(
         &mut self,
         transaction: &Transaction<'_>,
         columns: &Columns,
-    ) -> Result<HashMap<String, String>, tokio_postgres::Error> {
+    ) -> Result<HashMap<String, Awaited>, tokio_postgres::Error> {
         let present = storage::addresses_held(transaction, &self.users).await?;
         // The application's own row, newer than what we have: it will stay as it is.
         let stays = |user: &User| {
@@ -135,14 +137,24 @@ impl<'a> Winners<'a> {
         let leaving: BTreeSet<&str> = self.deleted.iter().copied().collect();
         let settlement = settle(&wanted, &leaving, &held);
         if settlement.waiting.is_empty() && !settlement.vacating.is_empty() {
-            let vacating: Vec<&str> = settlement.vacating.into_iter().collect();
+            let vacating: Vec<&str> = settlement.vacating.iter().copied().collect();
             storage::vacate_addresses(transaction, &vacating, columns).await?;
             // Their rows are known to be older, though a trigger of the application may just have said
             // otherwise: they must get their addresses.
             self.first_seen.retain(|user| !vacating.contains(user));
             reach(FaultPoint::AddressesVacated).await;
         }
-        let owned = |(user, holder): (&str, &str)| (user.to_owned(), holder.to_owned());
-        Ok(settlement.waiting.into_iter().map(owned).collect())
+        let waiting = settlement.waiting.iter().map(|(user, holder)| {
+            // A holder that has to wait too keeps its row, so the version that it has claimed here is not this row's.
+            let claimed_only = settlement.waiting.contains_key(holder);
+            let row = present.iter().find(|row| row.user_id == *holder);
+            let version = row.and_then(|row| row.version.clone());
+            let awaited = Awaited {
+                object: object("user", holder),
+                version: version.filter(|_| !claimed_only),
+            };
+            ((*user).to_owned(), awaited)
+        });
+        Ok(waiting.collect())
     }
 }

@@ -11,7 +11,7 @@ use crate::database::ledger;
 use crate::event::entry::Entry;
 use crate::event::user::UserId;
 use crate::finish::cache_tags::CacheTags;
-use crate::finish::queue::{AddressWait, DeadLetter};
+use crate::finish::queue::{DeadLetter, Wait};
 use crate::finish::retry::{NextStep, next_step};
 use crate::metrics::Metrics;
 use crate::outage::{Interrupted, Outages};
@@ -60,41 +60,44 @@ pub struct Refusals {
 }
 
 impl Refusals {
-    /// Lets an entry wait for its next attempt, or returns it if it has no hope. `address` is what the
-    /// event waits for, if it does.
+    /// Lets an entry wait for its next attempt; the inner error is the entry if it has no hope. `waits_for` is what the
+    /// event waits for, if it does: returns when it is due and when it is to be due.
     pub(crate) async fn park<'a>(
         &self,
         queue: &Queue,
         entry: &'a Entry,
         failed_attempts: u32,
         refusal: &Refusal,
-        address: Option<AddressWait<'_>>,
-    ) -> Result<Option<Hopeless<'a>>, Interrupted> {
+        waits_for: Option<Wait<'_>>,
+    ) -> Result<Result<Option<(String, String)>, Hopeless<'a>>, Interrupted> {
         let failed_attempts = failed_attempts.saturating_add(1);
         let wait = match next_step(refusal, failed_attempts, self.max_attempts) {
             NextStep::Park { wait } => wait,
             NextStep::DeadLetter => {
-                return Ok(Some(Hopeless {
+                return Ok(Err(Hopeless {
                     entry,
                     reason: refusal.reason.clone(),
                     attempts: failed_attempts,
                 }));
             }
         };
-        let park = || queue.park(&entry.id, failed_attempts, wait, &refusal.reason, address);
-        if self.outages.until_redis_answers(park).await? {
+        let reason = &refusal.reason;
+        let park = || queue.park(&entry.id, failed_attempts, wait, reason, waits_for);
+        let parked = self.outages.until_redis_answers(park).await?;
+        if parked.is_some() {
             reach(FaultPoint::Parked).await;
             self.count(entry, RETRIED);
             tracing::warn!(
                 svix_id = entry.svix_id().map(SvixId::as_str),
                 r#type = entry.event_type(),
                 user_id = entry.user_id().map(UserId::as_str),
-                reason = refusal.reason,
+                reason,
+                awaited = waits_for.map(|waits_for| waits_for.awaited),
                 failed_attempts,
                 "an event waits for its next attempt"
             );
         }
-        Ok(None)
+        Ok(Ok(parked))
     }
 
     /// The letters first, then a look into the ledger: another worker may have applied a copy of an

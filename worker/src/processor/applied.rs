@@ -8,6 +8,7 @@ use shared::svix_id::SvixId;
 
 use super::Processor;
 use super::steps::Steps;
+use super::waking::{Waking, changed_object};
 use crate::apply::fence::Holding;
 use crate::apply::{Verdict, apply};
 use crate::back_off::BackOff;
@@ -29,7 +30,7 @@ pub(super) struct Applied<'a> {
 }
 
 impl Processor {
-    /// Applies the events of a batch, and deletes the tags.
+    /// Applies the events of a batch, deletes the tags, and wakes.
     pub(super) async fn apply<'a>(
         &self,
         queue: &Queue,
@@ -47,8 +48,11 @@ impl Processor {
         let begun = SystemTime::now();
         let verdicts = self.until_applied(&holding, &events).await?;
         let committed = SystemTime::now();
-        self.delete_tags(&events, verdicts.iter().map(Some)).await?;
+        let mut waking = self.delete_tags(&events, verdicts.iter().map(Some)).await?;
         reach(FaultPoint::TagsDeleted).await;
+        let tags_deleted = SystemTime::now();
+        self.wake(&mut waking).await?;
+        self.return_woken(&waking).await?;
         let svix_ids = events.iter().map(|event| &event.svix_id);
         Ok(Applied {
             verdicts: svix_ids.zip(verdicts).collect(),
@@ -56,7 +60,7 @@ impl Processor {
             steps: Steps {
                 begun,
                 committed,
-                tags_deleted: SystemTime::now(),
+                tags_deleted,
             },
         })
     }
@@ -84,8 +88,10 @@ impl Processor {
                         verdicts[index] = verdict;
                     }
                     // What was committed must not wait for the rest.
-                    self.delete_tags(events, verdicts.iter().map(Option::as_ref))
-                        .await?;
+                    let committed = verdicts.iter().map(Option::as_ref);
+                    let mut waking = self.delete_tags(events, committed).await?;
+                    self.wake(&mut waking).await?;
+                    self.return_woken(&waking).await?;
                     self.outages
                         .wait(away.store, &away.reason, &mut back_off)
                         .await?;
@@ -95,13 +101,13 @@ impl Processor {
     }
 
     /// Deletes the tags of all that was committed, now or by a worker that may have died before it
-    /// came to the tags.
+    /// came to the tags. Looks at the same time where anything waits.
     pub(super) async fn delete_tags<'a>(
         &self,
         events: &[&Event],
         verdicts: impl Iterator<Item = Option<&'a Verdict>>,
-    ) -> Result<(), Interrupted> {
-        let changed: BTreeSet<&UserId> = events
+    ) -> Result<Waking<'_>, Interrupted> {
+        let changed = events
             .iter()
             .zip(verdicts)
             .filter(|(_, verdict)| {
@@ -110,10 +116,17 @@ impl Processor {
                     Some(Verdict::Recorded(Outcome::Applied) | Verdict::Duplicate)
                 )
             })
-            .filter_map(|(event, _)| event.user_id())
-            .collect();
-        let delete = || self.cache_tags.delete(&changed);
-        self.outages.until_redis_answers(delete).await
+            .map(|(event, _)| *event);
+        let changed: Vec<&Event> = changed.collect();
+        let users = changed.iter().filter_map(|event| event.user_id());
+        let users: BTreeSet<&UserId> = users.collect();
+        let delete = || self.cache_tags.delete(&users);
+        let objects = changed.iter().filter_map(|event| changed_object(event));
+        let ((), waking) = tokio::try_join!(
+            self.outages.until_redis_answers(delete),
+            self.look_who_waits(objects.collect())
+        )?;
+        Ok(waking)
     }
 }
 
