@@ -53,8 +53,13 @@ fault_points! {
     RolledBack,
     /// Worker: the cache tags are deleted, and the entries still pending.
     TagsDeleted,
-    /// Worker: an entry is parked, and others of its batch are still pending.
+    /// Worker: those who waited for what was changed are due, and the entries still pending.
+    Woken,
+    /// Worker: an entry is parked, and nobody has looked yet whether what it waits for has changed meanwhile.
+    /// Others of its batch are still pending.
     Parked,
+    /// Worker: what waits of a batch waits as long as it is to.
+    LookedAgain,
     /// Worker: an event is with the dead letters, and its entry still pending.
     DeadLettered,
     /// Worker: of users who swap addresses all are applied, and nobody else knows.

@@ -21,8 +21,16 @@ pub mod field {
     pub const TRACEPARENT: &str = "traceparent";
     /// How many attempts have failed; only on an entry that has been tried before.
     pub const ATTEMPTS: &str = "attempts";
-    /// The id of the user whose address the event waits for; only while it waits.
-    pub const HOLDER: &str = "holder";
+    /// What the event is about, as [`super::object`] names it; only while it waits for another object.
+    pub const OBJECT: &str = "object";
+    /// The object that the event waits for, named likewise; only while it waits.
+    pub const AWAITED: &str = "awaited";
+}
+
+/// How the queue names an object of Clerk's: `FAMILY/ID`. A row that belongs to none yet has no id.
+#[must_use]
+pub fn object(family: &str, id: &str) -> String {
+    format!("{family}/{id}")
 }
 
 /// The keys of one partition.
@@ -38,8 +46,10 @@ pub struct Keys {
     pub retry: String,
     /// Hash of the entries that wait in `retry`.
     pub retry_entries: String,
-    /// Sorted set that finds, by user, the entries in `retry` that wait for an address.
-    pub retry_users: String,
+    /// Sorted set that finds entries in `retry` that wait for another object, by the object that they are about.
+    pub retry_objects: String,
+    /// Sorted set that finds them by the object that they wait for; those that were woken are not in it any more.
+    pub retry_awaited: String,
 }
 
 impl Keys {
@@ -53,7 +63,8 @@ impl Keys {
             dead_letters: key("dead:letters"),
             retry: key("retry"),
             retry_entries: key("retry:entries"),
-            retry_users: key("retry:users"),
+            retry_objects: key("retry:objects"),
+            retry_awaited: key("retry:awaited"),
         }
     }
 }

@@ -21,6 +21,8 @@ pub struct Metrics {
     pub end_to_end_seconds: Histogram,
     /// Entries that were taken over from a worker that was gone.
     pub reclaimed: IntCounter,
+    /// Events that were woken: what they waited for has changed.
+    pub woken: IntCounter,
     /// Times that this worker found the consumer group gone, and with it what Redis held.
     pub queue_losses: IntCounter,
     /// Attempts that failed because a store was away.
@@ -123,6 +125,11 @@ impl Metrics {
             "Entries that were taken over from a worker that was gone",
         )?;
         registry.register(Box::new(reclaimed.clone()))?;
+        let woken = IntCounter::new(
+            "clerk_worker_woken_total",
+            "Events that were due at once because what they waited for has changed",
+        )?;
+        registry.register(Box::new(woken.clone()))?;
         let queue_losses = IntCounter::new(
             "clerk_worker_queue_losses_total",
             "Times that Redis had lost a stream and its consumer group, and what waited there",
@@ -149,6 +156,7 @@ impl Metrics {
                 prometheus::exponential_buckets(0.001, 2.0, 24)?,
             )?,
             reclaimed,
+            woken,
             queue_losses,
             store_failures: counters(
                 "clerk_worker_store_failures_total",

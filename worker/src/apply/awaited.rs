@@ -1,19 +1,75 @@
-//! What an event waits for.
+//! What an event waits for, and whether that has changed since it was found in the way.
 
-/// The object whose next event may let it through.
-#[derive(Clone, Debug, PartialEq, Eq)]
+use std::collections::HashSet;
+use std::time::Duration;
+
+use deadpool_postgres::Object;
+use shared::queue::object;
+use tokio_postgres::types::{ToSql, Type};
+
+use crate::apply::target::Target;
+use crate::database::Database;
+use crate::database::failure::Failure;
+
+/// How long to wait for an answer.
+const ANSWER_TIMEOUT: Duration = Duration::from_secs(15);
+
+/// An object that is in the way of an event.
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Awaited {
-    /// `FAMILY/ID`; without an id: any row that is linked.
+    /// Which, as [`shared::queue::object`] names it.
     pub object: String,
-    /// The svix-id of the object's newest event, as it was when this was found out.
+    /// The svix-id of its version as it was when it was found in the way. `None` if it had none, or one that may never be
+    /// committed: then whatever version it gets counts as a change.
     pub version: Option<String>,
+    /// What it has, for the log and the dead letter.
+    pub reason: String,
 }
 
 impl Awaited {
-    pub(crate) fn of(family: &str, object_id: Option<&str>, version: Option<String>) -> Self {
+    /// The object that has a unique value; a row that is nobody's may let go of it when it is linked.
+    pub(crate) fn of(target: &Target, column: &str, holder: Option<&str>, version: Option<String>) -> Self {
+        let family = &target.section.family;
+        let whose = if holder.is_some() { "another" } else { "no" };
         Self {
-            object: format!("{family}/{}", object_id.unwrap_or_default()),
+            object: object(family, holder.unwrap_or_default()),
             version,
+            reason: format!(
+                "the value of column \"{column}\" of {} belongs to a row of {whose} {family}",
+                target.table
+            ),
         }
     }
+}
+
+/// The objects among `awaited` whose version is not the one that was seen, as far as it is committed.
+///
+/// # Errors
+/// When PostgreSQL does not tell.
+pub async fn changed_since(
+    database: &Database,
+    awaited: &[&Awaited],
+) -> Result<HashSet<String>, Failure> {
+    let seen = awaited.iter();
+    let (objects, versions): (Vec<&str>, Vec<Option<&str>>) = seen
+        .map(|seen| (seen.object.as_str(), seen.version.as_deref()))
+        .unzip();
+    let connection = database.connection().await?;
+    // Without a name: see the module pooler.
+    let sql = include_str!("changed_since.sql");
+    let parameters: [(&(dyn ToSql + Sync), Type); 2] =
+        [(&objects, Type::TEXT_ARRAY), (&versions, Type::TEXT_ARRAY)];
+    let answer = connection.query_typed(sql, &parameters);
+    let Ok(rows) = tokio::time::timeout(ANSWER_TIMEOUT, answer).await else {
+        // It may be busy with that statement for long: the pool makes a new one.
+        drop(Object::take(connection));
+        return Err(Failure::Unavailable(
+            "PostgreSQL does not answer".to_owned(),
+        ));
+    };
+    let objects = rows?
+        .iter()
+        .map(|row| row.try_get(0))
+        .collect::<Result<_, _>>();
+    Ok(objects?)
 }

@@ -121,7 +121,7 @@ impl<'a> Winners<'a> {
             let held = rows::holders(transaction, holders, target, &oldest_first).await?;
             wishes.add(target, holders.0, held);
         }
-        let (waiting, vacating) = wishes.settle();
+        let (waiting, vacating) = wishes.settle(target);
         if !waiting.is_empty() {
             return Ok(waiting);
         }
@@ -173,14 +173,15 @@ impl<'w, 'a> Wishes<'w, 'a> {
             }
             if let Some(row) = holder.row {
                 let object_id = holder.object_id.as_deref();
-                let awaited = Awaited::of(&target.section.family, object_id, holder.version);
+                let name = target.section.cells().nth(column).map_or("", |cell| &cell.name);
+                let awaited = Awaited::of(target, name, object_id, holder.version);
                 self.held.push((value, row, awaited));
             }
         }
     }
 
     /// Who has to wait, and which values change hands.
-    fn settle(&self) -> (LeftOuts<'a>, Vec<Value>) {
+    fn settle(&self, target: &Target) -> (LeftOuts<'a>, Vec<Value>) {
         let moving: Vec<(&str, Vec<Value>)> = self
             .rows
             .iter()
@@ -198,13 +199,13 @@ impl<'w, 'a> Wishes<'w, 'a> {
             Some(self.winners[place].event.svix_id.as_str())
         };
         let waiting = settlement.waiting.iter().filter_map(|(row, holder)| {
-            Some((svix_id(row)?, LeftOut::Waiting(self.awaited(holder)?)))
+            Some((svix_id(row)?, LeftOut::Waiting(self.awaited(target, holder)?)))
         });
         (waiting.collect(), settlement.vacating.into_iter().collect())
     }
 
     /// The next event of whom to wait for, who has `row`.
-    fn awaited(&self, row: &str) -> Option<Awaited> {
+    fn awaited(&self, target: &Target, row: &str) -> Option<Awaited> {
         let holds = self.held.iter().find(|(_, held, _)| held == row);
         if let Some((_, _, awaited)) = holds {
             return Some(awaited.clone());
@@ -213,7 +214,9 @@ impl<'w, 'a> Wishes<'w, 'a> {
         let place = self.rows.iter().position(|(known, _)| *known == row)?;
         let Winner { event, object, .. } = self.winners[place];
         let version = Some(event.svix_id.to_string());
-        Some(Awaited::of(&object.section.family, Some(object.id.as_str()), version))
+        let column = self.wanted[place].first().map_or(0, |value| value.0);
+        let name = target.section.cells().nth(column).map_or("", |cell| &cell.name);
+        Some(Awaited::of(target, name, Some(object.id.as_str()), version))
     }
 
     /// Takes the values from the rows that have them. Where that is not possible, who wants them waits.

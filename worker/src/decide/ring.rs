@@ -1,8 +1,8 @@
 //! Users who swap addresses, two or more in a ring. Each waits for an address that the next one still holds, so none of
 //! them can be applied alone, and their events may come hours apart, to different workers, in batches of one.
 //!
-//! So an event that waits for an address says who holds it. When the next one is refused, the worker looks among the
-//! events that wait, beginning with those of the holder, for a way that leads back to its own user. It looks at 64 users at
+//! So an event that waits for an address says which object holds it. When the next one is refused, the worker looks among
+//! the events that wait, beginning with those of the holder, for a way that leads back to its own user. It looks at 64 users at
 //! most. If two workers try the last two of a ring at the same moment, neither finds the other waiting; both wait, with
 //! jitter, and the next attempt of either closes the ring.
 
@@ -19,7 +19,7 @@ use crate::source::raw_entry::{RawEntry, text};
 /// How many users are looked at before a search is given up; each is a round trip.
 const LONGEST_SEARCH: usize = 64;
 
-/// An event that waits until an address is free.
+/// An event that waits until another object is out of its way.
 #[derive(Debug, Clone)]
 pub struct Waiting {
     /// The event.
@@ -28,21 +28,21 @@ pub struct Waiting {
     pub failed_attempts: u32,
     /// The step of a trace that put it there, if there is one.
     pub trace: Option<TraceContext>,
-    /// The id of the user who had the address when the event was last tried.
-    pub holder: String,
+    /// The object that was in its way when it was last tried, as [`shared::queue::object`] names it.
+    pub awaited: String,
     /// The partition in which it waits.
     pub partition: u32,
 }
 
 impl Waiting {
-    /// Reads an entry that waits in `partition`; `None` if it waits for no address.
+    /// Reads an entry that waits in `partition`; `None` if it waits for no other object.
     #[must_use]
     pub fn parse(entry: &RawEntry, partition: u32, reader: &Reader) -> Option<Self> {
-        let holder = text(entry, field::HOLDER)?.to_owned();
+        let awaited = text(entry, field::AWAITED)?.to_owned();
         let entry = Entry::parse(entry, reader);
         Some(Self {
             partition,
-            holder,
+            awaited,
             failed_attempts: entry.failed_attempts,
             trace: entry.trace,
             event: entry.event.ok()?,
@@ -50,50 +50,51 @@ impl Waiting {
     }
 }
 
-/// Looks, step by step, for a way from the holder of an address back to the user who waits for it.
+/// Looks, step by step, for a way from the object that is in the way back to the one that waits for it.
 #[derive(Debug)]
 pub struct Search<'a> {
-    user: &'a str,
-    /// Users to ask about next, each with who waits for them.
+    object: &'a str,
+    /// Objects to ask about next, each with the one that waits for it.
     next: VecDeque<(String, Option<String>)>,
-    /// Users asked about, each with who waits for them and what of theirs waits.
+    /// Objects asked about, each with the one that waits for it and what of its own waits.
     seen: BTreeMap<String, (Option<String>, Vec<Waiting>)>,
 }
 
 impl<'a> Search<'a> {
-    /// For `user`, who waits for the address of `holder`.
+    /// For `object`, which waits for `awaited`.
     #[must_use]
-    pub fn new(user: &'a str, holder: &str) -> Self {
+    pub fn new(object: &'a str, awaited: &str) -> Self {
         Self {
-            user,
-            next: VecDeque::from([(holder.to_owned(), None)]),
+            object,
+            next: VecDeque::from([(awaited.to_owned(), None)]),
             seen: BTreeMap::new(),
         }
     }
 
-    /// Whom to ask about: [`Search::found`] wants to know what waits of this user. `None` if there is
+    /// What to ask about: [`Search::found`] wants to know what waits of this object. `None` if there is
     /// no ring.
-    pub fn whom_to_ask(&mut self) -> Option<String> {
+    pub fn what_to_ask(&mut self) -> Option<String> {
         let seen = &self.seen;
-        self.next.retain(|(user, _)| !seen.contains_key(user));
-        let (user, _) = self.next.front()?;
-        (self.seen.len() < LONGEST_SEARCH).then(|| user.clone())
+        self.next.retain(|(object, _)| !seen.contains_key(object));
+        let (object, _) = self.next.front()?;
+        (self.seen.len() < LONGEST_SEARCH).then(|| object.clone())
     }
 
-    /// Takes what waits of the user that [`Search::whom_to_ask`] named. Returns all events of the ring that
+    /// Takes what waits of the object that [`Search::what_to_ask`] named. Returns all events of the ring that
     /// wait, once it is closed.
     pub fn found(&mut self, waiting: Vec<Waiting>) -> Option<Vec<Waiting>> {
         let (current, waits_for_it) = self.next.pop_front()?;
-        let closes = waiting.iter().any(|waiting| waiting.holder == self.user);
+        let closes = waiting.iter().any(|waiting| waiting.awaited == self.object);
         for waiting in &waiting {
             self.next
-                .push_back((waiting.holder.clone(), Some(current.clone())));
+                .push_back((waiting.awaited.clone(), Some(current.clone())));
         }
         self.seen.insert(current.clone(), (waits_for_it, waiting));
         closes.then(|| {
             let mut ring = Vec::new();
             let mut step = Some(current);
-            while let Some((waits_for_it, waiting)) = step.and_then(|user| self.seen.remove(&user))
+            while let Some((waits_for_it, waiting)) =
+                step.and_then(|object| self.seen.remove(&object))
             {
                 ring.extend(waiting);
                 step = waits_for_it;
@@ -112,16 +113,16 @@ mod tests {
     use super::*;
     use crate::tables::Tables;
 
-    /// The svix-ids of the ring; `waiting` are svix-id, user and holder of all that waits.
-    fn ring(waiting: &[(&str, &str, &str)], user: &str, holder: &str) -> Vec<String> {
-        let mut search = Search::new(user, holder);
-        while let Some(next) = search.whom_to_ask() {
-            let of_user = waiting.iter().filter(|(_, user, _)| *user == next);
-            let found = of_user.map(|(svix_id, user, holder)| Waiting {
-                event: deletion(svix_id, user),
+    /// The svix-ids of the ring; `waiting` are svix-id, object and awaited object of all that waits.
+    fn ring(waiting: &[(&str, &str, &str)], object: &str, awaited: &str) -> Vec<String> {
+        let mut search = Search::new(object, awaited);
+        while let Some(next) = search.what_to_ask() {
+            let of_next = waiting.iter().filter(|(_, object, _)| *object == next);
+            let found = of_next.map(|(svix_id, object, awaited)| Waiting {
+                event: deletion(svix_id, object),
                 failed_attempts: 1,
                 trace: None,
-                holder: (*holder).to_owned(),
+                awaited: (*awaited).to_owned(),
                 partition: 0,
             });
             if let Some(ring) = search.found(found.collect()) {

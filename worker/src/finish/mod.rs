@@ -8,6 +8,12 @@
 //! Every worker returns what is due, at most a second late. A second delivery of an event that waits is dropped when it
 //! fails too.
 //!
+//! **Waking.** An event that waits for another object is registered by the name of that object, and made due when the
+//! object changes. So that no change falls between the look that found the object in the way and the registration, who
+//! has parked an event looks again, and who has committed a change looks afterwards who is registered: one of the two
+//! sees the other. Until its worker has looked again the event is due soon, in case that worker dies. An attempt after a
+//! waking counts for nothing: it takes one off those that have failed.
+//!
 //! **Dead letters.** An event may be on the stream twice, in the hands of two workers. So between writing the letters of a
 //! batch and removing their entries, the ledger is asked by trying to write there, which waits for a transaction that is
 //! about to commit. If the event is recorded, this copy is a duplicate: its tags are deleted and its letter goes. If it is
@@ -20,10 +26,15 @@ pub mod refusals;
 pub mod retry;
 pub mod second_deletion;
 
+use std::time::Duration;
+
 use tokio_util::sync::CancellationToken;
 
 use self::cache_tags::CacheTags;
 use crate::source::partitions::Partitions;
+
+/// When a waiting event comes back whose worker died before it was done with it.
+pub(crate) const RECOVERY: Duration = Duration::from_secs(30);
 
 /// Returns what waits for another attempt when it is due, and deletes cache tags a second time, until `stop` is
 /// cancelled.

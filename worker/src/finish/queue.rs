@@ -6,22 +6,26 @@ use std::time::Duration;
 use redis::{RedisResult, Script};
 use shared::queue::CONSUMER_GROUP;
 
+use crate::finish::RECOVERY;
 use crate::source::queue::{Queue, milliseconds};
 use crate::source::raw_entry::{EntryId, RawEntry};
 
 /// How many dead letters are written in one step: payloads of 1 MiB are copied.
 const LETTERS_AT_ONCE: usize = 16;
 
-/// An event that is due sooner than it was: svix-id, when it is due, when it was due, as Redis has them.
+/// How many events are woken in one step.
+const WOKEN_AT_ONCE: usize = 256;
+
+/// An event that is due sooner than it is to be: svix-id, when it is due, when it is to be due, as Redis has them.
 pub type Hastened = (String, String, String);
 
-/// Who waits for whose address.
+/// What waits for what, as [`shared::queue::object`] names it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct AddressWait<'a> {
-    /// The id of the user who is to get the address.
-    pub user: &'a str,
-    /// The id of the user who holds it.
-    pub holder: &'a str,
+pub struct Wait<'a> {
+    /// The object that the event is about.
+    pub object: &'a str,
+    /// The object that is in its way.
+    pub awaited: &'a str,
 }
 
 /// What goes to the dead letters.
@@ -60,8 +64,9 @@ impl Queue {
         self.invoke(&invocation, ()).await
     }
 
-    /// Lets an entry wait for its next attempt, and tells why; `false` if it has been taken over and is not ours.
-    /// One that waits for an address is found by [`Queue::waiting_of`].
+    /// Lets an entry wait for its next attempt, and tells why. Returns when it is due and when it is to be due, as
+    /// Redis has them; `None` if it has been taken over and is not ours. One that waits for another object is found by
+    /// [`Queue::waiting_of`] and [`Queue::wake`], and is due after [`RECOVERY`] at the latest until it is put off.
     ///
     /// # Errors
     /// When Redis cannot be used.
@@ -71,25 +76,27 @@ impl Queue {
         failed_attempts: u32,
         wait: Duration,
         reason: &str,
-        address: Option<AddressWait<'_>>,
-    ) -> RedisResult<bool> {
+        waits_for: Option<Wait<'_>>,
+    ) -> RedisResult<Option<(String, String)>> {
         let script = Script::new(include_str!("park.lua"));
         let mut invocation = script.prepare_invoke();
         invocation
             .key(&self.keys.events)
             .key(&self.keys.retry)
             .key(&self.keys.retry_entries)
-            .key(&self.keys.retry_users)
+            .key(&self.keys.retry_objects)
+            .key(&self.keys.retry_awaited)
             .arg(CONSUMER_GROUP)
             .arg(&self.consumer)
             .arg(entry)
             .arg(failed_attempts)
             .arg(milliseconds(wait).max(1))
             .arg(reason);
-        if let Some(address) = address {
-            invocation.arg(address.user).arg(address.holder);
+        if let Some(Wait { object, awaited }) = waits_for {
+            let unconfirmed = milliseconds(RECOVERY);
+            invocation.arg(object).arg(awaited).arg(unconfirmed);
         }
-        self.invoke(&invocation, false).await
+        self.invoke(&invocation, None).await
     }
 
     /// Puts up to `count` entries whose next attempt is due back on the stream; returns how many,
@@ -104,23 +111,57 @@ impl Queue {
             .key(&self.keys.events)
             .key(&self.keys.retry)
             .key(&self.keys.retry_entries)
-            .key(&self.keys.retry_users)
+            .key(&self.keys.retry_objects)
+            .key(&self.keys.retry_awaited)
             .arg(count);
         let (moved, next): (usize, i64) = invocation.invoke_async(&mut self.link.clone()).await?;
         Ok((moved, u64::try_from(next).ok().map(Duration::from_millis)))
     }
 
-    /// What waits of one user until an address is free, no more than `count`, as entries whose ids are the svix-ids; the
-    /// field `holder` says for whom.
+    /// Whether anything waits for another object here, and was not woken yet.
     ///
     /// # Errors
     /// When Redis cannot be used.
-    pub async fn waiting_of(&self, user_id: &str, count: usize) -> RedisResult<Vec<RawEntry>> {
+    pub async fn is_anything_awaited(&self) -> RedisResult<bool> {
+        redis::cmd("EXISTS")
+            .arg(&self.keys.retry_awaited)
+            .query_async(&mut self.link.clone())
+            .await
+    }
+
+    /// Makes events due that wait for one of `objects`, however many; returns how many.
+    ///
+    /// # Errors
+    /// When Redis cannot be used.
+    pub async fn wake(&self, objects: &[String]) -> RedisResult<usize> {
+        let script = Script::new(include_str!("wake.lua"));
+        let mut invocation = script.prepare_invoke();
+        invocation
+            .key(&self.keys.retry)
+            .key(&self.keys.retry_awaited)
+            .arg(WOKEN_AT_ONCE)
+            .arg(objects);
+        let mut all = 0;
+        loop {
+            let woken: usize = invocation.invoke_async(&mut self.link.clone()).await?;
+            all += woken;
+            if woken < WOKEN_AT_ONCE {
+                return Ok(all);
+            }
+        }
+    }
+
+    /// The events about one object that wait for another one, no more than `count`, as entries whose ids are the
+    /// svix-ids; the field `awaited` says for which.
+    ///
+    /// # Errors
+    /// When Redis cannot be used.
+    pub async fn waiting_of(&self, object: &str, count: usize) -> RedisResult<Vec<RawEntry>> {
         let script = Script::new(include_str!("waiting_of.lua"));
         script
             .key(&self.keys.retry_entries)
-            .key(&self.keys.retry_users)
-            .arg(user_id)
+            .key(&self.keys.retry_objects)
+            .arg(object)
             .arg(count)
             .invoke_async(&mut self.link.clone())
             .await
@@ -140,7 +181,8 @@ impl Queue {
             .await
     }
 
-    /// Makes events due when they were before [`Queue::hasten`], if they still wait for what that made of it.
+    /// Makes events due when they are to be: as before [`Queue::hasten`], or as [`Queue::park`] says. One that has come
+    /// back or was woken meanwhile is left alone.
     ///
     /// # Errors
     /// When Redis cannot be used.
@@ -167,7 +209,8 @@ impl Queue {
         invocation
             .key(&self.keys.retry)
             .key(&self.keys.retry_entries)
-            .key(&self.keys.retry_users)
+            .key(&self.keys.retry_objects)
+            .key(&self.keys.retry_awaited)
             .key(&self.keys.dead)
             .key(&self.keys.dead_letters);
         invocation.arg(svix_ids);

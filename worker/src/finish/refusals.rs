@@ -5,13 +5,14 @@ use std::collections::BTreeSet;
 use shared::fault_point::{FaultPoint, reach};
 use shared::svix_id::SvixId;
 
+use crate::apply::awaited::Awaited;
 use crate::database::Database;
 use crate::database::failure::{Refusal, Remedy};
 use crate::database::ledger;
 use crate::event::entry::Entry;
 use crate::event::object::ObjectId;
 use crate::finish::changes::Changes;
-use crate::finish::queue::{AddressWait, DeadLetter};
+use crate::finish::queue::{DeadLetter, Wait};
 use crate::finish::retry::{NextStep, next_step};
 use crate::metrics::Metrics;
 use crate::outage::{Interrupted, Outages};
@@ -23,10 +24,10 @@ pub(crate) const RETRIED: &str = "retried";
 /// The same of one that has no hope.
 pub(crate) const DEAD_LETTERED: &str = "dead_lettered";
 
-/// Of an event that waits until another user lets go of its address.
-pub(crate) fn address_taken() -> Refusal {
+/// Of an event that waits until another row lets go of a value.
+pub(crate) fn value_taken(awaited: &Awaited) -> Refusal {
     Refusal {
-        reason: "the e-mail address belongs to another user".to_owned(),
+        reason: awaited.reason.clone(),
         remedy: Remedy::WaitUntilFree,
         ..Refusal::default()
     }
@@ -60,41 +61,44 @@ pub struct Refusals {
 }
 
 impl Refusals {
-    /// Lets an entry wait for its next attempt, or returns it if it has no hope. `address` is what the
-    /// event waits for, if it does.
+    /// Lets an entry wait for its next attempt; the inner error is the entry if it has no hope. `waits_for` is what the
+    /// event waits for, if it does: returns when it is due and when it is to be due.
     pub(crate) async fn park<'a>(
         &self,
         queue: &Queue,
         entry: &'a Entry,
         failed_attempts: u32,
         refusal: &Refusal,
-        address: Option<AddressWait<'_>>,
-    ) -> Result<Option<Hopeless<'a>>, Interrupted> {
+        waits_for: Option<Wait<'_>>,
+    ) -> Result<Result<Option<(String, String)>, Hopeless<'a>>, Interrupted> {
         let failed_attempts = failed_attempts.saturating_add(1);
         let wait = match next_step(refusal, failed_attempts, self.max_attempts) {
             NextStep::Park { wait } => wait,
             NextStep::DeadLetter => {
-                return Ok(Some(Hopeless {
+                return Ok(Err(Hopeless {
                     entry,
                     reason: refusal.reason.clone(),
                     attempts: failed_attempts,
                 }));
             }
         };
-        let park = || queue.park(&entry.id, failed_attempts, wait, &refusal.reason, address);
-        if self.outages.until_redis_answers(park).await? {
+        let reason = &refusal.reason;
+        let park = || queue.park(&entry.id, failed_attempts, wait, reason, waits_for);
+        let parked = self.outages.until_redis_answers(park).await?;
+        if parked.is_some() {
             reach(FaultPoint::Parked).await;
             self.count(entry, RETRIED);
             tracing::warn!(
                 svix_id = entry.svix_id().map(SvixId::as_str),
                 r#type = entry.event_type(),
                 object_id = entry.object_id().map(ObjectId::as_str),
-                reason = refusal.reason,
+                reason,
+                awaited = waits_for.map(|waits_for| waits_for.awaited),
                 failed_attempts,
                 "an event waits for its next attempt"
             );
         }
-        Ok(None)
+        Ok(Ok(parked))
     }
 
     /// The letters first, then a look into the ledger: another worker may have applied a copy of an

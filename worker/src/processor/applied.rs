@@ -8,6 +8,7 @@ use shared::svix_id::SvixId;
 
 use super::Processor;
 use super::steps::Steps;
+use super::waking::{Waking, changed_objects};
 use crate::apply::fence::Holding;
 use crate::apply::{Verdict, apply};
 use crate::back_off::BackOff;
@@ -28,7 +29,7 @@ pub(super) struct Applied<'a> {
 }
 
 impl Processor {
-    /// Applies the events of a batch, and deletes the tags.
+    /// Applies the events of a batch, deletes the tags, and wakes.
     pub(super) async fn apply<'a>(
         &self,
         queue: &Queue,
@@ -46,8 +47,11 @@ impl Processor {
         let begun = SystemTime::now();
         let verdicts = self.until_applied(&holding, &events).await?;
         let committed = SystemTime::now();
-        self.delete_tags(&events, verdicts.iter().map(Some)).await?;
+        let mut waking = self.delete_tags(&events, verdicts.iter().map(Some)).await?;
         reach(FaultPoint::TagsDeleted).await;
+        let tags_deleted = SystemTime::now();
+        self.wake(&mut waking).await?;
+        self.return_woken(&waking).await?;
         let svix_ids = events.iter().map(|event| &event.svix_id);
         Ok(Applied {
             verdicts: svix_ids.zip(verdicts).collect(),
@@ -55,7 +59,7 @@ impl Processor {
             steps: Steps {
                 begun,
                 committed,
-                tags_deleted: SystemTime::now(),
+                tags_deleted,
             },
         })
     }
@@ -83,8 +87,10 @@ impl Processor {
                         verdicts[index] = verdict;
                     }
                     // What was committed must not wait for the rest.
-                    self.delete_tags(events, verdicts.iter().map(Option::as_ref))
-                        .await?;
+                    let committed = verdicts.iter().map(Option::as_ref);
+                    let mut waking = self.delete_tags(events, committed).await?;
+                    self.wake(&mut waking).await?;
+                    self.return_woken(&waking).await?;
                     self.outages
                         .wait(away.store, &away.reason, &mut back_off)
                         .await?;
@@ -94,21 +100,29 @@ impl Processor {
     }
 
     /// Deletes the tags of all that was committed, now or by a worker that may have died before it
-    /// came to the tags.
+    /// came to the tags. Looks at the same time where anything waits.
     pub(super) async fn delete_tags<'a>(
         &self,
         events: &[&Event],
         verdicts: impl Iterator<Item = Option<&'a Verdict>>,
-    ) -> Result<(), Interrupted> {
-        let is_changed = |(_, verdict): &(_, Option<&Verdict>)| {
-            matches!(
-                verdict,
-                Some(Verdict::Recorded(Outcome::Applied) | Verdict::Duplicate)
-            )
-        };
-        let changed = events.iter().zip(verdicts).filter(is_changed);
-        let changed: Vec<&Event> = changed.map(|(event, _)| *event).collect();
-        self.changes.delete_tags(&changed).await
+    ) -> Result<Waking<'_>, Interrupted> {
+        let changed = events
+            .iter()
+            .zip(verdicts)
+            .filter(|(_, verdict)| {
+                matches!(
+                    verdict,
+                    Some(Verdict::Recorded(Outcome::Applied) | Verdict::Duplicate)
+                )
+            })
+            .map(|(event, _)| *event);
+        let changed: Vec<&Event> = changed.collect();
+        let objects = changed.iter().flat_map(|event| changed_objects(event));
+        let ((), waking) = tokio::try_join!(
+            self.changes.delete_tags(&changed),
+            self.look_who_waits(objects.collect())
+        )?;
+        Ok(waking)
     }
 }
 

@@ -1,10 +1,11 @@
 //! What is done with a batch, in the order that the promises rest on: commit, then delete the cache
-//! tags, then remove the entries. A worker that dies anywhere in between leaves the entries pending;
-//! whoever takes them over finds them in the ledger and deletes the tags again (P3, P7).
+//! tags and wake who waits, then remove the entries. A worker that dies anywhere in between leaves the entries pending;
+//! whoever takes them over finds them in the ledger, deletes the tags again, and wakes (P3, P7).
 
 mod applied;
 mod rings;
 mod steps;
+mod waking;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -20,7 +21,9 @@ use tokio_util::task::TaskTracker;
 
 use self::applied::Applied;
 use self::steps::{Attempt, Steps};
+use self::waking::{Registered, changed_object};
 use crate::apply::Verdict;
+use crate::apply::awaited::Awaited;
 use crate::apply::target::Targets;
 use crate::database::failure::Refusal;
 use crate::database::{BATCHES_AT_ONCE, Database};
@@ -29,8 +32,8 @@ use crate::event::entry::Entry;
 use crate::event::object::ObjectId;
 use crate::event::reader::Reader;
 use crate::finish::changes::Changes;
-use crate::finish::queue::AddressWait;
-use crate::finish::refusals::{DEAD_LETTERED, Hopeless, RETRIED, Refusals, address_taken};
+use crate::finish::queue::Wait;
+use crate::finish::refusals::{DEAD_LETTERED, Hopeless, RETRIED, Refusals, value_taken};
 use crate::metrics::Metrics;
 use crate::outage::{Interrupted, Outages};
 use crate::source::consumer::Batch;
@@ -70,8 +73,8 @@ const LOST: &str = "lost";
 enum Fate {
     /// It stands in the ledger, and that is reported, with this outcome after these steps.
     Finished(&'static str, Steps),
-    /// It waits, for the user who holds its address if one is named, or is dead-lettered.
-    Refused(Refusal, Option<String>),
+    /// It waits, for another object if one is named, or is dead-lettered.
+    Refused(Refusal, Option<Awaited>),
     /// It is another worker's.
     Lost,
 }
@@ -85,6 +88,8 @@ struct Settled<'a> {
     finished: Vec<(&'a EntryId, &'a str)>,
     /// To be dead-lettered.
     hopeless: Vec<Hopeless<'a>>,
+    /// Parked, until another object changes.
+    registered: Vec<Registered>,
     /// For the traces.
     attempts: Vec<Attempt<'a>>,
 }
@@ -128,6 +133,7 @@ impl Processor {
         for entry in batch {
             self.settle(queue, entry, &applied, &mut settled).await?;
         }
+        self.look_again(queue, settled.registered).await?;
         let dead = self.refusals.dead_letter(queue, &settled.hopeless).await?;
         let dead = dead.into_iter();
         settled
@@ -171,23 +177,28 @@ impl Processor {
                 let outcome = if is_copy { DUPLICATE } else { outcome };
                 settled.attempts.push(Attempt::of(entry, outcome, *steps));
             }
-            Fate::Refused(refusal, holder) => {
-                let address = chosen
-                    .object_id()
-                    .zip(holder.as_deref())
-                    .map(|(user, holder)| AddressWait {
-                        user: user.as_str(),
-                        holder,
-                    });
+            Fate::Refused(refusal, awaited) => {
+                let object = changed_object(event);
+                let waits_for = object.as_deref().zip(awaited.as_ref());
+                let waits_for = waits_for.map(|(object, awaited)| Wait {
+                    object,
+                    awaited: &awaited.object,
+                });
                 let failed_attempts = chosen.failed_attempts;
                 let refused = self
                     .refusals
-                    .park(queue, entry, failed_attempts, refusal, address);
+                    .park(queue, entry, failed_attempts, refusal, waits_for);
                 match refused.await? {
-                    Some(hopeless) => settled.hopeless.push(hopeless),
-                    None => {
+                    Err(hopeless) => settled.hopeless.push(hopeless),
+                    Ok(parked) => {
                         let attempt = Attempt::of(entry, RETRIED, applied.steps);
                         settled.attempts.push(attempt);
+                        let parked = parked.zip(awaited.clone());
+                        let registered = parked.map(|((due, later), awaited)| Registered {
+                            awaited,
+                            until: (event.svix_id.to_string(), due, later),
+                        });
+                        settled.registered.extend(registered);
                     }
                 }
             }
@@ -218,15 +229,17 @@ impl Processor {
             }
             Verdict::Refused(refusal) => Fate::Refused(refusal.clone(), None),
             Verdict::Waiting(awaited) => {
-                let holder = awaited.object.split_once('/').map_or("", |(_, id)| id).to_owned();
-                match self.close_ring(queue, entry, event, &holder).await? {
+                match self
+                    .close_ring(queue, entry, event, &awaited.object)
+                    .await?
+                {
                     Some((verdict @ (Verdict::Recorded(_) | Verdict::Duplicate), steps)) => {
                         Fate::Finished(outcome(&verdict), steps)
                     }
                     Some((Verdict::Refused(refusal), _)) => Fate::Refused(refusal, None),
                     Some((Verdict::Lost, _)) => Fate::Lost,
                     Some((Verdict::Waiting(_), _)) | None => {
-                        Fate::Refused(address_taken(), Some(holder.clone()))
+                        Fate::Refused(value_taken(awaited), Some(awaited.clone()))
                     }
                 }
             }

@@ -6,30 +6,29 @@
 //! cannot be closed would otherwise use up its attempts within minutes.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::time::{Duration, SystemTime};
+use std::time::SystemTime;
 
 use shared::fault_point::{FaultPoint, reach};
 use shared::svix_id::SvixId;
 
 use super::steps::{Attempt, Steps};
+use super::waking::changed_object;
 use super::{Processor, outcome};
 use crate::apply::Verdict;
 use crate::apply::fence::Holding;
 use crate::decide::ring::{Search, Waiting};
 use crate::event::Event;
 use crate::event::entry::Entry;
-use crate::event::object::ObjectId;
+use crate::finish::RECOVERY;
 use crate::finish::queue::Hastened;
 use crate::outage::Interrupted;
 use crate::source::queue::Queue;
 
-/// When the waiting events of a ring come back whose worker died after it had applied them.
-const RING_RECOVERY: Duration = Duration::from_secs(30);
-/// How many events of one user are looked at that wait for an address: payloads of 1 MiB are read.
+/// How many events about one object are looked at that wait for another one: payloads of 1 MiB are read.
 const WAITING_AT_ONCE: usize = 32;
 
 impl Processor {
-    /// Applies an event that waits for the address of `holder` together with those that wait, if
+    /// Applies an event that waits for the object `awaited` together with those that wait, if
     /// they are a ring. Returns what became of the event itself, and when; the others stay where they wait unless
     /// they were applied.
     pub(super) async fn close_ring(
@@ -37,12 +36,12 @@ impl Processor {
         queue: &Queue,
         entry: &Entry,
         event: &Event,
-        holder: &str,
+        awaited: &str,
     ) -> Result<Option<(Verdict, Steps)>, Interrupted> {
-        let Some(user_id) = event.object_id() else {
+        let Some(object) = changed_object(event) else {
             return Ok(None);
         };
-        let Some(mut ring) = self.waiting_ring(user_id, holder).await? else {
+        let Some(mut ring) = self.waiting_ring(&object, awaited).await? else {
             return Ok(None);
         };
         // One that waits in two partitions comes back from the other and is found in the ledger.
@@ -66,13 +65,14 @@ impl Processor {
         let verdicts = self.until_applied(&holding, &events).await?;
         let committed = SystemTime::now();
         reach(FaultPoint::RingCommitted).await;
-        self.delete_tags(&events, verdicts.iter().map(Some)).await?;
+        let mut waking = self.delete_tags(&events, verdicts.iter().map(Some)).await?;
         reach(FaultPoint::RingTagsDeleted).await;
         let steps = Steps {
             begun,
             committed,
             tags_deleted: SystemTime::now(),
         };
+        self.wake(&mut waking).await?;
         let mut finished = Vec::new();
         for (event, verdict) in events.iter().zip(&verdicts) {
             if matches!(verdict, Verdict::Recorded(_) | Verdict::Duplicate) {
@@ -86,6 +86,8 @@ impl Processor {
                 .await?;
         }
         reach(FaultPoint::RingClosed).await;
+        // Only now: those of the ring wait for each other, and were woken too.
+        self.return_woken(&waking).await?;
         self.put_off(&hastened).await?;
         for (waiting, verdict) in ring.iter().zip(&verdicts[1..]) {
             if matches!(verdict, Verdict::Recorded(_) | Verdict::Duplicate) {
@@ -102,7 +104,7 @@ impl Processor {
     ) -> Result<Vec<(&'a Queue, Vec<Hastened>)>, Interrupted> {
         let mut hastened = Vec::new();
         for (queue, svix_ids) in waiting {
-            let hasten = || queue.hasten(&svix_ids, RING_RECOVERY);
+            let hasten = || queue.hasten(&svix_ids, RECOVERY);
             hastened.push((queue, self.outages.until_redis_answers(hasten).await?));
         }
         Ok(hastened)
@@ -122,12 +124,12 @@ impl Processor {
 
     async fn waiting_ring(
         &self,
-        user_id: &ObjectId,
-        holder: &str,
+        object: &str,
+        awaited: &str,
     ) -> Result<Option<Vec<Waiting>>, Interrupted> {
-        let mut search = Search::new(user_id.as_str(), holder);
-        while let Some(user) = search.whom_to_ask() {
-            let waiting = self.waiting_of(&user).await?;
+        let mut search = Search::new(object, awaited);
+        while let Some(object) = search.what_to_ask() {
+            let waiting = self.waiting_of(&object).await?;
             let ring = search.found(waiting);
             if ring.is_some() {
                 return Ok(ring);
@@ -136,14 +138,14 @@ impl Processor {
         Ok(None)
     }
 
-    /// What waits of a user in any partition: an entry may have been added by hand, or when there were
+    /// What waits of an object in any partition: an entry may have been added by hand, or when there were
     /// more or fewer partitions. One after the other, because payloads are read.
-    async fn waiting_of(&self, user: &str) -> Result<Vec<Waiting>, Interrupted> {
+    async fn waiting_of(&self, object: &str) -> Result<Vec<Waiting>, Interrupted> {
         let mut found = Vec::new();
         for queue in self.partitions.iter() {
             let entries = self
                 .outages
-                .until_redis_answers(|| queue.waiting_of(user, WAITING_AT_ONCE - found.len()))
+                .until_redis_answers(|| queue.waiting_of(object, WAITING_AT_ONCE - found.len()))
                 .await?;
             let waiting = |entry| Waiting::parse(entry, queue.partition(), &self.reader);
             found.extend(entries.iter().filter_map(waiting));

@@ -62,7 +62,9 @@ impl Path {
         const NAMES: [&str; 5] = ["name", "first_name", "last_name", "full_name", "username"];
         match self {
             Self::Computed(Computed::FullName) => true,
-            Self::Field(steps) => steps.last().is_some_and(|last| NAMES.contains(&last.as_str())),
+            Self::Field(steps) => steps
+                .last()
+                .is_some_and(|last| NAMES.contains(&last.as_str())),
             _ => false,
         }
     }

@@ -249,16 +249,17 @@ fn an_entry_without_a_time_keeps_its_age_wherever_it_goes() {
         world.redis(&read);
         let park = concat!(env!("CARGO_MANIFEST_DIR"), "/src/finish/park.lua");
         let entries = "{clerk:0}:retry:entries";
-        let users = "{clerk:0}:retry:users";
+        let objects = "{clerk:0}:retry:objects";
+        let awaited = "{clerk:0}:retry:awaited";
         let first = format!("{RECEIVED}-1");
         let arguments = ["clerk-worker", "me", &first, "1", "1", "not now"];
-        let mut command = vec!["--eval", park, EVENTS, RETRY, entries, users, ","];
-        command.extend_from_slice(&arguments);
-        assert_eq!(world.redis(&command), "1");
+        let keys = [EVENTS, RETRY, entries, objects, awaited, ","];
+        let park = [&["--eval", park], &keys[..], &arguments].concat();
+        assert_eq!(world.redis(&park).lines().count(), 2);
         let unpark = concat!(env!("CARGO_MANIFEST_DIR"), "/src/finish/unpark.lua");
         world.wait_for("it is due", |world| {
-            let moved = world.redis(&["--eval", unpark, EVENTS, RETRY, entries, users, ",", "9"]);
-            moved.starts_with('1')
+            let unpark = [&["--eval", unpark], &keys[..], &["9"]].concat();
+            world.redis(&unpark).starts_with('1')
         });
         assert_eq!(
             received_at(EVENTS).as_deref(),

@@ -90,7 +90,8 @@ fn an_event_that_waits_for_an_address_names_who_holds_it() {
         let (output, code) = explain(world, "msg_new");
         code == 0
             && output.contains("retry: waits in {clerk:0}:retry, failed attempts")
-            && output.contains("the e-mail address belongs to another user: user_old")
+            && output
+                .contains("the e-mail address belongs to another user; waits for user user_old")
     });
 }
 

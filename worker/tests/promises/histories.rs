@@ -20,6 +20,7 @@ use std::time::Duration;
 
 use proptest::prelude::*;
 use proptest::test_runner::{Config, RngSeed, TestCaseError, TestRunner};
+use shared::queue::object;
 use tokio::runtime::Runtime;
 use tokio::task::JoinSet;
 use tokio_postgres::{Client, SimpleQueryMessage};
@@ -112,9 +113,9 @@ impl Waiting {
         let (refusal, waits) = match verdict {
             Verdict::Recorded(_) | Verdict::Duplicate | Verdict::Lost => return Ok(()),
             Verdict::Refused(refusal) => (refusal.clone(), None),
-            Verdict::Waiting { holder } => (
+            Verdict::Waiting(awaited) => (
                 Refusal {
-                    reason: format!("{holder} has the address"),
+                    reason: format!("{} has the address", awaited.object),
                     remedy: Remedy::WaitUntilFree,
                     quoted: Quoted::default(),
                 },
@@ -122,7 +123,7 @@ impl Waiting {
                     event: event.clone(),
                     failed_attempts: 0,
                     trace: None,
-                    holder: holder.clone(),
+                    awaited: awaited.object.clone(),
                     partition: 0,
                 }),
             ),
@@ -145,15 +146,14 @@ impl Waiting {
     }
 
     /// Those who can only be applied together with the event, as the processor finds them.
-    fn ring(&self, event: &Event, holder: &str) -> Option<Vec<Event>> {
-        let mut search = Search::new(event.user_id()?.as_str(), holder);
-        while let Some(user) = search.whom_to_ask() {
+    fn ring(&self, event: &Event, awaited: &str) -> Option<Vec<Event>> {
+        let own = |event: &Event| Some(object("user", event.user_id()?.as_str()));
+        let asks = own(event)?;
+        let mut search = Search::new(&asks, awaited);
+        while let Some(asked) = search.what_to_ask() {
             let waiting = self.due.values().filter_map(|(_, waits)| waits.clone());
-            let of_user = |waits: &ring::Waiting| {
-                let id = waits.event.user_id().map(|id| id.as_str());
-                id == Some(user.as_str())
-            };
-            if let Some(ring) = search.found(waiting.filter(of_user).collect()) {
+            let of_it = |waits: &ring::Waiting| own(&waits.event).as_ref() == Some(&asked);
+            if let Some(ring) = search.found(waiting.filter(of_it).collect()) {
                 let events = ring.into_iter().map(|waiting| waiting.event);
                 let mut ring: Vec<Event> = events.collect();
                 ring.retain(|other| other.svix_id != event.svix_id);
@@ -266,7 +266,7 @@ fn any_history_in_any_order_from_overlapping_batches_ends_as_its_reference() {
                     record(&svix_id, &verdict)?;
                     let event = &events[svix_id.as_str()];
                     let ring = match &verdict {
-                        Verdict::Waiting { holder } => waiting.ring(event, holder),
+                        Verdict::Waiting(awaited) => waiting.ring(event, &awaited.object),
                         _ => None,
                     };
                     let Some(ring) = ring else {

@@ -2,7 +2,7 @@
 -- Finds an event among those that wait for their next attempt and among the dead letters, by key.
 --   KEYS: dead letters' stream, hash of dead letters' ids, retry set, hash of waiting entries
 --   ARGV: svix-id
--- Returns what waits: milliseconds until it is due, failed attempts, reason, holder of the address; and the
+-- Returns what waits: milliseconds until it is due, failed attempts, reason, the object that it waits for; and the
 -- letter: its id, reason, attempts, milliseconds since the failure. Either is empty where there is none.
 local dead, letters, retry, entries = unpack(KEYS)
 local svix_id = ARGV[1]
@@ -22,7 +22,7 @@ if due and packed then
   local value = is_packed and type(list) == 'table' and by_name(list) or {}
   waiting = {
     string.format('%.0f', math.max(0, due - now)), tostring(value.attempts or ''), tostring(value.reason or ''),
-    tostring(value.holder or ''),
+    tostring(value.awaited or ''),
   }
 end
 local id = redis.call('HGET', letters, svix_id)

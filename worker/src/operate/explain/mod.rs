@@ -95,8 +95,8 @@ pub enum Place {
         attempts: String,
         /// Why the last one has; nothing where a worker of a version before has written it.
         reason: String,
-        /// The id of the user who holds the e-mail address that it waits for.
-        holder: Option<String>,
+        /// What it waits for, in words, if that is another object.
+        waits_for: Option<String>,
     },
     /// With the dead letters.
     Dead {
@@ -132,6 +132,16 @@ pub struct Recorded {
     pub deleted: bool,
     /// The newest event of the user, if it is another one.
     pub newest: Option<String>,
+}
+
+/// What an event waits for, in words, given as [`shared::queue::object`] names it; `None` if that is nothing.
+pub(crate) fn waits_for(awaited: &str) -> Option<String> {
+    let (family, id) = awaited.split_once('/')?;
+    Some(if id.is_empty() {
+        format!("waits for a row that belongs to no {family}")
+    } else {
+        format!("waits for {family} {id}")
+    })
 }
 
 /// The command that replays a dead letter, as docs/dead-letters.md has it; `None` where the svix-id

@@ -7,7 +7,7 @@ use shared::partition::MOST_PARTITIONS;
 use shared::queue::{CONSUMER_GROUP, Keys};
 use shared::redis_link::{self, RedisLink};
 
-use super::{Place, replay_line};
+use super::{Place, replay_line, waits_for};
 
 /// How many entries Redis reads in one step, during which it serves nobody else, if they are small.
 const ENTRIES_AT_ONCE: u64 = 500;
@@ -125,13 +125,13 @@ impl<'a> Search<'a> {
             .arg(self.svix_id)
             .invoke_async(&mut self.link)
             .await?;
-        if let [due, attempts, reason, holder] = waiting.as_slice() {
+        if let [due, attempts, reason, awaited] = waiting.as_slice() {
             self.places.push(Place::Retry {
                 partition,
                 due: number(due),
                 attempts: line(attempts),
                 reason: line(reason),
-                holder: Some(line(holder)).filter(|holder| !holder.is_empty()),
+                waits_for: waits_for(&line(awaited)),
             });
         }
         self.places.extend(self.letter(partition, &letter));

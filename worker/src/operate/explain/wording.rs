@@ -49,15 +49,15 @@ impl fmt::Display for Place {
                 due,
                 attempts,
                 reason,
-                holder,
+                waits_for,
             } => {
                 write!(
                     formatter,
                     "retry: waits in {{clerk:{partition}}}:retry, failed attempts {attempts}, the next in {}: {reason}",
                     Span(*due)
                 )?;
-                match holder {
-                    Some(holder) => write!(formatter, ": {holder}"),
+                match waits_for {
+                    Some(waits_for) => write!(formatter, "; {waits_for}"),
                     None => Ok(()),
                 }
             }

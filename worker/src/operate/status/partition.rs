@@ -5,7 +5,7 @@ use serde::Serialize;
 use shared::queue::{CONSUMER_GROUP, Keys};
 use shared::redis_link::RedisLink;
 
-use crate::operate::explain::{line, number, replay_line};
+use crate::operate::explain::{line, number, replay_line, waits_for};
 
 /// How many rows a list has at the most.
 pub(crate) const MOST_ROWS: usize = 50;
@@ -103,16 +103,13 @@ fn holding(row: &[Vec<u8>]) -> Option<Holding> {
 }
 
 fn retry(partition: u32, row: &[Vec<u8>]) -> Option<Retry> {
-    let [svix_id, due, attempts, holder, reason] = row else {
+    let [svix_id, due, attempts, awaited, reason] = row else {
         return None;
     };
-    let reason = match (line(reason), line(holder)) {
-        (reason, holder) if reason.is_empty() && !holder.is_empty() => {
-            format!("the e-mail address belongs to another user: {holder}")
-        }
-        (reason, holder) if !holder.is_empty() => format!("{reason}: {holder}"),
-        (reason, _) => reason,
-    };
+    let mut reason = line(reason);
+    if let Some(waits_for) = waits_for(&line(awaited)) {
+        reason = format!("{reason}; {waits_for}");
+    }
     Some(Retry {
         partition,
         svix_id: line(svix_id),

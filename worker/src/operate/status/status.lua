@@ -4,7 +4,7 @@
 --   ARGV: consumer group, how many rows a list may have, how many bytes of entries may be read for a list
 -- Returns how many events, retries and dead letters there are and for how many milliseconds the first event has
 -- stood on the stream (-1 if there is none); consumers: name, entries held, milliseconds since the last sign of life; retries, the
--- next one first: svix-id, milliseconds until it is due, failed attempts, holder of the address, reason; dead
+-- next one first: svix-id, milliseconds until it is due, failed attempts, the object that it waits for, reason; dead
 -- letters, the newest first: svix-id, reason, attempts, milliseconds since the failure. All are text.
 local events, retry, waiting, dead = unpack(KEYS)
 local group, rows, bytes = ARGV[1], tonumber(ARGV[2]), tonumber(ARGV[3])
@@ -43,7 +43,7 @@ for i = 1, #due, 2 do
   local is_packed, list = pcall(cmsgpack.unpack, packed or '')
   local value = is_packed and type(list) == 'table' and by_name(list) or {}
   local wait = whole(math.max(0, due[i + 1] - now))
-  retries[#retries + 1] = { short(due[i]), wait, short(value.attempts), short(value.holder), short(value.reason) }
+  retries[#retries + 1] = { short(due[i]), wait, short(value.attempts), short(value.awaited), short(value.reason) }
 end
 
 local letters, last = {}, '+'

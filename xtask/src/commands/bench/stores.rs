@@ -17,13 +17,14 @@ const DEADLINE: Duration = Duration::from_secs(60);
 /// A copy of a million entries holds Redis up, and so does the rewriting of its file.
 const REDIS_DEADLINE: Duration = Duration::from_secs(300);
 /// Everything of the queue's that outlives a drain.
-const KEYS: [&str; 6] = [
+const KEYS: [&str; 7] = [
     EVENTS,
     "{clerk:0}:dead",
     "{clerk:0}:dead:letters",
     "{clerk:0}:retry",
     "{clerk:0}:retry:entries",
-    "{clerk:0}:retry:users",
+    "{clerk:0}:retry:objects",
+    "{clerk:0}:retry:awaited",
 ];
 
 /// Both stores, and a connection to Redis.
