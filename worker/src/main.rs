@@ -12,9 +12,11 @@ use shared::traces::Traces;
 use shared::{admin, logging, redis_durability, shutdown, startup};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
+use worker::apply::target::Targets;
 use worker::database::{Database, migration, retention, url::DatabaseUrl};
 use worker::event::entry::Entry;
-use worker::finish::{self, cache_tags::CacheTags, refusals::Refusals};
+use worker::event::reader::Reader;
+use worker::finish::{self, cache_tags::CacheTags, changes::Changes, refusals::Refusals};
 use worker::metrics::Metrics;
 use worker::operate::{
     explain,
@@ -25,6 +27,7 @@ use worker::outage::Outages;
 use worker::processor::Processor;
 use worker::reconcile;
 use worker::settings::{Arguments, Settings, Task};
+use worker::tables::Tables;
 use worker::source::{
     self, Source,
     losses::Losses,
@@ -35,9 +38,12 @@ fn main() -> ExitCode {
     startup::start(Arguments::task, async |task| match task {
         Task::Run(settings) => run(*settings).await.map(|()| ExitCode::SUCCESS),
         Task::Migrate(settings) => {
-            let (database, common) = *settings;
+            let (database, common, tables) = *settings;
             logging::start(&common);
-            migrate(&database).await.map(|()| ExitCode::SUCCESS)
+            warn(&tables.warnings);
+            migrate(&database, &tables.tables)
+                .await
+                .map(|()| ExitCode::SUCCESS)
         }
         Task::Explain(settings, svix_id) => explain(&settings, &svix_id).await,
         Task::Reconcile(task) => {
@@ -52,8 +58,16 @@ fn main() -> ExitCode {
     })
 }
 
-async fn migrate(database: &DatabaseUrl) -> Result<(), String> {
-    let applied = migration::migrate(&Database::new(database)?).await?;
+/// Says what may be a mistake in the tables file.
+fn warn(warnings: &[String]) {
+    for warning in warnings {
+        tracing::warn!("{warning}");
+    }
+}
+
+async fn migrate(database: &DatabaseUrl, tables: &Tables) -> Result<(), String> {
+    let database = Database::new(database)?;
+    let applied = migration::migrate(&database, tables.is_built_in()).await?;
     tracing::info!(applied, "the database is up to date");
     Ok(())
 }
@@ -76,6 +90,9 @@ struct Stores {
     losses: Losses,
     cache_tags: CacheTags,
     database: Database,
+    /// Which tables are written.
+    targets: Targets,
+    reader: Reader,
     metrics: Metrics,
     /// The name of this worker in the consumer group.
     consumer: String,
@@ -103,6 +120,8 @@ impl Stores {
                 settings.cache_second_deletion,
             ),
             database: Database::new(&settings.database)?,
+            targets: Targets::new(settings.tables.clone()),
+            reader: Reader::new(&settings.tables),
             queue_link,
             losses,
             metrics,
@@ -141,17 +160,24 @@ impl Stores {
             metrics: self.metrics.clone(),
             stop: stop.clone(),
         };
+        let changes = Changes {
+            cache_tags: self.cache_tags,
+            database: self.database.clone(),
+            outages: outages.clone(),
+        };
         Processor {
             refusals: Refusals {
                 database: self.database.clone(),
-                cache_tags: self.cache_tags.clone(),
+                changes: changes.clone(),
                 max_attempts,
                 metrics: self.metrics.clone(),
                 outages: outages.clone(),
             },
             partitions: self.partitions,
+            reader: self.reader,
             database: self.database,
-            cache_tags: self.cache_tags,
+            targets: self.targets,
+            changes,
             outages,
             metrics: self.metrics,
             traces,
@@ -162,6 +188,7 @@ impl Stores {
 
 async fn run(settings: Settings) -> Result<(), String> {
     logging::start(&settings.common);
+    warn(&settings.tables_warnings);
     let traces = Traces::from_environment("clerk-worker").map_err(|error| error.to_string())?;
     let stop = shutdown::on_signal().map_err(|error| error.to_string())?;
     let registry = Registry::new();
@@ -173,9 +200,13 @@ async fn run(settings: Settings) -> Result<(), String> {
     tokio::spawn(admin::serve(listener, health, registry, stop.clone()));
     let (link, database) = (stores.queue_link.clone(), stores.database.clone());
     tokio::spawn(redis_durability::watch(link.clone(), stop.clone()));
-    let Some(has_worked) = migration::until_migrated(&database, &stop).await else {
+    let creates_users = settings.tables.is_built_in();
+    let Some(has_worked) = migration::until_migrated(&database, creates_users, &stop).await else {
         return Ok(());
     };
+    if stores.targets.until_read(&database, &stop).await.is_none() {
+        return Ok(());
+    }
     stores.losses.begin(has_worked);
     migrated.cancel();
     tracing::info!(consumer = stores.consumer, "worker has started");
@@ -192,9 +223,10 @@ async fn run(settings: Settings) -> Result<(), String> {
     finish::start(&stores.partitions, &stores.cache_tags, &background_stop);
     let tasks = TaskTracker::new();
     let partitions = stores.partitions.clone();
+    let reader = stores.reader.clone();
     let source = Source {
         partitions: partitions.clone(),
-        parse: Entry::parse,
+        parse: Arc::new(move |entry| Entry::parse(entry, &reader)),
         batch_size: settings.batch_size,
         reclaim_after: settings.reclaim_after,
         shutdown_grace: settings.common.shutdown_grace,

@@ -406,19 +406,3 @@ pub(crate) async fn remember_altered(
     let sql = &target.statements.remember_altered;
     pooler::query(transaction, sql, &arrays.parameters()).await.map(drop)
 }
-
-impl Fitted<'_> {
-    fn text(&self) -> Option<&str> {
-        match self {
-            Self::Text(text) => Some(text),
-            Self::Null | Self::Time(_) => None,
-        }
-    }
-
-    const fn time(&self) -> Option<SystemTime> {
-        match self {
-            Self::Time(time) => Some(*time),
-            Self::Null | Self::Text(_) => None,
-        }
-    }
-}

@@ -6,8 +6,10 @@ use std::sync::{Arc, PoisonError, RwLock};
 use std::time::{Duration, Instant};
 
 use deadpool_postgres::Transaction;
+use tokio_util::sync::CancellationToken;
 
 use crate::apply::statements::Statements;
+use crate::back_off::BackOff;
 use crate::database::Database;
 use crate::database::catalogue::{self, Table};
 use crate::database::failure::Failure;
@@ -88,6 +90,22 @@ impl Targets {
         self.look(&transaction).await?;
         transaction.commit().await?;
         Ok(self.snapshot())
+    }
+
+    /// Reads the catalogue until it has all that the file names; `None` if `stop` is cancelled before.
+    pub async fn until_read(&self, database: &Database, stop: &CancellationToken) -> Option<()> {
+        let mut back_off = BackOff::of_a_store();
+        loop {
+            match stop.run_until_cancelled(self.read(database)).await? {
+                Ok(_) => return Some(()),
+                Err(failure) => tracing::warn!(
+                    reason = failure.reason(),
+                    "the tables cannot be written yet"
+                ),
+            }
+            stop.run_until_cancelled(tokio::time::sleep(back_off.after_failure()))
+                .await?;
+        }
     }
 
     /// Whether the catalogue says something else than before. It is read once a second at the most.

@@ -119,3 +119,6 @@ fn can_link(column: &Column, cell: &Cell, saying: &Saying<'_>) -> bool {
     let mut words = from.map.iter().flat_map(|map| map.values()).flat_map(Constant::paths);
     path.is_some_and(|path| saying.is_sure(path)) && words.all(|path| saying.is_sure(path))
 }
+
+#[cfg(test)]
+mod tests;

@@ -175,3 +175,6 @@ fn end(text: &str, characters: usize) -> &str {
     let start = before.map_or(Some((text.len(), ' ')), |before| text.char_indices().rev().nth(before));
     start.map_or(text, |(start, _)| &text[start..])
 }
+
+#[cfg(test)]
+mod tests;
