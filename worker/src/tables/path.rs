@@ -56,13 +56,24 @@ impl Path {
         matches!(self, Self::Now | Self::Event(_))
     }
 
+    /// The field of `data` that it begins with.
+    #[must_use]
+    pub fn first_field(&self) -> Option<&str> {
+        match self {
+            Self::Field(steps) => steps.first().map(String::as_str),
+            _ => None,
+        }
+    }
+
     /// Whether it says somebody's name, which may be cut where there is no room for it.
     #[must_use]
     pub fn is_a_name(&self) -> bool {
         const NAMES: [&str; 5] = ["name", "first_name", "last_name", "full_name", "username"];
         match self {
             Self::Computed(Computed::FullName) => true,
-            Self::Field(steps) => steps.last().is_some_and(|last| NAMES.contains(&last.as_str())),
+            Self::Field(steps) => steps
+                .last()
+                .is_some_and(|last| NAMES.contains(&last.as_str())),
             _ => false,
         }
     }

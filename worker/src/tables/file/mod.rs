@@ -1,0 +1,131 @@
+//! Reads a tables file; tells all that is wrong with it at once.
+
+mod braces;
+mod columns;
+mod constant;
+mod content;
+mod family;
+mod identifier;
+mod keys;
+mod nearest;
+mod notes;
+mod path;
+mod scope;
+mod section;
+mod template;
+#[cfg(test)]
+mod tests;
+
+use std::collections::BTreeSet;
+
+use toml::de::{DeTable, DeValue};
+
+use crate::tables::file::family::FAMILIES;
+use crate::tables::file::keys::{Keys, described};
+use crate::tables::file::notes::Notes;
+use crate::tables::file::scope::KEYS;
+use crate::tables::file::section::section;
+use crate::tables::section::Section;
+use crate::tables::{BUILT_IN, Tables};
+
+/// A file without mistakes.
+#[derive(Clone, Debug)]
+pub struct Report {
+    /// What it says.
+    pub tables: Tables,
+    /// What may be a mistake; a line each, `FILE:LINE: what`.
+    pub warnings: Vec<String>,
+}
+
+/// What is wrong with a file; a line each, `FILE:LINE: what, expected what`, in the order of the file.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{}", .0.join("\n"))]
+pub struct Mistakes(Vec<String>);
+
+impl Tables {
+    /// The file that holds where none is named.
+    #[must_use]
+    #[allow(clippy::expect_used, reason = "a test reads it")]
+    pub fn built_in() -> Self {
+        let report = Self::parse("built_in.toml", BUILT_IN).expect("the built-in file is valid");
+        Self {
+            is_built_in: true,
+            ..report.tables
+        }
+    }
+
+    /// Reads the text of the file `name`.
+    ///
+    /// # Errors
+    /// All mistakes of it.
+    pub fn parse(name: &str, text: &str) -> Result<Report, Mistakes> {
+        let mut notes = Notes::default();
+        let sections = match toml(text, &mut notes) {
+            Some(table) => sections(&table, &mut notes),
+            None => Vec::new(),
+        };
+        let (mistakes, warnings) = notes.into_lines(name, text);
+        if !mistakes.is_empty() {
+            return Err(Mistakes(mistakes));
+        }
+        let tables = Self::new(sections, false);
+        Ok(Report { tables, warnings })
+    }
+}
+
+/// The file as TOML; tells the first mistake of each line, since others of the line may follow from it.
+fn toml<'a>(text: &'a str, notes: &mut Notes) -> Option<DeTable<'a>> {
+    let (table, errors) = DeTable::parse_recoverable(text);
+    let mut lines = BTreeSet::new();
+    for error in &errors {
+        let at = error.span().map_or(0, |span| span.start);
+        let before = text.as_bytes().iter().take(at);
+        if lines.insert(before.filter(|byte| **byte == b'\n').count()) {
+            let (what, expected) = match error.message().split_once(", expected ") {
+                Some(told) => told,
+                None => (error.message(), "TOML as https://toml.io has it"),
+            };
+            // All that it says of a key that is there twice.
+            let key = text.get(error.span().unwrap_or_default());
+            let key = key.filter(|_| what == "duplicate key").unwrap_or_default();
+            notes.mistake(at, format!("no TOML: {what} {key}").trim_end(), expected);
+        }
+    }
+    errors.is_empty().then(|| table.into_inner())
+}
+
+fn sections(table: &DeTable<'_>, notes: &mut Notes) -> Vec<Section> {
+    let mut sections = Vec::new();
+    if table.is_empty() {
+        notes.mistake(0, "there is no section", "[user]");
+    }
+    for (key, value) in table {
+        let (at, name) = (key.span().start, key.get_ref().as_ref());
+        let family = FAMILIES.iter().find(|family| family.name == name);
+        match (family, value.get_ref()) {
+            (Some(family), DeValue::Table(table)) => {
+                sections.extend(section(family, Keys { table, at }, notes));
+            }
+            (Some(_), other) => {
+                let what = format!("{name:?} is {}", described(other));
+                notes.mistake(at, what, format!("a section: [{name}]"));
+            }
+            (None, _) if KEYS.contains(&name) => {
+                notes.mistake(
+                    at,
+                    format!("{name:?} stands in no section"),
+                    "it below [user]",
+                );
+            }
+            (None, _) => {
+                let what = format!("{name:?} is no section that this version has");
+                notes.mistake(
+                    at,
+                    what,
+                    "user: only the section user is supported by this version",
+                );
+            }
+        }
+    }
+    sections
+}
