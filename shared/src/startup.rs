@@ -62,6 +62,7 @@ pub fn start<A: Parser, T, R: Termination, F: Future<Output = Result<R, String>>
     };
     let task = match task(&arguments) {
         Ok(task) => task,
+        Err(SettingError::InFile(lines)) => return refuse_file(&lines),
         Err(error) => return refuse(&error),
     };
     let runtime = match runtime() {
@@ -126,6 +127,16 @@ pub async fn listen(variable: &'static str, address: SocketAddr) -> Result<TcpLi
         let expected = format!("an address that this process can listen on ({error})");
         SettingError::new(variable, format!("\"{address}\""), expected).to_string()
     })
+}
+
+/// The same for a file with mistakes: a line for each, as compilers write it.
+#[allow(
+    clippy::print_stderr,
+    reason = "the log does not exist before the settings are known"
+)]
+fn refuse_file(lines: &str) -> ExitCode {
+    eprintln!("{lines}");
+    ExitCode::from(2)
 }
 
 /// Says in one line on standard error why the process ends, and returns the code to end with.

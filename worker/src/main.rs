@@ -35,8 +35,9 @@ fn main() -> ExitCode {
     startup::start(Arguments::task, async |task| match task {
         Task::Run(settings) => run(*settings).await.map(|()| ExitCode::SUCCESS),
         Task::Migrate(settings) => {
-            let (database, common) = *settings;
+            let (database, common, tables) = *settings;
             logging::start(&common);
+            warn(&tables.warnings);
             migrate(&database).await.map(|()| ExitCode::SUCCESS)
         }
         Task::Explain(settings, svix_id) => explain(&settings, &svix_id).await,
@@ -50,6 +51,13 @@ fn main() -> ExitCode {
             .await
             .map(|()| ExitCode::SUCCESS),
     })
+}
+
+/// Says what may be a mistake in the tables file.
+fn warn(warnings: &[String]) {
+    for warning in warnings {
+        tracing::warn!("{warning}");
+    }
 }
 
 async fn migrate(database: &DatabaseUrl) -> Result<(), String> {
@@ -162,6 +170,7 @@ impl Stores {
 
 async fn run(settings: Settings) -> Result<(), String> {
     logging::start(&settings.common);
+    warn(&settings.tables_warnings);
     let traces = Traces::from_environment("clerk-worker").map_err(|error| error.to_string())?;
     let stop = shutdown::on_signal().map_err(|error| error.to_string())?;
     let registry = Registry::new();

@@ -1,12 +1,21 @@
 //! What is wrong with a setting.
 
-/// A setting that cannot be used. Its text is one line and shows no secret.
+/// A setting that cannot be used. Its text shows no secret.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("{variable}: found {found}, expected {expected}")]
-pub struct SettingError {
-    variable: &'static str,
-    found: String,
-    expected: String,
+pub enum SettingError {
+    /// A variable, in one line.
+    #[error("{variable}: found {found}, expected {expected}")]
+    Variable {
+        /// Its name.
+        variable: &'static str,
+        /// What it says, redacted if it is secret.
+        found: String,
+        /// What it should say.
+        expected: String,
+    },
+    /// What is wrong inside a file, a line for each mistake: `FILE:LINE: …`
+    #[error("{0}")]
+    InFile(String),
 }
 
 impl SettingError {
@@ -17,7 +26,7 @@ impl SettingError {
         found: impl Into<String>,
         expected: impl Into<String>,
     ) -> Self {
-        Self {
+        Self::Variable {
             variable,
             found: found.into(),
             expected: expected.into(),

@@ -10,11 +10,14 @@ use clap::Parser;
 use shared::redis_servers::RedisServers;
 use shared::settings::{CommonArguments, CommonSettings, Setting, SettingError, check_quotes};
 use shared::svix_id::SvixId;
+use shared::tls::unreadable;
 
 use crate::database::url::DatabaseUrl;
 use crate::finish::cache_tags::{CacheMode, fits_a_slot};
 use crate::settings::command::Command;
 use crate::settings::reconcile::ReconcileSettings;
+use crate::tables::Tables;
+use crate::tables::file::Report;
 
 const DEFAULT_ADMIN_ADDRESS: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 9101);
 
@@ -29,6 +32,9 @@ pub struct Arguments {
     /// The PostgreSQL that holds the users: postgres://user:password@host:port/database?sslmode=... What it leaves out is read from libpq's variables: PGHOST, PGSSLMODE, PGPASSFILE, ... [required, or PGHOST]
     #[arg(long, env = "DATABASE_URL", hide_env_values = true, global = true)]
     database_url: Option<String>,
+    /// The file (TOML) that tells which columns of which tables say what of Clerk's users [default: the built-in one, for the table users]
+    #[arg(long, env = "TABLES_FILE", hide_env_values = true, global = true)]
+    tables_file: Option<String>,
     /// How many entries are applied in one transaction at the most [default: 256]
     #[arg(long, env = "BATCH_SIZE", hide_env_values = true)]
     batch_size: Option<String>,
@@ -65,7 +71,7 @@ pub enum Task {
     /// Work until a signal.
     Run(Box<Settings>),
     /// Apply pending migrations.
-    Migrate(Box<(DatabaseUrl, CommonSettings)>),
+    Migrate(Box<(DatabaseUrl, CommonSettings, Report)>),
     /// Tell where an event is.
     Explain(Box<Settings>, SvixId),
     /// Bring in the users that Clerk has already.
@@ -81,6 +87,10 @@ pub struct Settings {
     pub common: CommonSettings,
     /// Where the users are.
     pub database: DatabaseUrl,
+    /// Which tables are written, and how.
+    pub tables: Tables,
+    /// What may be a mistake in the file that says so, a line each.
+    pub tables_warnings: Vec<String>,
     /// How many entries are applied in one transaction at the most.
     pub batch_size: usize,
     /// How many attempts an event has.
@@ -116,7 +126,8 @@ impl Arguments {
             }
             Some(Command::Migrate) => {
                 let common = self.common.settings(DEFAULT_ADMIN_ADDRESS)?;
-                return Ok(Task::Migrate(Box::new((database()?, common))));
+                let task = (database()?, common, self.tables()?);
+                return Ok(Task::Migrate(Box::new(task)));
             }
             Some(Command::Explain { svix_id }) => {
                 let svix_id = SvixId::parse_plain(svix_id).ok_or_else(|| {
@@ -139,6 +150,26 @@ impl Arguments {
             .map(|settings| Task::Run(Box::new(settings)))
     }
 
+    /// What `TABLES_FILE` says.
+    fn tables(&self) -> Result<Report, SettingError> {
+        let setting = Setting::new("TABLES_FILE", self.tables_file.as_deref());
+        let file = setting.explained(|file| match std::fs::read_to_string(file) {
+            Ok(text) => Ok((file, text)),
+            Err(error) => Err((
+                format!("{file:?}, {}", unreadable(&error)),
+                "a file of TOML, in UTF-8".to_owned(),
+            )),
+        })?;
+        match file {
+            None => Ok(Report {
+                tables: Tables::built_in(),
+                warnings: Vec::new(),
+            }),
+            Some((name, text)) => Tables::parse(name, &text)
+                .map_err(|mistakes| SettingError::InFile(mistakes.to_string())),
+        }
+    }
+
     fn settings(&self, database: DatabaseUrl) -> Result<Settings, SettingError> {
         let common = self.common.settings(DEFAULT_ADMIN_ADDRESS)?;
         let cache_redis = Setting::secret("CACHE_REDIS_URL", self.cache_redis_url.as_deref())
@@ -153,7 +184,10 @@ impl Arguments {
                 "no } in it, or a hash tag such as {app}, in a cluster",
             ));
         }
+        let tables = self.tables()?;
         Ok(Settings {
+            tables: tables.tables,
+            tables_warnings: tables.warnings,
             batch_size: Setting::new("BATCH_SIZE", self.batch_size.as_deref())
                 .number(256, 1..=10_000)?
                 .try_into()

@@ -47,6 +47,8 @@ fn a_bad_setting_stops_the_worker_with_one_line_that_names_it() {
         ("CACHE_KEY_PREFIX", "app:"),
         ("CACHE_SECOND_DELETION_MS", "soon"),
         ("REDIS_PARTITIONS", "65"),
+        ("TABLES_FILE", "/no/file"),
+        ("TABLES_FILE", "/"),
         ("BATCH_SIZE", "0"),
         ("MAX_ATTEMPTS", "-1"),
         ("RECLAIM_AFTER_MS", "soon"),
@@ -73,6 +75,46 @@ fn a_bad_setting_stops_the_worker_with_one_line_that_names_it() {
     }
 }
 
+/// P12: by each command that reads it, and by each name that it has.
+#[test]
+fn a_tables_file_with_mistakes_stops_the_worker_with_a_line_for_each() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("tables.toml");
+    std::fs::write(
+        &file,
+        "[user]\ntabel = \"users\"\nkey = \"id\"\ntags = [\"{id}\"]\n",
+    )
+    .unwrap();
+    let file = file.to_str().unwrap();
+    let database = ("DATABASE_URL", "postgres://me:hunter2@127.0.0.1:1/d");
+    let secret = ("CLERK_SECRET_KEY", "sk_test_1");
+    let by_variable = [database, secret, ("TABLES_FILE", file)];
+    let by_flag = [database, secret];
+    let commands: [(&[&str], &[_]); 5] = [
+        (&[], &by_variable),
+        (&["migrate"], &by_variable),
+        (&["explain", "msg_x"], &by_variable),
+        (&["reconcile"], &by_variable),
+        (&["migrate", "--tables-file", file], &by_flag),
+    ];
+    for (arguments, environment) in commands {
+        let output = Program::run("worker", arguments, environment).unwrap();
+        let error = String::from_utf8_lossy(&output.stderr).into_owned();
+        let beginnings = [
+            format!("{file}:1: \"table\" is missing, expected "),
+            format!("{file}:2: \"tabel\" is unknown, expected \"table\""),
+            format!("{file}:4: \"{{id}}\" says nothing in a tag, expected {{row.x}}"),
+        ];
+        let lines: Vec<_> = error.lines().collect();
+        assert_eq!(lines.len(), beginnings.len(), "{arguments:?}: {error}");
+        for (line, beginning) in lines.iter().zip(&beginnings) {
+            assert!(line.starts_with(beginning), "{arguments:?}: {error}");
+        }
+        assert_eq!(output.status.code(), Some(2), "{arguments:?}");
+        assert!(output.stdout.is_empty());
+    }
+}
+
 #[test]
 fn help_lists_every_setting_and_shows_no_value() {
     let output = Program::run(
@@ -84,6 +126,7 @@ fn help_lists_every_setting_and_shows_no_value() {
     let help = String::from_utf8_lossy(&output.stdout);
     for variable in [
         "DATABASE_URL",
+        "TABLES_FILE",
         "BATCH_SIZE",
         "MAX_ATTEMPTS",
         "RECLAIM_AFTER_MS",
