@@ -6,7 +6,7 @@ use deadpool_postgres::Transaction;
 use shared::fault_point::{FaultPoint, reach};
 use shared::queue::object;
 
-use crate::apply::awaited::Awaited;
+use crate::apply::awaited::{Awaited, Version};
 use crate::apply::storage::{self, Claim};
 use crate::database::catalogue::{Catalogue, Columns, TooLong};
 use crate::database::failure::{Failure, Quoted, Refusal, Remedy};
@@ -145,13 +145,18 @@ impl<'a> Winners<'a> {
             reach(FaultPoint::AddressesVacated).await;
         }
         let waiting = settlement.waiting.iter().map(|(user, holder)| {
-            // A holder that has to wait too keeps its row, so the version that it has claimed here is not this row's.
-            let claimed_only = settlement.waiting.contains_key(holder);
-            let row = present.iter().find(|row| row.user_id == *holder);
-            let version = row.and_then(|row| row.version.clone());
+            let wanted = wanted.iter().find(|(other, _)| other == user);
+            let address = wanted.map(|(_, address)| *address);
+            // Who only takes the address in this transaction, or claims a version here and has to keep its row, may end
+            // otherwise.
+            let keeps = !settlement.waiting.contains_key(holder);
+            let row = present
+                .iter()
+                .find(|row| keeps && row.user_id == *holder && row.email.as_deref() == address);
+            let version = row.map(|row| Version::Of(row.version.clone()));
             let awaited = Awaited {
                 object: object("user", holder),
-                version: version.filter(|_| !claimed_only),
+                version: version.unwrap_or(Version::Uncommitted),
             };
             ((*user).to_owned(), awaited)
         });
