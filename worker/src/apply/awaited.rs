@@ -19,16 +19,29 @@ const ANSWER_TIMEOUT: Duration = Duration::from_secs(15);
 pub struct Awaited {
     /// Which, as [`shared::queue::object`] names it.
     pub object: String,
-    /// The svix-id of its version as it was when it was found in the way. `None` if it had none, or one that may never be
-    /// committed: then whatever version it gets counts as a change.
-    pub version: Option<String>,
+    /// How it was when it was found in the way.
+    pub version: Version,
     /// What it has, for the log and the dead letter.
     pub reason: String,
 }
 
+/// Which state of an object was in the way.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Version {
+    /// The one that came with the event of this svix-id; none where a row is there without any event.
+    Of(Option<String>),
+    /// One that only the transaction knew that found it, and that may never be committed.
+    Uncommitted,
+}
+
 impl Awaited {
     /// The object that has a unique value; a row that is nobody's may let go of it when it is linked.
-    pub(crate) fn of(target: &Target, column: &str, holder: Option<&str>, version: Option<String>) -> Self {
+    pub(crate) fn of(
+        target: &Target,
+        column: &str,
+        holder: Option<&str>,
+        version: Version,
+    ) -> Self {
         let family = &target.section.family;
         let whose = if holder.is_some() { "another" } else { "no" };
         Self {
@@ -42,7 +55,7 @@ impl Awaited {
     }
 }
 
-/// The objects among `awaited` whose version is not the one that was seen, as far as it is committed.
+/// The objects among `awaited` whose version is not the one that was seen.
 ///
 /// # Errors
 /// When PostgreSQL does not tell.
@@ -50,10 +63,23 @@ pub async fn changed_since(
     database: &Database,
     awaited: &[&Awaited],
 ) -> Result<HashSet<String>, Failure> {
-    let seen = awaited.iter();
-    let (objects, versions): (Vec<&str>, Vec<Option<&str>>) = seen
-        .map(|seen| (seen.object.as_str(), seen.version.as_deref()))
-        .unzip();
+    let (mut changed, mut objects, mut versions) = (HashSet::new(), vec![], vec![]);
+    for Awaited {
+        object, version, ..
+    } in awaited.iter().copied() {
+        match version {
+            Version::Of(svix_id) => {
+                objects.push(object.as_str());
+                versions.push(svix_id.as_deref());
+            }
+            Version::Uncommitted => {
+                changed.insert(object.clone());
+            }
+        }
+    }
+    if objects.is_empty() {
+        return Ok(changed);
+    }
     let connection = database.connection().await?;
     // Without a name: see the module pooler.
     let sql = include_str!("changed_since.sql");
@@ -67,9 +93,8 @@ pub async fn changed_since(
             "PostgreSQL does not answer".to_owned(),
         ));
     };
-    let objects = rows?
-        .iter()
-        .map(|row| row.try_get(0))
-        .collect::<Result<_, _>>();
-    Ok(objects?)
+    for row in rows? {
+        changed.insert(row.try_get(0)?);
+    }
+    Ok(changed)
 }

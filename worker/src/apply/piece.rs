@@ -14,7 +14,7 @@ use crate::apply::target::Target;
 use crate::apply::verdict::LeftOut;
 use crate::apply::winners::{LeftOuts, Winners};
 use crate::database::failure::{Failure, Refusal, Remedy};
-use crate::decide::plan::{name, plan};
+use crate::decide::plan::plan;
 use crate::event::Event;
 use crate::tables::section::{MissingRow, Section};
 

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, HashMap, HashSet};
 use deadpool_postgres::Transaction;
 use shared::fault_point::{FaultPoint, reach};
 
-use crate::apply::awaited::Awaited;
+use crate::apply::awaited::{Awaited, Version};
 use crate::apply::fit::{Fitted, fit};
 use crate::apply::rows::{self, Holder, Winner};
 use crate::apply::storage::Claim;
@@ -174,7 +174,13 @@ impl<'w, 'a> Wishes<'w, 'a> {
             if let Some(row) = holder.row {
                 let object_id = holder.object_id.as_deref();
                 let name = target.section.cells().nth(column).map_or("", |cell| &cell.name);
-                let awaited = Awaited::of(target, name, object_id, holder.version);
+                // What a winner of this piece has claimed here may end otherwise.
+                let is_here = self.winners.iter().any(|winner| object_id == Some(winner.object.id.as_str()));
+                let version = match is_here {
+                    true => Version::Uncommitted,
+                    false => Version::Of(holder.version),
+                };
+                let awaited = Awaited::of(target, name, object_id, version);
                 self.held.push((value, row, awaited));
             }
         }
@@ -212,11 +218,10 @@ impl<'w, 'a> Wishes<'w, 'a> {
         }
         // Somebody who takes the value in this very transaction.
         let place = self.rows.iter().position(|(known, _)| *known == row)?;
-        let Winner { event, object, .. } = self.winners[place];
-        let version = Some(event.svix_id.to_string());
+        let object = self.winners[place].object;
         let column = self.wanted[place].first().map_or(0, |value| value.0);
         let name = target.section.cells().nth(column).map_or("", |cell| &cell.name);
-        Some(Awaited::of(target, name, Some(object.id.as_str()), version))
+        Some(Awaited::of(target, name, Some(object.id.as_str()), Version::Uncommitted))
     }
 
     /// Takes the values from the rows that have them. Where that is not possible, who wants them waits.
