@@ -41,7 +41,7 @@ fn main() -> ExitCode {
             let (database, common, tables) = *settings;
             logging::start(&common);
             warn(&tables.warnings);
-            migrate(&database).await.map(|()| ExitCode::SUCCESS)
+            migrate(&database, &tables.tables).await.map(|()| ExitCode::SUCCESS)
         }
         Task::Explain(settings, svix_id) => explain(&settings, &svix_id).await,
         Task::Reconcile(task) => {
@@ -63,8 +63,9 @@ fn warn(warnings: &[String]) {
     }
 }
 
-async fn migrate(database: &DatabaseUrl) -> Result<(), String> {
-    let applied = migration::migrate(&Database::new(database)?).await?;
+async fn migrate(database: &DatabaseUrl, tables: &Tables) -> Result<(), String> {
+    let database = Database::new(database)?;
+    let applied = migration::migrate(&database, tables.is_built_in()).await?;
     tracing::info!(applied, "the database is up to date");
     Ok(())
 }

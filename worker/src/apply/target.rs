@@ -16,7 +16,7 @@ use crate::database::failure::Failure;
 use crate::tables::Tables;
 use crate::tables::section::Section;
 
-/// How often the catalogue is read at the most because a row was refused.
+/// How often the catalogue is read at the most because a value does not fit.
 const BETWEEN_LOOKS: Duration = Duration::from_secs(1);
 
 /// Where the objects of one family go.
@@ -108,11 +108,24 @@ impl Targets {
         }
     }
 
-    /// Whether the catalogue says something else than before. It is read once a second at the most.
+    /// Whether the catalogue says something else than before.
     ///
     /// # Errors
     /// As [`Targets::read`].
     pub(crate) async fn have_changed(
+        &self,
+        transaction: &Transaction<'_>,
+    ) -> Result<bool, Failure> {
+        let before = self.snapshot();
+        self.look(transaction).await?;
+        Ok(before != self.snapshot())
+    }
+
+    /// The same, unless it was read in the last second: of values that do not fit there may be many.
+    ///
+    /// # Errors
+    /// As [`Targets::read`].
+    pub(crate) async fn have_changed_lately(
         &self,
         transaction: &Transaction<'_>,
     ) -> Result<bool, Failure> {
@@ -121,9 +134,7 @@ impl Targets {
         if since.is_some_and(|since| since < BETWEEN_LOOKS) {
             return Ok(false);
         }
-        let before = self.snapshot();
-        self.look(transaction).await?;
-        Ok(before != self.snapshot())
+        self.have_changed(transaction).await
     }
 
     async fn look(&self, transaction: &Transaction<'_>) -> Result<(), Failure> {

@@ -136,7 +136,7 @@ async fn write<'a>(
             Ok(Written::Without(left_out)) => {
                 storage::give_up_piece(transaction).await?;
                 if left_out.values().any(LeftOut::doubts_the_table)
-                    && targets.have_changed(transaction).await?
+                    && targets.have_changed_lately(transaction).await?
                 {
                     snapshot = targets.snapshot();
                     pieces.push(piece);

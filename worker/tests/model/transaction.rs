@@ -1,8 +1,6 @@
 //! What a transaction decides and writes.
 
-use std::collections::BTreeSet;
-
-use worker::decide::address::settle;
+use worker::decide::settlement::settle;
 
 use crate::defects::Defect;
 use crate::protocol::Protocol;
@@ -85,20 +83,20 @@ impl Protocol {
         const NAMES: [&str; USERS] = ["0", "1"];
         let address = |event: Event| {
             let change = self.scenario.events[event];
-            change.address.map(|address| (NAMES[change.user], address))
+            let value = |address: &str| (0, address.bytes().map(i64::from).sum());
+            change.address.map(|address| (NAMES[change.user], value(address)))
         };
         let wanted: Vec<_> = winners.iter().filter_map(address).collect();
-        let held: Vec<_> = state
-            .users
-            .iter()
-            .flatten()
-            .filter_map(|event| address(*event))
-            .collect();
-        let deletions = winners.iter().filter(|event| self.is_deletion(*event));
-        let leaving: BTreeSet<_> = deletions
-            .map(|event| NAMES[self.scenario.events[event].user])
-            .collect();
-        let waiting = settle(&wanted, &leaving, &held).waiting;
+        let wanted: Vec<_> = wanted.into_iter().map(|(user, value)| (user, vec![value])).collect();
+        // Rows of deleted users go first.
+        let goes = |event: &Event| {
+            let user = self.scenario.events[*event].user;
+            let mut deletions = winners.iter().filter(|event| self.is_deletion(*event));
+            deletions.any(|event| self.scenario.events[event].user == user)
+        };
+        let present = state.users.iter().flatten().filter(|event| !goes(event));
+        let held: Vec<_> = present.filter_map(|event| address(*event)).collect();
+        let waiting = settle(&wanted, &held).waiting;
         let waits =
             |event: &Event| address(*event).is_some_and(|(name, _)| waiting.contains_key(name));
         winners.iter().filter(waits).collect()

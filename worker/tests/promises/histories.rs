@@ -26,7 +26,7 @@ use tokio::task::JoinSet;
 use tokio_postgres::{Client, SimpleQueryMessage};
 use worker::apply::{Verdict, apply};
 use worker::database::Database;
-use worker::database::failure::{Quoted, Refusal, Remedy};
+use worker::database::failure::{Refusal, Remedy};
 use worker::decide::outcome::Outcome;
 use worker::decide::ring::{self, Search};
 use worker::event::Event;
@@ -36,7 +36,7 @@ use xtask::wait;
 
 use self::scenario::{MAX_HANDS, Scenario};
 use self::tags::Tags;
-use crate::helpers::{DEAD, EVENTS, RETRY, UNFINISHED, Unfenced, World, database, event};
+use crate::helpers::{DEAD, EVENTS, RETRY, UNFINISHED, Unfenced, World, database, event, targets};
 
 const MAX_ATTEMPTS: u32 = 25;
 /// How often a smaller scenario is tried before it passes for one that does not fail.
@@ -117,7 +117,7 @@ impl Waiting {
                 Refusal {
                     reason: format!("{} has the address", awaited.object),
                     remedy: Remedy::WaitUntilFree,
-                    quoted: Quoted::default(),
+                    ..Refusal::default()
                 },
                 Some(ring::Waiting {
                     event: event.clone(),
@@ -147,7 +147,7 @@ impl Waiting {
 
     /// Those who can only be applied together with the event, as the processor finds them.
     fn ring(&self, event: &Event, awaited: &str) -> Option<Vec<Event>> {
-        let own = |event: &Event| Some(object("user", event.user_id()?.as_str()));
+        let own = |event: &Event| Some(object("user", event.object_id()?.as_str()));
         let asks = own(event)?;
         let mut search = Search::new(&asks, awaited);
         while let Some(asked) = search.what_to_ask() {
@@ -185,6 +185,7 @@ async fn apply_all(
     let mut hands = JoinSet::new();
     for database in databases {
         let (database, queue) = (database.clone(), Arc::clone(&queue));
+        let targets = targets();
         hands.spawn(async move {
             let mut verdicts = Vec::new();
             loop {
@@ -202,7 +203,7 @@ async fn apply_all(
                 // On a machine that is too busy the database seems to be away: then again.
                 let given = loop {
                     let events: Vec<&Event> = batch.values().map(Arc::as_ref).collect();
-                    if let Ok(given) = apply(&database, &Unfenced, &events).await {
+                    if let Ok(given) = apply(&database, &targets, &Unfenced, &events).await {
                         break given;
                     }
                 };

@@ -32,6 +32,7 @@ mod second_deletion;
 mod several_servers;
 mod shutdown;
 mod status;
+mod tables;
 mod take_over;
 mod traces;
 mod upgrade;
