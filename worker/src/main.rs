@@ -27,12 +27,12 @@ use worker::outage::Outages;
 use worker::processor::Processor;
 use worker::reconcile;
 use worker::settings::{Arguments, Settings, Task};
-use worker::tables::Tables;
 use worker::source::{
     self, Source,
     losses::Losses,
     partitions::{self, Partitions},
 };
+use worker::tables::Tables;
 
 fn main() -> ExitCode {
     startup::start(Arguments::task, async |task| match task {
@@ -41,7 +41,9 @@ fn main() -> ExitCode {
             let (database, common, tables) = *settings;
             logging::start(&common);
             warn(&tables.warnings);
-            migrate(&database, &tables.tables).await.map(|()| ExitCode::SUCCESS)
+            migrate(&database, &tables.tables)
+                .await
+                .map(|()| ExitCode::SUCCESS)
         }
         Task::Explain(settings, svix_id) => explain(&settings, &svix_id).await,
         Task::Reconcile(task) => {

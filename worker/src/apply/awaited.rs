@@ -66,7 +66,8 @@ pub async fn changed_since(
     let (mut changed, mut objects, mut versions) = (HashSet::new(), vec![], vec![]);
     for Awaited {
         object, version, ..
-    } in awaited.iter().copied() {
+    } in awaited.iter().copied()
+    {
         match version {
             Version::Of(svix_id) => {
                 objects.push(object.as_str());

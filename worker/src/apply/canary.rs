@@ -38,7 +38,9 @@ pub(crate) async fn ask(
 ) -> Result<(), Failure> {
     let families = events.filter_map(|event| Some(event.changed()?.section.family.as_str()));
     let families: BTreeSet<&str> = families.collect();
-    let targets = families.into_iter().filter_map(|family| snapshot.get(family));
+    let targets = families
+        .into_iter()
+        .filter_map(|family| snapshot.get(family));
     let rows: Vec<&str> = targets.flat_map(|target| target.statements.all()).collect();
     let answer = async {
         transaction
@@ -48,10 +50,7 @@ pub(crate) async fn ask(
         let write = include_str!("write_canary.sql");
         let svix_id: (&(dyn ToSql + Sync), Type) = (&svix_id, Type::TEXT);
         transaction.execute_typed(write, &[svix_id]).await?;
-        for sql in LEDGER_AND_VERSIONS
-            .into_iter()
-            .chain(rows)
-        {
+        for sql in LEDGER_AND_VERSIONS.into_iter().chain(rows) {
             explain(transaction, sql).await?;
         }
         transaction

@@ -81,7 +81,16 @@ pub async fn apply(
             continue;
         }
         let part_events: Vec<&Event> = part.iter().map(|index| events[*index]).collect();
-        match apply_part(database, targets, fence, &part_events, unique_values, patience).await {
+        match apply_part(
+            database,
+            targets,
+            fence,
+            &part_events,
+            unique_values,
+            patience,
+        )
+        .await
+        {
             Ok(attempt) => {
                 let (decided, rest, unique_values) = outcome(&part, attempt, unique_values);
                 for (index, verdict) in decided {
@@ -157,10 +166,11 @@ async fn apply_part(
 ) -> Result<Attempt, Judged> {
     let (mut repeats, mut prepared_again, mut doubted) = (0, false, false);
     loop {
-        let failure = match apply_once(database, targets, fence, events, unique_values, patience).await {
-            Ok(attempt) => return Ok(attempt),
-            Err(failure) => failure,
-        };
+        let failure =
+            match apply_once(database, targets, fence, events, unique_values, patience).await {
+                Ok(attempt) => return Ok(attempt),
+                Err(failure) => failure,
+            };
         match failure.remedy() {
             Some(Remedy::WaitUntilFree) if unique_values == UniqueValues::Assume => {
                 unique_values = UniqueValues::Settle;
@@ -204,7 +214,9 @@ async fn apply_once(
 async fn judge(
     database: &Database,
     targets: &Targets,
-    events: &[&Event], failure: Failure) -> Judged {
+    events: &[&Event],
+    failure: Failure,
+) -> Judged {
     let away = |reason| Judged::Away {
         store: "postgres",
         reason,
@@ -224,10 +236,7 @@ async fn judge(
 }
 
 /// Asks PostgreSQL, in a transaction of its own, whether it is fit for use.
-async fn ask(
-    database: &Database,
-    targets: &Targets,
-    events: &[&Event]) -> Result<(), Failure> {
+async fn ask(database: &Database, targets: &Targets, events: &[&Event]) -> Result<(), Failure> {
     let mut connection = database.connection().await?;
     let answer = async {
         let transaction = connection.transaction().await?;

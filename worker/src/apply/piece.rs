@@ -71,11 +71,7 @@ impl<'a> Piece<'a> {
         pieces.collect()
     }
 
-    fn pieces(
-        section: &'a Arc<Section>,
-        objects: &[Vec<&'a Event>],
-        at_once: usize,
-    ) -> Vec<Self> {
+    fn pieces(section: &'a Arc<Section>, objects: &[Vec<&'a Event>], at_once: usize) -> Vec<Self> {
         let pieces = objects.chunks(at_once).map(|objects| Self {
             section,
             objects: objects.to_vec(),
@@ -143,7 +139,10 @@ impl<'a> Piece<'a> {
                 return Ok(Written::Without(left_out));
             }
         }
-        let asked_for = winners.written.iter().filter(|winner| winner.event.is_asked_for());
+        let asked_for = winners
+            .written
+            .iter()
+            .filter(|winner| winner.event.is_asked_for());
         let asked_for: Vec<&Winner<'_>> = asked_for.collect();
         rows::remember_altered(transaction, target, &asked_for).await?;
         // Whose row was not written is newer, or a trigger of the application has left it out.
@@ -222,9 +221,8 @@ async fn write_rows<'w, 'a>(
     }
     let is_known = |winner: &&Winner<'_>| known.iter().any(|other| std::ptr::eq(*other, *winner));
     let (gone, there): (Vec<_>, Vec<_>) = left.iter().copied().partition(is_known);
-    let yields = |winner: &&Winner<'_>| {
-        target.section.newest.is_some() && !winner.event.is_asked_for()
-    };
+    let yields =
+        |winner: &&Winner<'_>| target.section.newest.is_some() && !winner.event.is_asked_for();
     let (yielding, there): (Vec<_>, Vec<_>) = there.into_iter().partition(yields);
     let written = rows::write_again(transaction, target, &yielding, &there, &gone).await?;
     let left = self::left(left, &written);
@@ -233,7 +231,10 @@ async fn write_rows<'w, 'a>(
 }
 
 /// Those whose rows were not told of.
-fn left<'w, 'a>(winners: impl IntoIterator<Item = &'w Winner<'a>>, told: &[Told]) -> Vec<&'w Winner<'a>>
+fn left<'w, 'a>(
+    winners: impl IntoIterator<Item = &'w Winner<'a>>,
+    told: &[Told],
+) -> Vec<&'w Winner<'a>>
 where
     'a: 'w,
 {
@@ -258,7 +259,9 @@ async fn without_row<'a>(
     let places = rows::places(transaction, target, unwritten).await?;
     let has_row = |winner: &&&Winner<'_>| {
         let id = winner.object.id.as_str();
-        places.iter().any(|place| place.is_own && place.object_id == id)
+        places
+            .iter()
+            .any(|place| place.is_own && place.object_id == id)
     };
     let left_out = |winner: &&Winner<'a>| {
         let left_out = match target.section.missing_row {
@@ -271,7 +274,11 @@ async fn without_row<'a>(
         };
         (winner.event.svix_id.as_str(), left_out)
     };
-    Ok(unwritten.iter().filter(|winner| !has_row(winner)).map(left_out).collect())
+    Ok(unwritten
+        .iter()
+        .filter(|winner| !has_row(winner))
+        .map(left_out)
+        .collect())
 }
 
 #[cfg(test)]

@@ -67,7 +67,8 @@ impl<'a> Arrays<'a> {
     fn with_keeping(mut self, target: &Target, winners: &[&'a Winner<'a>]) -> Self {
         for place in &target.statements.keeping {
             let keeps = |winner: &&Winner<'_>| winner.object.row.cells[*place].keeps;
-            self.0.push(Array::Flags(winners.iter().map(keeps).collect()));
+            self.0
+                .push(Array::Flags(winners.iter().map(keeps).collect()));
         }
         self
     }
@@ -104,7 +105,9 @@ impl<'a> Array<'a> {
 fn told(row: &Row) -> Result<Told, Error> {
     Ok(Told {
         object_id: row.try_get(0)?,
-        columns: (1..row.len()).map(|place| row.try_get(place)).collect::<Result<_, _>>()?,
+        columns: (1..row.len())
+            .map(|place| row.try_get(place))
+            .collect::<Result<_, _>>()?,
     })
 }
 
@@ -136,7 +139,8 @@ fn update<'a>(target: &'a Target, winners: &[&'a Winner<'a>]) -> Step<'a> {
 fn update_older<'a>(target: &'a Target, winners: &[&'a Winner<'a>]) -> Step<'a> {
     let sql = target.statements.update_older.as_deref();
     let arrays = || updated(target, winners).with_updated_at(winners);
-    sql.filter(|_| !winners.is_empty()).map(|sql| (sql, arrays()))
+    sql.filter(|_| !winners.is_empty())
+        .map(|sql| (sql, arrays()))
 }
 
 /// Who was first to want a row gets it.
@@ -246,7 +250,9 @@ pub(crate) async fn adopt(
 ) -> Result<Vec<Told>, Error> {
     let sql = target.statements.adopt.as_deref();
     let ids = || Arrays(vec![]).with_texts(object_ids.iter().map(|id| Some(*id)));
-    let step = sql.filter(|_| !object_ids.is_empty()).map(|sql| (sql, ids()));
+    let step = sql
+        .filter(|_| !object_ids.is_empty())
+        .map(|sql| (sql, ids()));
     say(transaction, &step).await
 }
 
@@ -260,7 +266,12 @@ pub(crate) async fn delete(
     target: &Target,
     deleted: &[&Winner<'_>],
 ) -> Result<(Vec<Told>, Vec<Told>), Error> {
-    let Some(sql) = target.statements.delete.as_deref().filter(|_| !deleted.is_empty()) else {
+    let Some(sql) = target
+        .statements
+        .delete
+        .as_deref()
+        .filter(|_| !deleted.is_empty())
+    else {
         return Ok((Vec::new(), Vec::new()));
     };
     let mut arrays = Arrays::of_ids(deleted);
@@ -273,7 +284,8 @@ pub(crate) async fn delete(
         first = target.statements.before_deletion.as_deref();
     }
     let first = first.map(|sql| (sql, Arrays::of_ids(deleted)));
-    let [before, after, ..] = say_all(transaction, [first, Some((sql, arrays)), None, None]).await?;
+    let [before, after, ..] =
+        say_all(transaction, [first, Some((sql, arrays)), None, None]).await?;
     Ok((before, after))
 }
 
@@ -374,7 +386,9 @@ pub(crate) async fn vacate<'a>(
     values: impl Iterator<Item = &'a Fitted<'a>>,
 ) -> Result<(), Error> {
     let arrays = Arrays(vec![Array::of(kind, values)]);
-    pooler::query(transaction, sql, &arrays.parameters()).await.map(drop)
+    pooler::query(transaction, sql, &arrays.parameters())
+        .await
+        .map(drop)
 }
 
 /// The statement that compares the rows of objects with what they say, without writing.
@@ -404,5 +418,7 @@ pub(crate) async fn remember_altered(
     }
     let arrays = updated(target, winners);
     let sql = &target.statements.remember_altered;
-    pooler::query(transaction, sql, &arrays.parameters()).await.map(drop)
+    pooler::query(transaction, sql, &arrays.parameters())
+        .await
+        .map(drop)
 }

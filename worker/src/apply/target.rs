@@ -42,7 +42,8 @@ pub struct Targets {
 #[derive(Debug, Default)]
 struct Known {
     snapshot: Snapshot,
-    looked_at: Option<Instant>,
+    /// When it was last read because a value did not fit.
+    doubted_at: Option<Instant>,
 }
 
 impl Targets {
@@ -121,7 +122,7 @@ impl Targets {
         Ok(before != self.snapshot())
     }
 
-    /// The same, unless it was read in the last second: of values that do not fit there may be many.
+    /// The same for a value that does not fit, once a second at the most: there may be many of them.
     ///
     /// # Errors
     /// As [`Targets::read`].
@@ -129,10 +130,15 @@ impl Targets {
         &self,
         transaction: &Transaction<'_>,
     ) -> Result<bool, Failure> {
-        let since = |known: &Known| known.looked_at.map(|at| at.elapsed());
-        let since = since(&self.known.read().unwrap_or_else(PoisonError::into_inner));
-        if since.is_some_and(|since| since < BETWEEN_LOOKS) {
-            return Ok(false);
+        {
+            let mut known = self.known.write().unwrap_or_else(PoisonError::into_inner);
+            if known
+                .doubted_at
+                .is_some_and(|at| at.elapsed() < BETWEEN_LOOKS)
+            {
+                return Ok(false);
+            }
+            known.doubted_at = Some(Instant::now());
         }
         self.have_changed(transaction).await
     }
@@ -154,10 +160,8 @@ impl Targets {
                 targets.insert(family, Arc::new(target));
             }
         }
-        *self.known.write().unwrap_or_else(PoisonError::into_inner) = Known {
-            snapshot: Arc::new(targets),
-            looked_at: Some(Instant::now()),
-        };
+        let mut known = self.known.write().unwrap_or_else(PoisonError::into_inner);
+        known.snapshot = Arc::new(targets);
         Ok(())
     }
 }

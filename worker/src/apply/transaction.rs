@@ -127,7 +127,8 @@ async fn write<'a>(
         let failure = match piece.write(transaction, target, unique_values).await {
             Ok(Written::Changed(objects)) => {
                 is_one_done = true;
-                rows.changed.extend(objects.into_iter().map(|id| (piece.family(), id)));
+                rows.changed
+                    .extend(objects.into_iter().map(|id| (piece.family(), id)));
                 if !pieces.is_empty() {
                     storage::keep_piece(transaction).await?;
                 }
@@ -204,8 +205,14 @@ impl<'a> Rows<'a> {
     /// The svix-ids of new events that are not to stand in the ledger.
     fn unrecorded(&self) -> Vec<&'a str> {
         let is_recorded = |left_out: &LeftOut| *left_out == LeftOut::Ignored;
-        let left_out = self.left_out.iter().filter(|(_, left_out)| !is_recorded(left_out));
-        left_out.map(|(svix_id, _)| *svix_id).chain(self.left.iter().copied()).collect()
+        let left_out = self
+            .left_out
+            .iter()
+            .filter(|(_, left_out)| !is_recorded(left_out));
+        left_out
+            .map(|(svix_id, _)| *svix_id)
+            .chain(self.left.iter().copied())
+            .collect()
     }
 
     /// What became of the new events that stand in the ledger, by svix-id.
@@ -223,8 +230,13 @@ impl<'a> Rows<'a> {
             (event.svix_id.as_str(), outcome)
         };
         let written = written.iter().zip(planned).map(outcome);
-        let ignored = self.left_out.iter().filter(|(_, left_out)| **left_out == LeftOut::Ignored);
-        written.chain(ignored.map(|(svix_id, _)| (*svix_id, Outcome::Ignored))).collect()
+        let ignored = self
+            .left_out
+            .iter()
+            .filter(|(_, left_out)| **left_out == LeftOut::Ignored);
+        written
+            .chain(ignored.map(|(svix_id, _)| (*svix_id, Outcome::Ignored)))
+            .collect()
     }
 
     fn verdict(&self, svix_id: &str, outcomes: &HashMap<&str, Outcome>) -> Option<Verdict> {

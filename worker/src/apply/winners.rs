@@ -11,6 +11,7 @@ use crate::apply::rows::{self, Holder, Winner};
 use crate::apply::storage::Claim;
 use crate::apply::target::Target;
 use crate::apply::verdict::LeftOut;
+use crate::database::catalogue::column::Kind;
 use crate::database::failure::{Failure, Refusal, Remedy};
 use crate::decide::settlement::{Value, settle};
 use crate::event::object::Object;
@@ -106,7 +107,10 @@ impl<'a> Winners<'a> {
             .filter(|place| place.is_newer && self.first_seen.contains(place.object_id.as_str()))
             .map(|place| place.object_id.clone())
             .collect();
-        for place in places.iter().filter(|place| place.is_own && !stay.contains(&place.object_id)) {
+        for place in places
+            .iter()
+            .filter(|place| place.is_own && !stay.contains(&place.object_id))
+        {
             self.first_seen.remove(place.object_id.as_str());
         }
         let mut oldest_first: Vec<&Winner<'_>> = self.written.iter().collect();
@@ -166,16 +170,29 @@ impl<'w, 'a> Wishes<'w, 'a> {
             let value = (column, holder.value);
             let says_nothing = matches!(winner.cells[column], Fitted::Null);
             let has_row = self.rows[holder.wish].1;
-            let is_kept = has_row && winner.object.row.cells.get(column).is_some_and(|cell| cell.keeps);
+            let is_kept = has_row
+                && winner
+                    .object
+                    .row
+                    .cells
+                    .get(column)
+                    .is_some_and(|cell| cell.keeps);
             if !(says_nothing || is_kept || is_on_create && has_row) {
                 self.wanted[holder.wish].push(value);
                 self.wanting.entry(value).or_insert(holder.wish);
             }
             if let Some(row) = holder.row {
                 let object_id = holder.object_id.as_deref();
-                let name = target.section.cells().nth(column).map_or("", |cell| &cell.name);
+                let name = target
+                    .section
+                    .cells()
+                    .nth(column)
+                    .map_or("", |cell| &cell.name);
                 // What a winner of this piece has claimed here may end otherwise.
-                let is_here = self.winners.iter().any(|winner| object_id == Some(winner.object.id.as_str()));
+                let is_here = self
+                    .winners
+                    .iter()
+                    .any(|winner| object_id == Some(winner.object.id.as_str()));
                 let version = match is_here {
                     true => Version::Uncommitted,
                     false => Version::Of(holder.version),
@@ -205,7 +222,10 @@ impl<'w, 'a> Wishes<'w, 'a> {
             Some(self.winners[place].event.svix_id.as_str())
         };
         let waiting = settlement.waiting.iter().filter_map(|(row, holder)| {
-            Some((svix_id(row)?, LeftOut::Waiting(self.awaited(target, holder)?)))
+            Some((
+                svix_id(row)?,
+                LeftOut::Waiting(self.awaited(target, holder)?),
+            ))
         });
         (waiting.collect(), settlement.vacating.into_iter().collect())
     }
@@ -220,8 +240,17 @@ impl<'w, 'a> Wishes<'w, 'a> {
         let place = self.rows.iter().position(|(known, _)| *known == row)?;
         let object = self.winners[place].object;
         let column = self.wanted[place].first().map_or(0, |value| value.0);
-        let name = target.section.cells().nth(column).map_or("", |cell| &cell.name);
-        Some(Awaited::of(target, name, Some(object.id.as_str()), Version::Uncommitted))
+        let name = target
+            .section
+            .cells()
+            .nth(column)
+            .map_or("", |cell| &cell.name);
+        Some(Awaited::of(
+            target,
+            name,
+            Some(object.id.as_str()),
+            Version::Uncommitted,
+        ))
     }
 
     /// Takes the values from the rows that have them. Where that is not possible, who wants them waits.
@@ -233,8 +262,15 @@ impl<'w, 'a> Wishes<'w, 'a> {
     ) -> Result<LeftOuts<'a>, Failure> {
         let statements = &target.statements;
         for (column, sql) in &statements.vacate {
-            let of_column: Vec<Value> = values.iter().copied().filter(|value| value.0 == *column).collect();
-            let Some(kind) = statements.cell_types[*column].as_ref().filter(|_| !of_column.is_empty()) else {
+            let of_column: Vec<Value> = values
+                .iter()
+                .copied()
+                .filter(|value| value.0 == *column)
+                .collect();
+            let Some(kind) = statements.cell_types[*column]
+                .as_ref()
+                .filter(|_| !of_column.is_empty())
+            else {
                 continue;
             };
             let Some(sql) = sql else {
@@ -287,6 +323,19 @@ pub(crate) fn fit_cells<'a>(
     target: &Target,
 ) -> Result<Vec<Fitted<'a>>, Refusal> {
     let mut fitted = Vec::with_capacity(columns.len());
+    let key = target.table.column(&target.section.key);
+    if let Some(Kind::Text {
+        characters: Some(most),
+        ..
+    }) = key.map(|key| &key.kind)
+        && object.id.as_str().chars().nth(*most).is_some()
+    {
+        let key = &target.section.key;
+        return Err(misfit(
+            target,
+            &format!("data.id is too long for column \"{key}\""),
+        ));
+    }
     for (cell, column) in object.row.cells.iter().zip(columns) {
         // The statement makes it.
         if column.content == Content::Uuid {
@@ -297,11 +346,15 @@ pub(crate) fn fit_cells<'a>(
         let Some(stored) = target.table.column(&column.name) else {
             continue;
         };
-        fitted.push(fit(cell, column, stored).map_err(|misfit| Refusal {
-            reason: format!("{misfit} (table {})", target.table),
-            doubts_the_table: true,
-            ..Refusal::default()
-        })?);
+        fitted.push(fit(cell, column, stored).map_err(|why| misfit(target, &why))?);
     }
     Ok(fitted)
+}
+
+fn misfit(target: &Target, why: &impl std::fmt::Display) -> Refusal {
+    Refusal {
+        reason: format!("{why} (table {})", target.table),
+        doubts_the_table: true,
+        ..Refusal::default()
+    }
 }

@@ -23,7 +23,8 @@ pub async fn until_migrated(
     loop {
         match stop
             .run_until_cancelled(prepare(database, creates_users))
-            .await? {
+            .await?
+        {
             Ok(has_worked) => return Some(has_worked),
             Err(reason) => tracing::warn!(reason, "the database cannot be migrated yet"),
         }
@@ -144,11 +145,7 @@ async fn is_current(runner: &Runner, client: &Client) -> bool {
 
 /// `users` is no numbered migration: whether it is missing is looked up each time. What is there needs no right
 /// to create it.
-async fn run(
-    runner: &Runner,
-    client: &mut Client,
-    creates_users: bool,
-) -> Result<usize, String> {
+async fn run(runner: &Runner, client: &mut Client, creates_users: bool) -> Result<usize, String> {
     let mut applied = create_what_is_missing(client, creates_users)
         .await
         .map_err(|error| Failure::from(error).reason().to_owned())?;

@@ -85,7 +85,10 @@ pub(crate) async fn prepare(
         return Ok(None);
     }
     let types: Vec<Type> = parameters.iter().map(|(_, kind)| kind.clone()).collect();
-    transaction.prepare_typed_cached(sql, &types).await.map(Some)
+    transaction
+        .prepare_typed_cached(sql, &types)
+        .await
+        .map(Some)
 }
 
 /// Runs a statement and returns its rows: prepared once in each session, or not at all behind a pooler.

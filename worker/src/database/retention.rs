@@ -37,7 +37,9 @@ async fn delete_expired(database: &Database, days: i32) -> Result<u64, Failure> 
     let connection = database.connection().await?;
     // Whoever keeps tags deletes them within seconds, or its event was removed by hand.
     let tags = "DELETE FROM clerk_sync.cache_tags WHERE kept_at < now() - make_interval(hours => 24 * $1::int)";
-    connection.execute_typed(tags, &[(&days, Type::INT4)]).await?;
+    connection
+        .execute_typed(tags, &[(&days, Type::INT4)])
+        .await?;
     let sql = include_str!("delete_expired_events.sql");
     // Without a name: see the module pooler.
     let parameters: [(&(dyn ToSql + Sync), Type); 2] =

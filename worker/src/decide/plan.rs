@@ -40,13 +40,16 @@ pub fn plan<'a>(events: &[&'a Event]) -> Plan<'a> {
     }
     let outcomes = events
         .iter()
-        .map(
-            |event| match (&event.change, name(event).and_then(|name| newest.get(&name))) {
+        .map(|event| {
+            match (
+                &event.change,
+                name(event).and_then(|name| newest.get(&name)),
+            ) {
                 (Change::Ignore(_), _) => Outcome::Ignored,
                 (_, Some(winner)) if winner.svix_id == event.svix_id => Outcome::Applied,
                 _ => Outcome::Stale,
-            },
-        )
+            }
+        })
         .collect();
     Plan { newest, outcomes }
 }

@@ -141,7 +141,9 @@ mod tests {
         let payload = format!(r#"{{"type":"user.deleted","data":{{"id":"{user}"}}}}"#);
         let svix_id = SvixId::parse(svix_id).unwrap();
         let reader = Reader::new(&Tables::built_in());
-        reader.read(svix_id, SystemTime::now(), payload.as_bytes()).unwrap()
+        reader
+            .read(svix_id, SystemTime::now(), payload.as_bytes())
+            .unwrap()
     }
 
     #[test]

@@ -31,8 +31,7 @@ pub fn settle<'a>(moving: &[(&'a str, Vec<Value>)], held: &[(&'a str, Value)]) -
     let mut waiting: BTreeMap<&'a str, &'a str> = BTreeMap::new();
     loop {
         let is_moving = |row: &str| wishes.contains_key(row) && !waiting.contains_key(row);
-        let gives_away =
-            |row: &str, value: &Value| is_moving(row) && !wishes[row].contains(value);
+        let gives_away = |row: &str, value: &Value| is_moving(row) && !wishes[row].contains(value);
         let holder = |row: &str, values: &[Value]| {
             let keeps = |value: &Value| {
                 let holder = *holders.get(value)?;
@@ -49,7 +48,8 @@ pub fn settle<'a>(moving: &[(&'a str, Vec<Value>)], held: &[(&'a str, Value)]) -
         }
         if blocked.is_empty() {
             let wanted = still_moving().flat_map(|(row, values)| {
-                let goes = |value: &&Value| holders.get(*value).is_some_and(|holder| *holder != *row);
+                let goes =
+                    |value: &&Value| holders.get(*value).is_some_and(|holder| *holder != *row);
                 Vec::from_iter(values.iter().filter(goes).copied())
             });
             let vacating = wanted.collect();
@@ -83,7 +83,10 @@ mod tests {
 
     fn value(name: &str) -> Value {
         let letter = name.bytes().next().unwrap_or_default();
-        (usize::from(letter.is_ascii_uppercase()), letter.to_ascii_lowercase().into())
+        (
+            usize::from(letter.is_ascii_uppercase()),
+            letter.to_ascii_lowercase().into(),
+        )
     }
 
     /// Values are letters, those of a second column capital ones.
@@ -92,7 +95,10 @@ mod tests {
         held: &[(&'a str, &'a str)],
     ) -> (Vec<(&'a str, &'a str)>, Vec<Value>) {
         let values = |names: &[&str]| names.iter().map(|name| value(name)).collect();
-        let moving: Vec<_> = moving.iter().map(|(row, names)| (*row, values(names))).collect();
+        let moving: Vec<_> = moving
+            .iter()
+            .map(|(row, names)| (*row, values(names)))
+            .collect();
         let held: Vec<_> = held.iter().map(|(row, name)| (*row, value(name))).collect();
         let settlement = settle(&moving, &held);
         (

@@ -18,7 +18,10 @@ impl<'a> Fields<'a> {
     ///
     /// # Errors
     /// When it is no object, or one of the names stands there twice.
-    pub(crate) fn read(object: &'a RawValue, names: &'a [String]) -> Result<Self, serde_json::Error> {
+    pub(crate) fn read(
+        object: &'a RawValue,
+        names: &'a [String],
+    ) -> Result<Self, serde_json::Error> {
         let mut found = vec![None; names.len()];
         find(object, names, &mut found)?;
         Ok(Self {
@@ -100,7 +103,10 @@ impl<Name: AsRef<str>> Visitor<'_> for Place<'_, Name> {
     }
 
     fn visit_bytes<E>(self, name: &[u8]) -> Result<Option<usize>, E> {
-        Ok(self.0.iter().position(|other| other.as_ref().as_bytes() == name))
+        Ok(self
+            .0
+            .iter()
+            .position(|other| other.as_ref().as_bytes() == name))
     }
 }
 

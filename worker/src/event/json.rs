@@ -56,9 +56,18 @@ mod tests {
             (r#"["\u0000"]"#, r#"["\ufffd"]"#),
             (r#"{"a\u0000b":"\\\u0000"}"#, r#"{"a\ufffdb":"\\\ufffd"}"#),
             (r#"["\ud83d"]"#, r#"["\ufffd"]"#),
-            (r#"["\uDE00\ud83d\ud83d\ude00"]"#, r#"["\ufffd\ufffd\ud83d\ude00"]"#),
-            (r#"["\ud83d\n", "\ud83d\u0041", "\ud83d"]"#, r#"["\ufffd\n", "\ufffd\u0041", "\ufffd"]"#),
-            (r#"["\ud83dé", "\ud83d\\ude00"]"#, r#"["\ufffdé", "\ufffd\\ude00"]"#),
+            (
+                r#"["\uDE00\ud83d\ud83d\ude00"]"#,
+                r#"["\ufffd\ufffd\ud83d\ude00"]"#,
+            ),
+            (
+                r#"["\ud83d\n", "\ud83d\u0041", "\ud83d"]"#,
+                r#"["\ufffd\n", "\ufffd\u0041", "\ufffd"]"#,
+            ),
+            (
+                r#"["\ud83dé", "\ud83d\\ude00"]"#,
+                r#"["\ufffdé", "\ufffd\\ude00"]"#,
+            ),
         ] {
             assert_eq!(storable(json), expected, "{json}");
         }

@@ -278,7 +278,12 @@ mod tests {
             r#","data":{"id":"a"},"data":{"id":"a"}"#,
             "",
         ] {
-            for event_type in ["user.created", "user.updated", "user.deleted", "user.invented"] {
+            for event_type in [
+                "user.created",
+                "user.updated",
+                "user.deleted",
+                "user.invented",
+            ] {
                 let payload = format!(r#"{{"type":"{event_type}"{data}}}"#);
                 assert_eq!(read(&payload).unwrap_err(), Unusable::Data, "{payload}");
             }

@@ -34,10 +34,15 @@ impl Row {
     #[must_use]
     pub fn read(section: &Section, about: &About<'_>, fields: &Fields<'_>) -> Self {
         let saying = Saying::new(about, fields);
-        let cells: Vec<Cell> = section.cells().map(|column| cell(column, &saying)).collect();
+        let cells: Vec<Cell> = section
+            .cells()
+            .map(|column| cell(column, &saying))
+            .collect();
         let can_link = section.link_by.is_some_and(|place| {
             let (column, cell) = (section.columns.get(place), cells.get(place));
-            column.zip(cell).is_some_and(|(column, cell)| can_link(column, cell, &saying))
+            column
+                .zip(cell)
+                .is_some_and(|(column, cell)| can_link(column, cell, &saying))
         });
         Self { cells, can_link }
     }
@@ -69,9 +74,18 @@ fn cell(column: &Column, saying: &Saying<'_>) -> Cell {
 }
 
 fn said(from: &From, saying: &Saying<'_>) -> Cell {
-    let default = || from.default.as_ref().map(|default| written(default, saying));
+    let default = || {
+        from.default
+            .as_ref()
+            .map(|default| written(default, saying))
+    };
     let says = |path| said_at(path, from, saying);
-    let first = from.paths.iter().map(says).enumerate().find(|(_, value)| *value != Value::Nothing);
+    let first = from
+        .paths
+        .iter()
+        .map(says)
+        .enumerate()
+        .find(|(_, value)| *value != Value::Nothing);
     let Some((place, value)) = first else {
         return Cell {
             value: default().unwrap_or(Value::Nothing),
@@ -116,7 +130,11 @@ fn can_link(column: &Column, cell: &Cell, saying: &Saying<'_>) -> bool {
     };
     let path = cell.said_by.and_then(|place| from.paths.get(place));
     // The other words of a map may have been said at other paths.
-    let mut words = from.map.iter().flat_map(|map| map.values()).flat_map(Constant::paths);
+    let mut words = from
+        .map
+        .iter()
+        .flat_map(|map| map.values())
+        .flat_map(Constant::paths);
     path.is_some_and(|path| saying.is_sure(path)) && words.all(|path| saying.is_sure(path))
 }
 

@@ -121,7 +121,9 @@ impl<'a> Saying<'a> {
             Computed::PrimaryEmailVerified => Value::Boolean(primary.is_verified()),
             Computed::PrimaryEmailLocalPart => {
                 let address = primary.says.and_then(lossy).unwrap_or_default();
-                let local_part = address.rsplit_once('@').map_or("", |(local_part, _)| local_part);
+                let local_part = address
+                    .rsplit_once('@')
+                    .map_or("", |(local_part, _)| local_part);
                 text(local_part.into())
             }
             _ => primary.says.map_or(Value::Nothing, value),
@@ -172,7 +174,9 @@ fn text(text: Cow<'_, str>) -> Value {
 /// So many of the last characters.
 fn end(text: &str, characters: usize) -> &str {
     let before = characters.checked_sub(1);
-    let start = before.map_or(Some((text.len(), ' ')), |before| text.char_indices().rev().nth(before));
+    let start = before.map_or(Some((text.len(), ' ')), |before| {
+        text.char_indices().rev().nth(before)
+    });
     start.map_or(text, |(start, _)| &text[start..])
 }
 

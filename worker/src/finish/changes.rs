@@ -36,7 +36,9 @@ impl Changes {
         }
         let (mut tags, mut kept_for) = (BTreeSet::new(), Vec::new());
         for (section, events) in families.values() {
-            let ids = events.iter().filter_map(|event| Some(event.object_id()?.as_str()));
+            let ids = events
+                .iter()
+                .filter_map(|event| Some(event.object_id()?.as_str()));
             tags.extend(section.tags_of(ids));
             if !section.tag_columns().is_empty() {
                 kept_for.extend(events.iter().map(|event| event.svix_id.as_str()));

@@ -135,7 +135,9 @@ impl Refusals {
                 one.svix_id()
                     .is_some_and(|svix_id| recorded.contains(svix_id))
             });
-        let changed = finished.iter().filter_map(|one| one.entry.event.as_ref().ok());
+        let changed = finished
+            .iter()
+            .filter_map(|one| one.entry.event.as_ref().ok());
         self.changes.delete_tags(&Vec::from_iter(changed)).await?;
         let finished: Vec<(&EntryId, &str)> = finished
             .iter()

@@ -96,7 +96,8 @@ impl Present {
     #[must_use]
     pub fn compare(&self, object: &Object, asked_at: SystemTime) -> Comparison {
         let version = self.version.as_ref().filter(|version| !version.is_adopted);
-        let is_of_this_version = version.is_some_and(|version| version.updated_at >= object.updated_at);
+        let is_of_this_version =
+            version.is_some_and(|version| version.updated_at >= object.updated_at);
         if version.is_some_and(|version| version.deleted) {
             return Comparison::DeletedHere;
         }

@@ -48,7 +48,10 @@ impl fmt::Display for Counts {
         )?;
         match self.without_row {
             0 => Ok(()),
-            count => write!(formatter, ", {count} without a row, which this section does not make"),
+            count => write!(
+                formatter,
+                ", {count} without a row, which this section does not make"
+            ),
         }
     }
 }

@@ -5,10 +5,10 @@ use std::time::SystemTime;
 
 use tokio_postgres::types::{ToSql, Type};
 
+use crate::apply::target::Target;
 use crate::database::Database;
 use crate::database::failure::Failure;
 use crate::event::object::ObjectId;
-use crate::apply::target::Target;
 
 /// How many rows are read at once.
 const ROWS_AT_ONCE: i64 = 5000;
@@ -35,7 +35,9 @@ pub async fn rows_after(
 ) -> Result<Vec<Candidate>, Failure> {
     let parameters: [(&(dyn ToSql + Sync), Type); 2] =
         [(&id, Type::TEXT), (&ROWS_AT_ONCE, Type::INT8)];
-    let rows = database.read(&target.statements.rows_after, &parameters).await?;
+    let rows = database
+        .read(&target.statements.rows_after, &parameters)
+        .await?;
     let mut candidates = Vec::with_capacity(rows.len());
     for row in rows {
         let (updated_at, was_deleted) = (row.try_get(1)?, row.try_get(2)?);

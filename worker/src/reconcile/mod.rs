@@ -20,12 +20,12 @@ use std::time::SystemTime;
 use serde_json::value::RawValue;
 use shared::redis_link::RedisLink;
 
-use crate::database::Database;
 use crate::apply::rows::Winner;
 use crate::apply::target::{Target, Targets};
 use crate::apply::winners::fit_cells;
-use crate::event::reader::Reader;
+use crate::database::Database;
 use crate::event::Event;
+use crate::event::reader::Reader;
 use crate::operate::explain::line;
 use crate::settings::Settings;
 use crate::settings::reconcile::ReconcileSettings;
@@ -163,7 +163,9 @@ impl Reconciliation {
         self.remember(page);
         let users = self.usable(page);
         let target = Arc::clone(&self.target);
-        let winners = users.iter().filter_map(|(event, _)| winner(event, &target).ok());
+        let winners = users
+            .iter()
+            .filter_map(|(event, _)| winner(event, &target).ok());
         let winners: Vec<Winner<'_>> = winners.collect();
         let ask = async || comparison::present(&self.database, &self.target, &winners).await;
         let mut present = patiently(&self.progress, ask).await?;

@@ -130,7 +130,8 @@ impl Section {
     #[must_use]
     pub fn changes_keys(&self) -> bool {
         let is_key = |column: &Column| column.name == self.key;
-        let unlinks = matches!(&self.on_delete, OnDelete::Set(columns) if columns.iter().any(is_key));
+        let unlinks =
+            matches!(&self.on_delete, OnDelete::Set(columns) if columns.iter().any(is_key));
         unlinks || self.link_by.is_some()
     }
 }

@@ -84,10 +84,15 @@ impl Protocol {
         let address = |event: Event| {
             let change = self.scenario.events[event];
             let value = |address: &str| (0, address.bytes().map(i64::from).sum());
-            change.address.map(|address| (NAMES[change.user], value(address)))
+            change
+                .address
+                .map(|address| (NAMES[change.user], value(address)))
         };
         let wanted: Vec<_> = winners.iter().filter_map(address).collect();
-        let wanted: Vec<_> = wanted.into_iter().map(|(user, value)| (user, vec![value])).collect();
+        let wanted: Vec<_> = wanted
+            .into_iter()
+            .map(|(user, value)| (user, vec![value]))
+            .collect();
         // Rows of deleted users go first.
         let goes = |event: &Event| {
             let user = self.scenario.events[*event].user;

@@ -148,7 +148,9 @@ async fn the_same_event_in_two_hands_is_applied_once() {
                 (database.clone(), event.clone(), Arc::clone(&barrier));
             tokio::spawn(async move {
                 barrier.wait().await;
-                apply::apply(&database, &targets(), &Unfenced, &[&event]).await.unwrap()
+                apply::apply(&database, &targets(), &Unfenced, &[&event])
+                    .await
+                    .unwrap()
             })
         })
         .collect();

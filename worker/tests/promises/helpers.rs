@@ -7,10 +7,10 @@ use std::time::{Duration, SystemTime};
 
 use shared::svix_id::SvixId;
 use worker::apply::fence::Fence;
+use worker::apply::target::Targets;
 use worker::database::Database;
 use worker::database::failure::Failure;
 use worker::database::url::DatabaseUrl;
-use worker::apply::target::Targets;
 use worker::event::Event;
 use worker::event::reader::Reader;
 use worker::tables::Tables;
@@ -204,7 +204,9 @@ pub(crate) fn user(id: &str, email: &str, second: i64) -> UserPayload {
 /// An event as the worker reads it.
 pub(crate) fn event(svix_id: &str, payload: &str) -> Event {
     let svix_id = SvixId::parse(svix_id).unwrap();
-    reader().read(svix_id, SystemTime::now(), payload.as_bytes()).unwrap()
+    reader()
+        .read(svix_id, SystemTime::now(), payload.as_bytes())
+        .unwrap()
 }
 
 /// Reads events as a worker does that has no tables file.

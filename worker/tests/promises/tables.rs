@@ -6,7 +6,7 @@ use std::io::Write as _;
 
 use tempfile::NamedTempFile;
 
-use crate::helpers::{World, Worker};
+use crate::helpers::{Worker, World};
 
 /// A world with a table of its own, and a file that tells how it is written.
 pub(crate) struct Application {

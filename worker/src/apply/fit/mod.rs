@@ -61,8 +61,14 @@ impl Fitted<'_> {
 /// # Errors
 /// When it does not fit: it is too long, of another kind, or nothing at all.
 pub fn fit<'a>(cell: &'a Cell, mapped: &Column, stored: &Stored) -> Result<Fitted<'a>, Misfit> {
-    let fitting = Fitting { cell, mapped, stored };
-    fitting.fit().map_err(|problem| Misfit::new(cell, mapped, problem))
+    let fitting = Fitting {
+        cell,
+        mapped,
+        stored,
+    };
+    fitting
+        .fit()
+        .map_err(|problem| Misfit::new(cell, mapped, problem))
 }
 
 #[derive(Clone, Copy)]
@@ -79,7 +85,10 @@ impl<'a> Fitting<'a, '_> {
             return self.null(Problem::Nothing);
         }
         let text = match &self.stored.kind {
-            Kind::Text { characters, is_padded } => {
+            Kind::Text {
+                characters,
+                is_padded,
+            } => {
                 let text = text(value).ok_or_else(|| self.unreadable("text"))?;
                 return self.within(text, *characters, *is_padded);
             }
@@ -108,9 +117,9 @@ impl<'a> Fitting<'a, '_> {
                 .filter(|text| is_uuid(text))
                 .ok_or_else(|| self.unreadable("a UUID"))?,
             Kind::Json => json(value).ok_or_else(|| self.unreadable("JSON that can be stored"))?,
-            Kind::TextArray => {
-                text_array(value).ok_or_else(|| self.unreadable("a list of texts"))?.into()
-            }
+            Kind::TextArray => text_array(value)
+                .ok_or_else(|| self.unreadable("a list of texts"))?
+                .into(),
             Kind::Other => value.text().unwrap_or_default(),
         };
         Ok(Fitted::Text(text))
@@ -129,8 +138,17 @@ impl<'a> Fitting<'a, '_> {
     }
 
     /// A text, or what becomes of it where it is too long.
-    fn within(self, text: Cow<'a, str>, characters: Option<usize>, is_padded: bool) -> Result<Fitted<'a>, Problem> {
-        let text = if is_padded { without_padding(text) } else { text };
+    fn within(
+        self,
+        text: Cow<'a, str>,
+        characters: Option<usize>,
+        is_padded: bool,
+    ) -> Result<Fitted<'a>, Problem> {
+        let text = if is_padded {
+            without_padding(text)
+        } else {
+            text
+        };
         let is_short = |most| text.chars().nth(most).is_none();
         let Some(most) = characters.filter(|most| !is_short(*most)) else {
             return Ok(Fitted::Text(text));
@@ -142,7 +160,10 @@ impl<'a> Fitting<'a, '_> {
                 let something = |text: &Cow<'a, str>| !is_blank(text);
                 let text = Some(cut(text)).filter(something);
                 let text = text.or_else(|| instead().map(cut));
-                text.map_or_else(|| self.null(Problem::TooLong), |text| Ok(Fitted::Text(text)))
+                text.map_or_else(
+                    || self.null(Problem::TooLong),
+                    |text| Ok(Fitted::Text(text)),
+                )
             }
             TooLong::Null => self.null(Problem::TooLong),
             TooLong::DeadLetter => Err(Problem::TooLong(self.stored.name.clone())),
@@ -229,13 +250,21 @@ fn text_array(value: &Value) -> Option<String> {
         return None;
     };
     let entries: Vec<&RawValue> = serde_json::from_str(json).ok()?;
-    let quoted = |entry| Some(format!("\"{}\"", lossy(entry)?.replace('\\', r"\\").replace('"', "\\\"")));
+    let quoted = |entry| {
+        Some(format!(
+            "\"{}\"",
+            lossy(entry)?.replace('\\', r"\\").replace('"', "\\\"")
+        ))
+    };
     let entries: Vec<String> = entries.into_iter().map(quoted).collect::<Option<_>>()?;
     Some(format!("{{{}}}", entries.join(",")))
 }
 
 fn cut(text: Cow<'_, str>, most: usize, is_padded: bool) -> Cow<'_, str> {
-    let end = text.char_indices().nth(most).map_or(text.len(), |(end, _)| end);
+    let end = text
+        .char_indices()
+        .nth(most)
+        .map_or(text.len(), |(end, _)| end);
     let cut = up_to(text, end);
     if is_padded { without_padding(cut) } else { cut }
 }

@@ -13,7 +13,9 @@ pub(super) fn iso(text: &str) -> Option<SystemTime> {
         return None;
     }
     let offset = pieces.to_numeric_offset().unwrap_or(Offset::UTC);
-    let local = pieces.date().to_datetime(pieces.time().unwrap_or(Time::MIN));
+    let local = pieces
+        .date()
+        .to_datetime(pieces.time().unwrap_or(Time::MIN));
     let timestamp = offset.to_timestamp(local).ok()?;
     if !(1..=9999).contains(&Offset::UTC.to_datetime(timestamp).year()) {
         return None;

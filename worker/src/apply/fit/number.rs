@@ -34,7 +34,8 @@ pub(super) fn is_real(text: &str, is_single: bool) -> bool {
     let digits = text.split(['e', 'E']).next().unwrap_or_default();
     let is_zero = !digits.contains(|digit| matches!(digit, '1'..='9'));
     // What is too close to zero is out of range for PostgreSQL, too.
-    is_numeric(text) && number.is_ok_and(|number: f64| number.is_finite() && (number == 0.0) == is_zero)
+    is_numeric(text)
+        && number.is_ok_and(|number: f64| number.is_finite() && (number == 0.0) == is_zero)
 }
 
 /// Whether `jsonb` holds it, apart from what its texts say.
@@ -45,8 +46,12 @@ pub(super) fn is_jsonb(json: &str) -> bool {
         rest = match first {
             b'"' => behind_string(after),
             b'-' | b'0'..=b'9' => {
-                let is_part = |byte: &u8| matches!(byte, b'0'..=b'9' | b'.' | b'e' | b'E' | b'+' | b'-');
-                let length = rest.iter().position(|byte| !is_part(byte)).unwrap_or(rest.len());
+                let is_part =
+                    |byte: &u8| matches!(byte, b'0'..=b'9' | b'.' | b'e' | b'E' | b'+' | b'-');
+                let length = rest
+                    .iter()
+                    .position(|byte| !is_part(byte))
+                    .unwrap_or(rest.len());
                 let (number, after) = rest.split_at(length);
                 if !std::str::from_utf8(number).is_ok_and(is_numeric) {
                     return false;

@@ -41,7 +41,10 @@ impl Writer<'_> {
                     )
                 }
                 Kind::Json => (format!("{present}::jsonb"), format!("{winner}::jsonb")),
-                Kind::Other => (format!("{present}::text"), format!("{winner}::{exact}::text")),
+                Kind::Other => (
+                    format!("{present}::text"),
+                    format!("{winner}::{exact}::text"),
+                ),
                 _ => (present, format!("{winner}::{exact}")),
             };
             let is_same = format!("{present} IS NOT DISTINCT FROM {winner}");
@@ -56,7 +59,9 @@ impl Writer<'_> {
 
     /// What stands for all that a row says in our columns.
     fn digest(&self) -> String {
-        let columns = self.lasting().map(|place| format!("present.{}", self.column(place)));
+        let columns = self
+            .lasting()
+            .map(|place| format!("present.{}", self.column(place)));
         format!("md5(ROW({})::text)", Vec::from_iter(columns).join(", "))
     }
 
@@ -74,7 +79,8 @@ impl Writer<'_> {
                 self.is_free()
             );
         }
-        let (source, is_same, digest) = (source.sql("winner"), self.is_same(keeping), self.digest());
+        let (source, is_same, digest) =
+            (source.sql("winner"), self.is_same(keeping), self.digest());
         let (name, is_of) = (&self.name, self.is_of("winner.object_id"));
         let (key, family) = (&self.key, literal(&self.section.family));
         format!(
@@ -99,7 +105,9 @@ impl Writer<'_> {
         let updated_at = match &self.section.newest {
             Some(newest) => {
                 let newest = quoted(newest);
-                format!("least(greatest(present.{newest}, '0001-01-01'), '9999-12-31')::timestamptz")
+                format!(
+                    "least(greatest(present.{newest}, '0001-01-01'), '9999-12-31')::timestamptz"
+                )
             }
             None => "coalesce(known.updated_at, '0001-01-01')".to_owned(),
         };

@@ -12,7 +12,9 @@ use std::fmt::Write as _;
 
 use tokio_postgres::types::Type;
 
-use self::expression::{array_type, assigned, compared, compared_array, literal, parameter_sql_type};
+use self::expression::{
+    array_type, assigned, compared, compared_array, literal, parameter_sql_type,
+};
 use self::source::Source;
 use crate::database::catalogue::column::Column;
 use crate::database::catalogue::{Table, quoted};
@@ -88,7 +90,11 @@ impl Statements {
             name: format!("{}.{}", quoted(&table.schema), quoted(&table.name)),
             key: quoted(&section.key),
             cells,
-            tag_columns: section.tag_columns().into_iter().map(str::to_owned).collect(),
+            tag_columns: section
+                .tag_columns()
+                .into_iter()
+                .map(str::to_owned)
+                .collect(),
         };
         writer.statements()
     }
@@ -117,23 +123,39 @@ impl Writer<'_> {
         let makes_rows = self.section.missing_row == section::MissingRow::Create;
         Some(Statements {
             update: self.update(&keeping, false),
-            update_older: self.section.newest.as_ref().map(|_| self.update(&keeping, true)),
+            update_older: self
+                .section
+                .newest
+                .as_ref()
+                .map(|_| self.update(&keeping, true)),
             link: self.section.link_by.map(|place| self.link(place, &keeping)),
             insert: makes_rows.then(|| self.insert()),
-            adopt: self.section.newest.as_deref().map(|newest| self.adopt(newest)),
+            adopt: self
+                .section
+                .newest
+                .as_deref()
+                .map(|newest| self.adopt(newest)),
             delete,
             before: (!self.tag_columns.is_empty()).then(|| self.before(self.section.link_by)),
             before_deletion: (!self.tag_columns.is_empty()).then(|| self.before(None)),
             deleted_cell_types: self.deleted_cell_types(),
             rows: self.rows(),
-            holders: unique.iter().map(|place| (*place, self.holders(*place))).collect(),
-            vacate: unique.iter().map(|place| (*place, self.vacate(*place))).collect(),
+            holders: unique
+                .iter()
+                .map(|place| (*place, self.holders(*place)))
+                .collect(),
+            vacate: unique
+                .iter()
+                .map(|place| (*place, self.vacate(*place)))
+                .collect(),
             compare: self.compare(&keeping),
             remember_altered: self.remember_altered(&keeping),
             rows_after: self.rows_after(),
             tag_columns: self.tag_columns.clone(),
             cells_of_columns: self.section.columns.len(),
-            cell_types: (0..self.cells.len()).map(|place| self.parameter_type(place)).collect(),
+            cell_types: (0..self.cells.len())
+                .map(|place| self.parameter_type(place))
+                .collect(),
             keeping,
         })
     }
@@ -143,7 +165,8 @@ impl Writer<'_> {
     }
 
     fn parameter_type(&self, place: usize) -> Option<Type> {
-        self.has_parameter(place).then(|| array_type(self.cells[place].1))
+        self.has_parameter(place)
+            .then(|| array_type(self.cells[place].1))
     }
 
     /// The object's id, and the first `cells` cells.
@@ -192,7 +215,13 @@ impl Writer<'_> {
     fn assignments(&self, keeping: &[usize]) -> Vec<String> {
         let columns = 0..self.section.columns.len();
         columns
-            .map(|place| format!("{} = {}", self.column(place), self.value_or_kept(place, keeping)))
+            .map(|place| {
+                format!(
+                    "{} = {}",
+                    self.column(place),
+                    self.value_or_kept(place, keeping)
+                )
+            })
             .collect()
     }
 
@@ -216,7 +245,10 @@ impl Writer<'_> {
         if only_older {
             source.add("timestamptz", "updated_at");
             let newest = self.section.newest.as_deref().unwrap_or_default();
-            let exact = self.table.column(newest).map_or("timestamptz", |column| &column.exact_sql_type);
+            let exact = self
+                .table
+                .column(newest)
+                .map_or("timestamptz", |column| &column.exact_sql_type);
             let newest = quoted(newest);
             is_of.push_str(&format!(
                 "\n   AND (present.{newest} > winner.updated_at::{exact}) IS NOT TRUE"
@@ -328,7 +360,9 @@ impl Writer<'_> {
         let OnDelete::Set(columns) = &self.section.on_delete else {
             return Vec::new();
         };
-        let stored = columns.iter().filter_map(|column| self.table.column(&column.name));
+        let stored = columns
+            .iter()
+            .filter_map(|column| self.table.column(&column.name));
         stored.map(array_type).collect()
     }
 
@@ -338,7 +372,10 @@ impl Writer<'_> {
         let mut is_one = self.key_is_one_of("$1");
         if let Some(place) = link_by {
             let links = compared_array("$2", self.cells[place].1);
-            is_one.push_str(&format!("\n    OR present.{} = ANY({links})", self.column(place)));
+            is_one.push_str(&format!(
+                "\n    OR present.{} = ANY({links})",
+                self.column(place)
+            ));
         }
         format!(
             "SELECT coalesce(present.{key}::text, ''){told}\n  FROM {name} AS present\n WHERE {is_one}\n ORDER BY present.{key}\n   FOR NO KEY UPDATE",

@@ -1,7 +1,7 @@
 //! The statements that find out who has a unique value and who wants it.
 
-use super::source::Source;
 use super::expression::{compared, compared_array, literal, parameter_sql_type};
+use super::source::Source;
 use super::{SHORTEST_PLACEHOLDER, Writer};
 use crate::database::catalogue::column::Kind;
 use crate::database::catalogue::quoted;
@@ -14,10 +14,20 @@ impl Writer<'_> {
         source.add("timestamptz", "updated_at");
         let place = "present.tableoid || ' ' || present.ctid::text";
         let (name, is_of) = (&self.name, self.is_of("winner.object_id"));
-        let is_newer = self.section.newest.as_deref().map_or("false".to_owned(), |newest| {
-            let exact = self.table.column(newest).map_or("timestamptz", |column| &column.exact_sql_type);
-            format!("coalesce(present.{} > winner.updated_at::{exact}, false)", quoted(newest))
-        });
+        let is_newer = self
+            .section
+            .newest
+            .as_deref()
+            .map_or("false".to_owned(), |newest| {
+                let exact = self
+                    .table
+                    .column(newest)
+                    .map_or("timestamptz", |column| &column.exact_sql_type);
+                format!(
+                    "coalesce(present.{} > winner.updated_at::{exact}, false)",
+                    quoted(newest)
+                )
+            });
         let Some(link_by) = self.section.link_by else {
             let source = source.sql("winner");
             return format!(
@@ -54,9 +64,13 @@ impl Writer<'_> {
         let unique = self.column(place);
         let placeholder = match column.kind {
             _ if column.takes_null => "NULL".to_owned(),
-            Kind::Text { characters, .. } if characters.is_none_or(|most| most >= SHORTEST_PLACEHOLDER) => {
+            Kind::Text { characters, .. }
+                if characters.is_none_or(|most| most >= SHORTEST_PLACEHOLDER) =>
+            {
                 let most = characters.unwrap_or(255);
-                let name = most.saturating_sub("@moving.invalid".len()).max(SHORTEST_PLACEHOLDER);
+                let name = most
+                    .saturating_sub("@moving.invalid".len())
+                    .max(SHORTEST_PLACEHOLDER);
                 format!(
                     "left(left(md5(present.{}::text), {name}) || '@moving.invalid', {most})",
                     self.key

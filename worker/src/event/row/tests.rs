@@ -62,13 +62,22 @@ fn number(number: i64) -> Constant {
 #[test]
 fn the_first_path_that_says_something_wins() {
     assert_eq!(cell_of(from(&["full_name", "id"])), said_text("Ada", 0));
-    assert_eq!(cell_of(from(&["last_name", "username", "id"])), said_text("user_2g7np7", 2));
-    assert_eq!(cell_of(from(&["last_name", "username"])), unsaid(Value::Nothing));
+    assert_eq!(
+        cell_of(from(&["last_name", "username", "id"])),
+        said_text("user_2g7np7", 2)
+    );
+    assert_eq!(
+        cell_of(from(&["last_name", "username"])),
+        unsaid(Value::Nothing)
+    );
     for (asked, value) in [
         ("flag", Value::Boolean(false)),
         ("list", Value::Json("[]".to_owned())),
     ] {
-        let expected = Cell { value, ..said_text("", 0) };
+        let expected = Cell {
+            value,
+            ..said_text("", 0)
+        };
         assert_eq!(cell_of(from(&[asked, "id"])), expected);
     }
 }
@@ -89,13 +98,22 @@ fn what_is_said_is_put_in_lower_case_then_in_other_words() {
             ..from(paths)
         })
     };
-    assert_eq!(mapped(&["public_metadata.role"], true), said_text("EDITOR", 0));
-    assert_eq!(mapped(&["public_metadata.role"], false), unsaid(Value::Integer(0)));
+    assert_eq!(
+        mapped(&["public_metadata.role"], true),
+        said_text("EDITOR", 0)
+    );
+    assert_eq!(
+        mapped(&["public_metadata.role"], false),
+        unsaid(Value::Integer(0))
+    );
     let plan = Cell {
         value: Value::Integer(2),
         ..said_text("", 1)
     };
-    assert_eq!(mapped(&["public_metadata.role", "public_metadata.plan"], false), plan);
+    assert_eq!(
+        mapped(&["public_metadata.role", "public_metadata.plan"], false),
+        plan
+    );
     assert_eq!(mapped(&["number"], true), said_text("np7", 0));
     assert_eq!(mapped(&["flag"], false), said_text("", 0));
     assert_eq!(mapped(&["missing"], false), unsaid(Value::Integer(0)));
@@ -116,7 +134,10 @@ fn where_nothing_is_said_the_default_is() {
         })
     };
     let named = Value::Text("user-2g7np7".to_owned());
-    assert_eq!(silent(Some(text("user-{id:6}")), false), unsaid(named.clone()));
+    assert_eq!(
+        silent(Some(text("user-{id:6}")), false),
+        unsaid(named.clone())
+    );
     assert_eq!(silent(None, false), unsaid(Value::Nothing));
     for (default, value) in [(Some(text("user-{id:6}")), named), (None, Value::Nothing)] {
         let expected = Cell {
@@ -181,8 +202,14 @@ fn a_row_is_linked_by_what_clerk_has_said_and_verified() {
     };
     let said = |paths: &[&str]| Content::From(from(paths));
     assert!(can_link(said(&["primary_email_address"])));
-    assert!(can_link(said(&["unsafe_metadata.email", "primary_email_address"])));
-    assert!(!can_link(said(&["unsafe_metadata.role", "primary_email_address"])));
+    assert!(can_link(said(&[
+        "unsafe_metadata.email",
+        "primary_email_address"
+    ])));
+    assert!(!can_link(said(&[
+        "unsafe_metadata.role",
+        "primary_email_address"
+    ])));
     assert!(!can_link(said(&["username"])));
     let default = From {
         default: Some(text("{primary_email_address}")),
@@ -206,7 +233,10 @@ fn a_row_is_linked_by_what_clerk_has_said_and_verified() {
 fn a_deletion_says_what_is_left_of_the_row() {
     let columns = [
         column("clerkId", Content::From(from(&["null"]))),
-        column("email", Content::Constant(text("deleted-{id}@users.invalid"), None)),
+        column(
+            "email",
+            Content::Constant(text("deleted-{id}@users.invalid"), None),
+        ),
         column("slug", Content::From(from(&["slug"]))),
     ];
     let wanted = Wanted::by(&columns);

@@ -49,7 +49,11 @@ fn contact(kind: [&str; 3], says: &str, verification: &str) -> String {
     format!(r#"{{"{primary}":"one","{entries}":[{other},{primary_one}]}}"#)
 }
 
-const EMAIL: [&str; 3] = ["primary_email_address_id", "email_addresses", "email_address"];
+const EMAIL: [&str; 3] = [
+    "primary_email_address_id",
+    "email_addresses",
+    "email_address",
+];
 const PHONE: [&str; 3] = ["primary_phone_number_id", "phone_numbers", "phone_number"];
 const WALLET: [&str; 3] = ["primary_web3_wallet_id", "web3_wallets", "web3_wallet"];
 const VERIFIED: &str = r#"{"status":"verified"}"#;
@@ -76,7 +80,10 @@ fn a_field_says_what_json_says() {
         ("1e999", number_of("1e999")),
         ("[]", json_of("[]")),
         ("{}", json_of("{}")),
-        (r#"{"a": ["\u0000", 1.50]}"#, json_of(r#"{"a": ["\ufffd", 1.50]}"#)),
+        (
+            r#"{"a": ["\u0000", 1.50]}"#,
+            json_of(r#"{"a": ["\ufffd", 1.50]}"#),
+        ),
     ] {
         let data = format!(r#"{{"field":{json}}}"#);
         assert_eq!(value_of(&data, "field"), expected, "{json}");
@@ -113,7 +120,11 @@ fn a_path_leads_through_objects_and_lists_and_says_nothing_where_it_leads_nowher
 
 #[test]
 fn nesting_of_any_depth_is_read() {
-    let deep = format!(r#"{{"a":{}1{}}}"#, r#"{"b":["#.repeat(20_000), "]}".repeat(20_000));
+    let deep = format!(
+        r#"{{"a":{}1{}}}"#,
+        r#"{"b":["#.repeat(20_000),
+        "]}".repeat(20_000)
+    );
     let asked = format!("a{}", ".b.0".repeat(200));
     assert!(matches!(value_of(&deep, &asked), Value::Json(_)));
 }
@@ -145,7 +156,10 @@ fn what_is_primary_is_the_entry_with_that_id() {
         (WALLET, "primary_web3_wallet"),
     ] {
         for (says, expected) in [
-            (r#""o'neill\"@example.com""#, text_of("o'neill\"@example.com")),
+            (
+                r#""o'neill\"@example.com""#,
+                text_of("o'neill\"@example.com"),
+            ),
             (r#""a\u0000b""#, text_of("ab")),
             (r#"" ""#, Value::Nothing),
             ("null", Value::Nothing),
@@ -190,7 +204,11 @@ fn an_address_is_verified_or_not_and_has_a_local_part() {
     ] {
         let data = contact(EMAIL, r#""x""#, verification);
         let expected = Value::Boolean(is_verified);
-        assert_eq!(value_of(&data, "primary_email_verified"), expected, "{data}");
+        assert_eq!(
+            value_of(&data, "primary_email_verified"),
+            expected,
+            "{data}"
+        );
     }
     for (address, expected) in [
         (r#""ada@example.com""#, text_of("ada")),
@@ -201,7 +219,11 @@ fn an_address_is_verified_or_not_and_has_a_local_part() {
         ("7", Value::Nothing),
     ] {
         let data = contact(EMAIL, address, VERIFIED);
-        assert_eq!(value_of(&data, "primary_email_local_part"), expected, "{data}");
+        assert_eq!(
+            value_of(&data, "primary_email_local_part"),
+            expected,
+            "{data}"
+        );
     }
     for asked in ["primary_email_verified", "primary_email_local_part"] {
         assert_eq!(value_of("{}", asked), Value::Nothing, "{asked}");
@@ -220,13 +242,18 @@ fn an_event_says_more_than_its_object() {
         ("event.received_at", Value::Integer(1_716_883_300_420)),
         ("event.instance_id", text_of("ins_1")),
     ] {
-        assert_eq!(value_of(r#"{"now": 1, "event":{"id":2}}"#, asked), expected, "{asked}");
+        assert_eq!(
+            value_of(r#"{"now": 1, "event":{"id":2}}"#, asked),
+            expected,
+            "{asked}"
+        );
     }
 }
 
 #[test]
 fn a_text_has_in_its_braces_what_the_paths_say() {
-    let data = r#"{"id":"user_2g7np7","n":1.50,"b":true,"j":{"a": 1},"null":null,"blank":" ","é":"aé😀"}"#;
+    let data =
+        r#"{"id":"user_2g7np7","n":1.50,"b":true,"j":{"a": 1},"null":null,"blank":" ","é":"aé😀"}"#;
     for (template, expected) in [
         ("user-{id}", "user-user_2g7np7"),
         ("{id:8}@users.invalid", "r_2g7np7@users.invalid"),
@@ -248,7 +275,8 @@ fn a_text_has_in_its_braces_what_the_paths_say() {
 
 #[test]
 fn only_what_is_clerks_own_and_verified_is_sure() {
-    let is_sure = |data: &str, asked: &str| ask(data, &[asked], |saying| saying.is_sure(&path(asked)));
+    let is_sure =
+        |data: &str, asked: &str| ask(data, &[asked], |saying| saying.is_sure(&path(asked)));
     for (kind, asked) in [
         (EMAIL, "primary_email_address"),
         (EMAIL, "primary_email_local_part"),
@@ -258,9 +286,15 @@ fn only_what_is_clerks_own_and_verified_is_sure() {
         (WALLET, "primary_web3_wallet"),
         (WALLET, "web3_wallets.1.web3_wallet"),
     ] {
-        assert!(is_sure(&contact(kind, r#""x""#, VERIFIED), asked), "{asked}");
+        assert!(
+            is_sure(&contact(kind, r#""x""#, VERIFIED), asked),
+            "{asked}"
+        );
         for verification in ["null", r#"{"status":"unverified"}"#] {
-            assert!(!is_sure(&contact(kind, r#""x""#, verification), asked), "{asked}");
+            assert!(
+                !is_sure(&contact(kind, r#""x""#, verification), asked),
+                "{asked}"
+            );
         }
         assert!(!is_sure("{}", asked), "{asked}");
     }
@@ -290,7 +324,10 @@ fn a_real_user_says_all_of_it() {
         ("full_name", text_of("Ada King")),
         ("primary_email_address", text_of("ada@example.com")),
         ("primary_email_verified", Value::Boolean(true)),
-        ("email_addresses.0.verification.status", text_of("unverified")),
+        (
+            "email_addresses.0.verification.status",
+            text_of("unverified"),
+        ),
         ("primary_phone_number", Value::Nothing),
         ("username", Value::Nothing),
         ("public_metadata.flags.beta", Value::Boolean(true)),

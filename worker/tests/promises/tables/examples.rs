@@ -14,12 +14,26 @@ async fn rows(name: &str, sql: &str, tables: &str, query: &str) -> (Application,
     let ingest = Ingest::start(&world.redis.url(), &[]).await;
     assert_eq!(ingest.deliver_with("msg_1", FULL, &[]).await, 200, "{name}");
     world.settle();
-    assert_eq!(world.outcome("msg_1"), "applied", "{name}: {:?}", world.reason("msg_1"));
+    assert_eq!(
+        world.outcome("msg_1"),
+        "applied",
+        "{name}: {:?}",
+        world.reason("msg_1")
+    );
     let row = world.sql(query);
     let deletion = r#"{"type":"user.deleted","timestamp":1716883400000,"data":{"id":"user_2g7np7Hrk0SN6kj5EDMLDaKNL0S","deleted":true}}"#;
-    assert_eq!(ingest.deliver_with("msg_2", deletion, &[]).await, 200, "{name}");
+    assert_eq!(
+        ingest.deliver_with("msg_2", deletion, &[]).await,
+        200,
+        "{name}"
+    );
     world.settle();
-    assert_eq!(world.outcome("msg_2"), "applied", "{name}: {:?}", world.reason("msg_2"));
+    assert_eq!(
+        world.outcome("msg_2"),
+        "applied",
+        "{name}: {:?}",
+        world.reason("msg_2")
+    );
     (application, row)
 }
 
@@ -37,7 +51,10 @@ macro_rules! example {
 async fn a_user_is_written_to_each_table_as_its_file_says() {
     const ADA: &str = "user_2g7np7Hrk0SN6kj5EDMLDaKNL0S";
     let image = "https://img.clerk.com/eyJ0eXBlIjoiZGVmYXVsdCIsImlpZCI6Imluc18yZzd0ZXN0IiwicmlkIjoidXNlcl8yZzducDdIcmswU042a2o1RURNTERhS05MMFMiLCJpbml0aWFscyI6IkFMIn0";
-    let check = async |(name, sql, tables): (&'static str, &str, &str), query: &str, written: String, left: &str| {
+    let check = async |(name, sql, tables): (&'static str, &str, &str),
+                       query: &str,
+                       written: String,
+                       left: &str| {
         let (application, row) = rows(name, sql, tables, query).await;
         assert_eq!(row, written, "{name}");
         assert_eq!(application.world.sql(query), left, "{name}");
@@ -89,7 +106,9 @@ async fn a_user_is_written_to_each_table_as_its_file_says() {
     check(
         example!("seed"),
         r#"select id, name, email, "imageUrl", "createdAt", "updatedAt" from users"#,
-        format!("{ADA}|Ada King|ada@example.com|{image}|2024-05-28 08:00:00.381|2024-05-28 08:01:40.111"),
+        format!(
+            "{ADA}|Ada King|ada@example.com|{image}|2024-05-28 08:00:00.381|2024-05-28 08:01:40.111"
+        ),
         "",
     )
     .await;
