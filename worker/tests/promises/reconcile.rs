@@ -335,7 +335,7 @@ fn a_dry_run_tells_ids_and_changes_nothing() {
             "5 users read: 2 equal, 1 missing, 1 different, 0 newer here, 0 deleted here, 1 unusable",
             "missing user_00003",
             "different user_00001",
-            "unusable user_00008: the user has no primary e-mail address",
+            "unusable user_00008: data.primary_email_address says nothing, and column \"email\" takes no NULL (table public.users)",
             "1 of 4 rows are of users that Clerk does not list",
             "unlisted user_00009",
             "nothing was put on the stream",

@@ -50,7 +50,7 @@ fn a_value_that_the_column_has_no_room_for_never_costs_the_user_its_row() {
     );
     for (svix_id, column) in [(&no_room, "email"), (&no_id, "id")] {
         let reason = world.reason(svix_id).unwrap();
-        assert!(reason.contains(&format!("column {column} ")), "{reason}");
+        assert!(reason.contains(&format!("column \"{column}\" ")), "{reason}");
         assert_eq!(world.dead_letter(svix_id, "attempts").unwrap(), "1");
     }
     assert_eq!(world.redis(&["XLEN", crate::helpers::DEAD]), "2");
@@ -88,7 +88,7 @@ fn columns_that_become_wider_or_narrower_are_noticed_while_workers_run() {
     assert_eq!(row(&world, "user_1"), "Ada L|one@example.com|none");
     world.sql("alter table users alter email type varchar(15)");
     let refused = next(5, "an-address-of-some-length@example.com");
-    assert!(world.reason(&refused).unwrap().contains("column email "));
+    assert!(world.reason(&refused).unwrap().contains("column \"email\""));
     world.sql("alter table users alter email type varchar(100)");
     let replayed = world.redis(&[
         "EVAL",
