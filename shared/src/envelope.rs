@@ -20,6 +20,9 @@ pub struct Envelope<'a> {
     /// When Clerk sent the event, in milliseconds since the epoch, as it stands in the JSON.
     #[serde(borrow, default)]
     pub timestamp: Option<&'a RawValue>,
+    /// Which of Clerk's instances sent it, as it stands in the JSON.
+    #[serde(borrow, default)]
+    pub instance_id: Option<&'a RawValue>,
 }
 
 /// Why a body is not a Clerk event. Holds nothing of the body.
@@ -67,6 +70,7 @@ impl<'a> Envelope<'a> {
             event_type,
             data: None,
             timestamp: None,
+            instance_id: None,
         })
     }
 
