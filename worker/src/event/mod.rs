@@ -3,10 +3,19 @@
 //! A payload is parsed once and not kept. What cannot be read is not lost: [`entry::Unreadable`] says why, and the entry
 //! goes to the dead letters with it.
 
+pub mod about;
 pub mod entry;
+pub mod fields;
+mod json;
+pub mod object;
+mod person;
 pub mod row;
+mod saying;
+pub(crate) mod text;
+pub mod time;
 pub mod unusable;
 pub mod user;
+pub mod wanted;
 
 use std::time::SystemTime;
 

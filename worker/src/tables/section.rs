@@ -144,7 +144,8 @@ impl Column {
 }
 
 impl Constant {
-    fn paths(&self) -> impl Iterator<Item = &Path> {
+    /// The paths in the braces of its text.
+    pub fn paths(&self) -> impl Iterator<Item = &Path> {
         let template = match self {
             Self::Text(template) => Some(template),
             Self::Value(_) => None,

@@ -1,5 +1,7 @@
 //! What is written to a column, before anybody has looked at the column's type.
 
+use std::borrow::Cow;
+
 /// A value, of Clerk's or of the file's.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Value {
@@ -15,4 +17,18 @@ pub enum Value {
     Boolean(bool),
     /// An object or an array, as JSON writes it; without what PostgreSQL cannot hold in JSON.
     Json(String),
+}
+
+impl Value {
+    /// As text: numbers, booleans, objects and arrays as JSON writes them. `None` where nothing is said.
+    #[must_use]
+    pub fn text(&self) -> Option<Cow<'_, str>> {
+        Some(match self {
+            Self::Nothing => return None,
+            Self::Text(text) | Self::Number(text) | Self::Json(text) => text.as_str().into(),
+            Self::Integer(number) => number.to_string().into(),
+            Self::Boolean(true) => "true".into(),
+            Self::Boolean(false) => "false".into(),
+        })
+    }
 }

@@ -1,0 +1,110 @@
+//! An object of Clerk's, as an event tells of it.
+
+use std::time::SystemTime;
+
+use crate::event::fields::Fields;
+use crate::event::text;
+use crate::event::time;
+use crate::event::unusable::Unusable;
+
+/// Characters of an id that the ledger and the keys of Redis hold; PostgreSQL counts characters as Rust does.
+const LONGEST_ID: usize = 255;
+
+/// The fields of `data` that are read here.
+pub(crate) const FIELDS: [&str; 2] = ["id", "updated_at"];
+
+/// The id of one of Clerk's objects: 1 to 255 characters that PostgreSQL can store.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct ObjectId(String);
+
+impl ObjectId {
+    /// `None` when `text` cannot be stored.
+    #[must_use]
+    pub fn parse(text: String) -> Option<Self> {
+        let length = text.chars().take(LONGEST_ID + 1).count();
+        ((1..=LONGEST_ID).contains(&length) && !text.contains('\0')).then_some(Self(text))
+    }
+
+    /// The id as text.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+/// Reads `data.id`.
+///
+/// # Errors
+/// When it is missing or cannot be stored.
+pub fn id(fields: &Fields<'_>) -> Result<ObjectId, Unusable> {
+    fields
+        .get("id")
+        .and_then(text::exact)
+        .and_then(|text| ObjectId::parse(text.into_owned()))
+        .ok_or(Unusable::Field("id"))
+}
+
+/// Reads `data.updated_at`; `None` where it is no number of milliseconds in the years 1 to 9999.
+#[must_use]
+pub fn updated_at(fields: &Fields<'_>) -> Option<SystemTime> {
+    time::of_number(fields.get("updated_at")?.get())
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use serde_json::value::RawValue;
+
+    use super::*;
+    use crate::event::wanted::Wanted;
+
+    fn with<T>(data: &str, look: impl Fn(&Fields<'_>) -> T) -> T {
+        let data: &RawValue = serde_json::from_str(data).unwrap();
+        look(&Wanted::by([]).read(data).unwrap())
+    }
+
+    #[test]
+    fn an_id_has_1_to_255_characters_that_postgresql_can_store() {
+        let long = "😀".repeat(255);
+        for (json, expected) in [
+            (r#"{"id":"user_1"}"#, Some("user_1")),
+            (r#"{"id":"\u0075ser\n"}"#, Some("user\n")),
+            (&format!(r#"{{"id":"{long}"}}"#), Some(long.as_str())),
+            (&format!(r#"{{"id":"{long}x"}}"#), None),
+            (r#"{"id":""}"#, None),
+            (r#"{"id":"a\u0000"}"#, None),
+            (r#"{"id":"a\ud83d"}"#, None),
+            (r#"{"id":7}"#, None),
+            (r#"{"id":null}"#, None),
+            (r#"{"id":["user_1"]}"#, None),
+            ("{}", None),
+        ] {
+            let id = with(json, id);
+            let id = id.as_ref().map(ObjectId::as_str);
+            assert_eq!(id, expected.ok_or(&Unusable::Field("id")), "{json}");
+        }
+    }
+
+    #[test]
+    fn an_update_has_a_time_where_it_is_milliseconds_of_the_years_1_to_9999() {
+        let at = |milliseconds| SystemTime::UNIX_EPOCH + Duration::from_millis(milliseconds);
+        for (json, expected) in [
+            ("1716883200406", Some(at(1_716_883_200_406))),
+            ("1.716883200406E+12", Some(at(1_716_883_200_406))),
+            ("0", Some(at(0))),
+            ("253402300799999", Some(at(253_402_300_799_999))),
+            ("253402300800000", None),
+            ("-62135596800001", None),
+            ("1.5", None),
+            ("1e400", None),
+            (r#""1716883200406""#, None),
+            ("null", None),
+            ("{}", None),
+        ] {
+            let updated_at = with(&format!(r#"{{"updated_at":{json}}}"#), updated_at);
+            assert_eq!(updated_at, expected, "{json}");
+        }
+        assert_eq!(with("{}", updated_at), None);
+    }
+}
