@@ -2,6 +2,7 @@
 
 mod canary;
 pub mod fence;
+pub mod fit;
 mod piece;
 pub mod storage;
 mod transaction;

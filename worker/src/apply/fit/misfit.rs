@@ -1,0 +1,51 @@
+//! Why a value cannot be written to its column.
+
+use std::borrow::Cow;
+
+use crate::event::row::Cell;
+use crate::tables::path::Path;
+use crate::tables::section::{Column, Content};
+
+/// Why a value cannot be written to its column. Names the field and the column, never the value.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{what} {problem}")]
+pub struct Misfit {
+    /// The field that says it, or that says nothing.
+    what: String,
+    problem: Problem,
+}
+
+/// What is wrong with it, and with which column.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub(crate) enum Problem {
+    #[error("says nothing, and column \"{0}\" takes no NULL")]
+    Nothing(String),
+    #[error("is too long for column \"{0}\"")]
+    TooLong(String),
+    #[error("is none of the words that column \"{0}\" takes")]
+    NoWord(String),
+    #[error("does not read as {1}, which column \"{0}\" takes")]
+    Unreadable(String, Cow<'static, str>),
+}
+
+impl Misfit {
+    pub(crate) fn new(cell: &Cell, mapped: &Column, problem: Problem) -> Self {
+        let what = match &mapped.content {
+            Content::From(from) => match cell.said_by {
+                Some(place) => from.paths.get(place).map(name).unwrap_or_default(),
+                None if from.default.is_some() => "its default".to_owned(),
+                None => from.paths.iter().map(name).collect::<Vec<_>>().join(" or "),
+            },
+            Content::Constant(..) | Content::Uuid => "its value".to_owned(),
+        };
+        Self { what, problem }
+    }
+}
+
+/// As people look for it in a payload.
+fn name(path: &Path) -> String {
+    match path {
+        Path::Computed(_) | Path::Field(_) => format!("data.{path}"),
+        Path::Null | Path::Now | Path::Event(_) | Path::Data => path.to_string(),
+    }
+}
