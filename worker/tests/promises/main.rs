@@ -35,3 +35,4 @@ mod status;
 mod take_over;
 mod traces;
 mod upgrade;
+mod values;
