@@ -531,7 +531,12 @@ fn an_imported_row_is_corrected_once_even_if_it_says_that_it_is_newer() {
     assert_eq!(names, "Ada Lovelace");
     assert_says(&run(&world, &clerk, &[]), &["3 equal, 0 missing"]);
     // What Clerk says later is newer than what it said then.
-    world.add_next(&nth(2).first_name("Grace").updated_at(1_800_000_000_000).updated());
+    world.add_next(
+        &nth(2)
+            .first_name("Grace")
+            .updated_at(1_800_000_000_000)
+            .updated(),
+    );
     world.settle();
     let name = world.sql("select name from users where id = 'user_00002'");
     assert_eq!(name, "Grace Lovelace");
@@ -609,6 +614,10 @@ fn without_tables_it_says_so() {
     let text = "error: PostgreSQL does not tell what is here: ";
     assert_says(
         &output,
-        &[text, "there is no table users", "worker migrate creates the tables"],
+        &[
+            text,
+            "there is no table users",
+            "worker migrate creates the tables",
+        ],
     );
 }

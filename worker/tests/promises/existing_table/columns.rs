@@ -50,7 +50,10 @@ fn a_value_that_the_column_has_no_room_for_never_costs_the_user_its_row() {
     );
     for (svix_id, column) in [(&no_room, "email"), (&no_id, "id")] {
         let reason = world.reason(svix_id).unwrap();
-        assert!(reason.contains(&format!("column \"{column}\" ")), "{reason}");
+        assert!(
+            reason.contains(&format!("column \"{column}\" ")),
+            "{reason}"
+        );
         assert_eq!(world.dead_letter(svix_id, "attempts").unwrap(), "1");
     }
     assert_eq!(world.redis(&["XLEN", DEAD]), "2");
