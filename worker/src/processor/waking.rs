@@ -111,6 +111,7 @@ impl Processor {
         for queue in &waking.queues {
             let unpark = || queue.unpark(RETURNED_AT_ONCE);
             self.outages.until_redis_answers(unpark).await?;
+            reach(FaultPoint::Unparked).await;
         }
         Ok(())
     }
