@@ -11,7 +11,7 @@ use crate::apply::canary;
 use crate::apply::fence::Fence;
 use crate::apply::piece::{Piece, UniqueValues, Written};
 use crate::apply::storage;
-use crate::apply::target::{Snapshot, Targets};
+use crate::apply::target::Targets;
 use crate::apply::verdict::{LeftOut, Verdict};
 use crate::apply::winners::LeftOuts;
 use crate::database::failure::{Failure, Refusal};
@@ -137,7 +137,7 @@ async fn write<'a>(
             Ok(Written::Without(left_out)) => {
                 storage::give_up_piece(transaction).await?;
                 if left_out.values().any(LeftOut::doubts_the_table)
-                    && targets.have_changed_lately(transaction).await?
+                    && targets.have_changed_lately(transaction, &snapshot).await?
                 {
                     snapshot = targets.snapshot();
                     pieces.push(piece);
@@ -151,11 +151,15 @@ async fn write<'a>(
             Err(failure) => failure,
         };
         let is_doubtful = matches!(failure, Failure::Doubtful(_));
-        let refusal = give_up(transaction, &piece, &snapshot, failure).await?;
-        if refusal.doubts_the_table && targets.have_changed(transaction).await? {
+        let refusal = give_up(transaction, failure).await?;
+        // Before the canary is asked: what it says about a table that has changed would be wrong, too.
+        if refusal.doubts_the_table && targets.have_changed(transaction, &snapshot).await? {
             snapshot = targets.snapshot();
             pieces.push(piece);
             continue;
+        }
+        if is_doubtful {
+            canary::ask(transaction, &snapshot, piece.events()).await?;
         }
         // An outage may have ended between the failure and the canary.
         let alone = piece.alone().map(|event| &event.svix_id);
@@ -181,20 +185,10 @@ fn unread() -> Failure {
 }
 
 /// Takes a piece back, if it is a row of it that is refused, so that the transaction can go on.
-async fn give_up(
-    transaction: &Transaction<'_>,
-    piece: &Piece<'_>,
-    snapshot: &Snapshot,
-    failure: Failure,
-) -> Result<Refusal, Failure> {
+async fn give_up(transaction: &Transaction<'_>, failure: Failure) -> Result<Refusal, Failure> {
     match failure {
-        Failure::Refused(refusal) if refusal.is_of_its_own() => {
+        Failure::Refused(refusal) | Failure::Doubtful(refusal) if refusal.is_of_its_own() => {
             storage::give_up_piece(transaction).await?;
-            Ok(refusal)
-        }
-        Failure::Doubtful(refusal) if refusal.is_of_its_own() => {
-            storage::give_up_piece(transaction).await?;
-            canary::ask(transaction, snapshot, piece.events()).await?;
             Ok(refusal)
         }
         failure => Err(failure),

@@ -1,5 +1,6 @@
 //! Tables as applications have them, each with a tables file.
 
+mod column_changes;
 mod contents;
 mod deletions;
 mod examples;
