@@ -5,9 +5,12 @@ mod contents;
 mod deletions;
 mod examples;
 mod identifiers;
+mod kept_values;
 mod links;
+mod missing_rows;
 mod newest;
 mod row_tags;
+mod unique_columns;
 mod updates;
 
 use std::io::Write as _;
