@@ -1,45 +1,52 @@
 //! What the worker does with every event, apart from Redis and PostgreSQL. `cargo bench --workspace
 //! --bench hot_path` times it, `cargo xtask instructions` counts instructions.
 
-use std::collections::BTreeSet;
 use std::hint::black_box;
 
 use anyhow::Context as _;
 use criterion::Criterion;
 use shared::queue::field;
-use worker::decide::address::settle;
 use worker::decide::plan::plan;
+use worker::decide::settlement::{Value, settle};
 use worker::event::Event;
 use worker::event::entry::Entry;
+use worker::event::reader::Reader;
 use worker::source::raw_entry::RawEntry;
+use worker::tables::Tables;
 
 const BATCH: usize = 256;
 
 fn main() -> anyhow::Result<()> {
     let entry = entry(0)?;
+    let reader = Reader::new(&Tables::built_in());
     // Every fourth event is about a user who has another one in the batch.
     let entries: Vec<Entry> = (0..BATCH)
-        .map(|number| Ok(Entry::parse(&self::entry(number % (BATCH * 3 / 4))?)))
+        .map(|number| {
+            Ok(Entry::parse(
+                &self::entry(number % (BATCH * 3 / 4))?,
+                &reader,
+            ))
+        })
         .collect::<anyhow::Result<_>>()?;
     let events: Vec<&Event> = entries.iter().flat_map(|entry| &entry.event).collect();
     // What cannot be read takes another path.
     assert_eq!(events.len(), BATCH);
 
-    let names: Vec<(String, String)> = (0..=BATCH)
-        .map(|number| (user_id(number), format!("{number}@example.com")))
+    let users: Vec<String> = (0..=BATCH).map(user_id).collect();
+    let users = users.iter().map(String::as_str);
+    let held: Vec<(&str, Value)> = users
+        .zip(0..)
+        .map(|(user, number)| (user, (0, number)))
         .collect();
-    let (users, addresses): (Vec<&str>, Vec<&str>) = names
-        .iter()
-        .map(|(user, address)| (user.as_str(), address.as_str()))
-        .unzip();
-    let held: Vec<(&str, &str)> = users.iter().copied().zip(addresses.clone()).collect();
     // Half are new and half keep what they have, but for two who swap, and one who has to wait
     // because somebody outside the batch has the address.
     let mut wanted = held[..BATCH].to_vec();
-    let held: Vec<(&str, &str)> = held.into_iter().step_by(2).collect();
-    (wanted[0].1, wanted[2].1) = (addresses[2], addresses[0]);
-    wanted[1].1 = addresses[BATCH];
-    let settlement = settle(&wanted, &BTreeSet::new(), &held);
+    (wanted[0].1, wanted[2].1) = (held[2].1, held[0].1);
+    wanted[1].1 = held[BATCH].1;
+    let wanted = wanted.into_iter().map(|(user, value)| (user, vec![value]));
+    let wanted: Vec<(&str, Vec<Value>)> = wanted.collect();
+    let held: Vec<(&str, Value)> = held.into_iter().step_by(2).collect();
+    let settlement = settle(&wanted, &held);
     assert_eq!(
         (settlement.waiting.len(), settlement.vacating.len()),
         (1, 2)
@@ -48,7 +55,7 @@ fn main() -> anyhow::Result<()> {
     let mut criterion = Criterion::default().configure_from_args();
     let criterion = &mut criterion;
     measure(criterion, "worker: parse an entry", || {
-        Entry::parse(black_box(&entry))
+        Entry::parse(black_box(&entry), &reader)
     });
     measure(criterion, "worker: plan a batch of 256", || {
         plan(black_box(&events))
@@ -56,7 +63,7 @@ fn main() -> anyhow::Result<()> {
     measure(
         criterion,
         "worker: settle the addresses of a batch of 256",
-        || settle(black_box(&wanted), &BTreeSet::new(), black_box(&held)),
+        || settle(black_box(&wanted), black_box(&held)),
     );
     criterion.final_summary();
     Ok(())

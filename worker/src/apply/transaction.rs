@@ -84,7 +84,6 @@ pub(crate) async fn transact(
     let lost = fence.lost(&new).await?;
     if !lost.is_empty() {
         transaction.rollback().await?;
-        reach(FaultPoint::RolledBack).await;
         let is_lost = |(_, event): &(_, &&Event)| lost.contains(event.svix_id.as_str());
         let places = events.iter().enumerate().filter(is_lost);
         return Ok(Attempt::Lost(places.map(|(place, _)| place).collect()));
@@ -136,6 +135,7 @@ async fn write<'a>(
             }
             Ok(Written::Without(left_out)) => {
                 storage::give_up_piece(transaction).await?;
+                reach(FaultPoint::RolledBack).await;
                 if left_out.values().any(LeftOut::doubts_the_table)
                     && targets.have_changed_lately(transaction, &snapshot).await?
                 {
@@ -184,7 +184,7 @@ fn unread() -> Failure {
     Failure::Unavailable("the catalogue has not been read".to_owned())
 }
 
-/// Takes a piece back, if it is a row of it that is refused, so that the transaction can go on.
+/// Takes a piece back, if it is a row of it that is refused, or may be, so that the transaction can go on.
 async fn give_up(transaction: &Transaction<'_>, failure: Failure) -> Result<Refusal, Failure> {
     match failure {
         Failure::Refused(refusal) | Failure::Doubtful(refusal) if refusal.is_of_its_own() => {

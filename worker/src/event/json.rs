@@ -47,13 +47,17 @@ mod tests {
             "{}",
             "[]",
             r#"{"a": [1, "b\n"]}"#,
-            r#"["\u00e9", "\ud83d\ude00", "\\u0000", "\\\\ud83d", "\uD83D\uDE00"]"#,
+            r#"["\u00e9", "\ud83d\ude00", "\\u0000", "\\\\ud83d", "\uD83D\uDE00", "\udbff\udc00\ue000\ud7ff"]"#,
             r#"["\"\u0041\\", "u0000", "\ufffd", "😀"]"#,
         ] {
             assert_eq!(storable(same), same);
         }
         for (json, expected) in [
             (r#"["\u0000"]"#, r#"["\ufffd"]"#),
+            (
+                r#"["\ud800", "\udbff", "\udc00", "\udfff"]"#,
+                r#"["\ufffd", "\ufffd", "\ufffd", "\ufffd"]"#,
+            ),
             (r#"{"a\u0000b":"\\\u0000"}"#, r#"{"a\ufffdb":"\\\ufffd"}"#),
             (r#"["\ud83d"]"#, r#"["\ufffd"]"#),
             (

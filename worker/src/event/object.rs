@@ -96,7 +96,7 @@ mod tests {
             (r#"{"id":["user_1"]}"#, None),
             ("{}", None),
         ] {
-            let id = with(json, |fields| id(fields));
+            let id = with(json, id);
             let id = id.as_ref().map(ObjectId::as_str);
             assert_eq!(id, expected.ok_or(&Unusable::Field("id")), "{json}");
         }

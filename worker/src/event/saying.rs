@@ -173,11 +173,9 @@ fn text(text: Cow<'_, str>) -> Value {
 
 /// So many of the last characters.
 fn end(text: &str, characters: usize) -> &str {
-    let before = characters.checked_sub(1);
-    let start = before.map_or(Some((text.len(), ' ')), |before| {
-        text.char_indices().rev().nth(before)
-    });
-    start.map_or(text, |(start, _)| &text[start..])
+    let before = text.chars().count().saturating_sub(characters);
+    let start = text.char_indices().nth(before);
+    start.map_or("", |(start, _)| &text[start..])
 }
 
 #[cfg(test)]

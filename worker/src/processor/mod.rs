@@ -236,7 +236,10 @@ impl Processor {
                     Some((verdict @ (Verdict::Recorded(_) | Verdict::Duplicate), steps)) => {
                         Fate::Finished(outcome(&verdict), steps)
                     }
-                    Some((Verdict::Refused(refusal), _)) => Fate::Refused(refusal, None),
+                    // It waits for the address all the same.
+                    Some((Verdict::Refused(refusal), _)) => {
+                        Fate::Refused(refusal, Some(awaited.clone()))
+                    }
                     Some((Verdict::Lost, _)) => Fate::Lost,
                     Some((Verdict::Waiting(_), _)) | None => {
                         Fate::Refused(value_taken(awaited), Some(awaited.clone()))

@@ -1,6 +1,8 @@
 //! The tables file: which columns of which table say what of Clerk's objects. It is read once, into types that cannot be
 //! wrong; what it does not know is the database, see `database::catalogue`.
 
+#[cfg(test)]
+pub(crate) mod example;
 pub mod file;
 pub mod path;
 pub mod section;

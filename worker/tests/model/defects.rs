@@ -1,7 +1,7 @@
 //! The obvious wrong orders, and that the checker finds what each of them breaks.
 
 use crate::check;
-use crate::promises::{CONVERGES, DURABLE, FINISHES, NOT_STALE, ONCE, ONE_PLACE};
+use crate::promises::{CONVERGES, DURABLE, FINISHES, NOT_STALE, ONCE, ONE_PLACE, WAKES};
 use crate::scenario::{HAND_OVER, ONE_LIFE, REFUSAL, SWAP, Scenario, TWO_CHANGES};
 
 /// One thing done wrong.
@@ -21,7 +21,7 @@ pub(crate) enum Defect {
     NoRowLock,
     /// 2xx, then XADD.
     AnswerBeforeXadd,
-    /// No tags are deleted for what stands in the ledger already.
+    /// No tags are deleted for what stands in the ledger already, and nobody is woken.
     TagsOfAppliedOnly,
     /// The entry is removed from the stream, then added to those that wait.
     ParkInTwoSteps,
@@ -43,6 +43,12 @@ pub(crate) enum Defect {
     NoRing,
     /// Nobody puts back what waits.
     NoUnpark,
+    /// Who is registered does not look again whether what it waits for has changed.
+    NoLookAgain,
+    /// What is parked is due as late as it is to be, before anybody has looked again.
+    DueLateAtOnce,
+    /// Who waits is looked for when the entries are gone.
+    WakingAfterFinish,
 }
 
 fn breaks(defect: Defect, scenario: Scenario, promise: &'static str) {
@@ -167,4 +173,28 @@ fn what_is_parked_and_never_comes_back_is_never_finished() {
 #[test]
 fn who_does_not_look_for_a_ring_never_swaps() {
     breaks(Defect::NoRing, SWAP, FINISHES);
+}
+
+/// No wake-up is lost.
+#[test]
+fn who_does_not_look_again_once_it_is_registered_is_not_woken() {
+    breaks(Defect::NoLookAgain, HAND_OVER, WAKES);
+}
+
+/// No wake-up is lost.
+#[test]
+fn who_is_due_late_before_its_worker_has_looked_again_is_not_woken_if_that_dies() {
+    breaks(Defect::DueLateAtOnce, HAND_OVER, WAKES);
+}
+
+/// No wake-up is lost.
+#[test]
+fn who_wakes_when_the_entries_are_gone_may_die_before() {
+    breaks(Defect::WakingAfterFinish, HAND_OVER, WAKES);
+}
+
+/// No wake-up is lost.
+#[test]
+fn who_wakes_nobody_for_duplicates_may_take_over_too_late() {
+    breaks(Defect::TagsOfAppliedOnly, HAND_OVER, WAKES);
 }

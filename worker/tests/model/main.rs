@@ -19,7 +19,7 @@
 //! late. A statement gets all its locks at once, for they are taken in the order of keys. A worker has
 //! one batch, and parks or dead-letters all copies of an event at once. The events of a user have no
 //! equal `updated_at`, and attempts are not counted: an event that may heal is parked again and again. So
-//! it says nothing of an event whose last attempt ends because a lock did not come.
+//! it says nothing of an event whose last attempt ends because a lock did not come, nor of attempts after a waking.
 //!
 //! **Left out.** A reader that read a row before a commit and caches it after the tags are gone: nothing
 //! defends against that one. Redis or PostgreSQL forgetting what they have acknowledged. Rows that the
@@ -41,7 +41,7 @@ mod symmetry;
 mod transaction;
 
 use check::keeps_every_promise;
-use promises::{CAN_END, CLOSES_A_RING, DROPS_A_LETTER, FENCES, PARKS};
+use promises::{CAN_END, CLOSES_A_RING, DROPS_A_LETTER, FENCES, PARKS, WAKES_SOMEBODY};
 
 /// P1, P3, P4, P5, P7
 #[test]
@@ -58,7 +58,10 @@ fn a_user_changes_twice() {
 /// P1, P3, P4, P5, P7
 #[test]
 fn an_address_goes_from_one_user_to_another() {
-    keeps_every_promise(scenario::HAND_OVER, &[CAN_END, PARKS, FENCES]);
+    keeps_every_promise(
+        scenario::HAND_OVER,
+        &[CAN_END, PARKS, WAKES_SOMEBODY, FENCES],
+    );
 }
 
 /// P1, P3, P4, P5, P7

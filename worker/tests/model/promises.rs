@@ -21,11 +21,13 @@ pub(crate) const ONE_PLACE: &str =
     "P5: what is finished is in the ledger or a dead letter, never in both";
 pub(crate) const NOT_STALE: &str =
     "P7: when nothing is pending, no cached row is older than the database";
+pub(crate) const WAKES: &str = "who waits for an address is woken when the other user changes, or somebody is about to wake it";
 pub(crate) const FINISHES: &str = "everything accepted can always be finished";
 
 /// What must come about, for else the check says nothing.
 pub(crate) const CAN_END: &str = "an end is reached";
 pub(crate) const PARKS: &str = "something waits";
+pub(crate) const WAKES_SOMEBODY: &str = "something is woken";
 pub(crate) const FENCES: &str = "a slow worker is about to apply what was taken from it";
 pub(crate) const CLOSES_A_RING: &str = "a ring is applied";
 pub(crate) const DROPS_A_LETTER: &str = "something is applied of which a letter lies there";
@@ -37,9 +39,14 @@ pub(crate) fn all() -> Vec<Property<Protocol>> {
         Property::always(CONVERGES, converges),
         Property::always(ONE_PLACE, ends_in_one_place),
         Property::always(NOT_STALE, caches_nothing_old),
+        Property::always(WAKES, wakes_who_waits),
         Property::always(FINISHES, can_be_finished),
         Property::sometimes(CAN_END, |_, state: &State| state.is_settled()),
         Property::sometimes(PARKS, |_, state: &State| !state.retry.is_empty()),
+        Property::sometimes(WAKES_SOMEBODY, |_, state: &State| {
+            let mut waiting = state.retry_objects.iter();
+            waiting.any(|event| !state.awaited.contains_key(&event))
+        }),
         Property::sometimes(FENCES, locks_what_was_taken_from_it),
         Property::sometimes(CLOSES_A_RING, closes_a_ring),
         Property::sometimes(DROPS_A_LETTER, |model, state: &State| {
@@ -84,6 +91,23 @@ fn ends_in_one_place(model: &Protocol, state: &State) -> bool {
 
 fn caches_nothing_old(_: &Protocol, state: &State) -> bool {
     !state.is_settled() || state.cache == state.users
+}
+
+/// No wake-up is lost: with a version that is gone nobody waits whom nothing but its back-off brings back. What the
+/// ledger knows and is still on the stream, or comes back to it, will be found there, and wakes.
+fn wakes_who_waits(model: &Protocol, state: &State) -> bool {
+    let user_of = |event: Event| model.scenario.events[event].user;
+    state.awaited.iter().all(|(waiting, seen)| {
+        let other = 1 - user_of(*waiting);
+        let wakes = |event: Event| {
+            user_of(event) == other
+                && state.ledger[event].is_some()
+                && (state.retry.contains(event) || state.stream.keys().any(|id| id.event == event))
+        };
+        state.versions[other] == *seen
+            || state.unconfirmed.contains_key(waiting)
+            || events(model).any(wakes)
+    })
 }
 
 fn events(model: &Protocol) -> std::ops::Range<Event> {

@@ -24,6 +24,7 @@ pub(crate) struct Protocol {
 pub(crate) enum Phase {
     Transact,
     DeleteTags,
+    Wake,
     SetAside,
     Finish,
 }
@@ -65,6 +66,9 @@ pub(crate) enum Action {
     LoseDatabase(usize),
     /// worker/src/finish/cache_tags/delete_tags.lua: `Processor::delete_tags`.
     DeleteTags(usize),
+    /// A look at all partitions, then worker/src/finish/wake.lua: `Processor::look_who_waits` and `Processor::wake`. One
+    /// step: who is registered after the look is not woken, or might as well have come after both.
+    Wake(usize),
     /// worker/src/finish/waiting_of.lua: `Processor::close_ring`. With those that wait for each other's
     /// addresses, the event is applied in a transaction of its own.
     SeekRing(usize),
@@ -72,6 +76,9 @@ pub(crate) enum Action {
     FinishWaiting(usize),
     /// worker/src/finish/park.lua.
     Park(usize),
+    /// worker/src/apply/changed_since.sql, then worker/src/finish/wake.lua or worker/src/finish/put_off.lua:
+    /// `Processor::look_again`.
+    LookAgain(usize),
     /// worker/src/finish/dead_letter.lua: the letter is written, and the entry stays.
     DeadLetter(usize),
     /// Is what has a letter now in the ledger? Another copy may have been applied since the refusal.
@@ -146,12 +153,13 @@ impl Protocol {
     }
 
     /// What is done with a batch, in the order that the promises rest on.
-    pub(crate) fn phases(&self) -> [Phase; 4] {
-        use Phase::{DeleteTags, Finish, SetAside, Transact};
+    pub(crate) fn phases(&self) -> [Phase; 5] {
+        use Phase::{DeleteTags, Finish, SetAside, Transact, Wake};
         match self.defect {
-            Some(Defect::AcknowledgeBeforeCommit) => [Finish, Transact, DeleteTags, SetAside],
-            Some(Defect::TagsBeforeCommit) => [DeleteTags, Transact, SetAside, Finish],
-            _ => [Transact, DeleteTags, SetAside, Finish],
+            Some(Defect::AcknowledgeBeforeCommit) => [Finish, Transact, DeleteTags, Wake, SetAside],
+            Some(Defect::TagsBeforeCommit) => [DeleteTags, Transact, Wake, SetAside, Finish],
+            Some(Defect::WakingAfterFinish) => [Transact, DeleteTags, SetAside, Finish, Wake],
+            _ => [Transact, DeleteTags, Wake, SetAside, Finish],
         }
     }
 
@@ -249,10 +257,12 @@ impl Protocol {
             (Phase::Transact, Transaction::Claimed { .. }) => Action::Commit(worker),
             (Phase::Transact, Transaction::Unrecorded { .. }) => Action::RecordAfterwards(worker),
             (Phase::DeleteTags, _) => Action::DeleteTags(worker),
+            (Phase::Wake, _) => Action::Wake(worker),
             (Phase::SetAside, _) if !batch.ring.is_empty() => Action::FinishWaiting(worker),
             (Phase::SetAside, _) => match batch.to_set_aside() {
-                Some((_, Verdict::Waiting)) => Action::SeekRing(worker),
+                Some((_, Verdict::Waiting(_))) => Action::SeekRing(worker),
                 Some((_, Verdict::Park { .. })) => Action::Park(worker),
+                Some((_, Verdict::Parked(_))) => Action::LookAgain(worker),
                 Some((_, Verdict::CannotHeal)) => Action::DeadLetter(worker),
                 _ => Action::AskLedger(worker),
             },

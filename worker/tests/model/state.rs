@@ -18,9 +18,14 @@ pub(crate) struct State {
     pub(crate) stream: BTreeMap<EntryId, Entry>,
     /// `{clerk:0}:retry` and `{clerk:0}:retry:entries`.
     pub(crate) retry: Set,
-    /// `{clerk:0}:retry:users`: those of them that wait for an address. With two users it is clear
+    /// `{clerk:0}:retry:objects`: those of them that wait for an address. With two users it is clear
     /// whose.
-    pub(crate) retry_users: Set,
+    pub(crate) retry_objects: Set,
+    /// `{clerk:0}:retry:awaited`: those of them that were not woken, each with the version that the other user had when
+    /// the event found the address taken.
+    pub(crate) awaited: BTreeMap<Event, Option<Event>>,
+    /// Those that are due soon, because nobody has looked again, and the worker that is about to.
+    pub(crate) unconfirmed: BTreeMap<Event, Option<usize>>,
     /// `{clerk:0}:dead`: an event has one letter at the most.
     pub(crate) dead: Set,
 
@@ -84,6 +89,8 @@ pub(crate) struct Batch {
     pub(crate) entries: Vec<EntryId>,
     /// An event of the batch and those that wait, which are to be applied together.
     pub(crate) ring: Set,
+    /// The version that the other user had when the event of the batch found the ring.
+    pub(crate) seen: Option<Event>,
     /// Which of [`crate::protocol::Protocol::phases`].
     pub(crate) phase: usize,
     pub(crate) transaction: Transaction,
@@ -115,12 +122,14 @@ pub(crate) enum Transaction {
 pub(crate) enum Verdict {
     Recorded(Outcome),
     Duplicate,
-    /// Its address belongs to another user: perhaps there is a ring.
-    Waiting,
+    /// Its address belongs to another user, who has this version: perhaps there is a ring.
+    Waiting(Option<Event>),
     /// To be parked, until an address is free or because a lock did not come.
     Park {
-        for_address: bool,
+        for_address: Option<Option<Event>>,
     },
+    /// Parked until an address is free. Has the other user still this version?
+    Parked(Option<Event>),
     /// To be dead-lettered.
     CannotHeal,
     /// Its letter is written, and the entry is still there.
@@ -140,6 +149,7 @@ impl Batch {
         Self {
             entries,
             ring: Set::default(),
+            seen: None,
             phase: 0,
             transaction: Transaction::None,
             one_by_one: false,
@@ -208,7 +218,9 @@ impl State {
     /// An event does not wait any more.
     pub(crate) fn finish_waiting(&mut self, event: Event) {
         self.retry.remove(event);
-        self.retry_users.remove(event);
+        self.retry_objects.remove(event);
+        self.awaited.remove(&event);
+        self.unconfirmed.remove(&event);
     }
 
     /// Nothing waits and nothing is being worked on, as far as Svix and Redis know. A slow worker may
@@ -274,7 +286,9 @@ impl State {
             deliveries: [Delivery::Answered; EVENTS],
             stream: BTreeMap::new(),
             retry: Set::default(),
-            retry_users: Set::default(),
+            retry_objects: Set::default(),
+            awaited: BTreeMap::new(),
+            unconfirmed: BTreeMap::new(),
             dead: Set::default(),
             ledger: [None; EVENTS],
             versions: [None; USERS],

@@ -42,6 +42,11 @@ impl Protocol {
             }
             Action::WorkerDies(worker) => {
                 state.workers[worker] = None;
+                for parker in state.unconfirmed.values_mut() {
+                    if *parker == Some(worker) {
+                        *parker = None;
+                    }
+                }
                 for entry in state.stream.values_mut() {
                     if *entry == Entry::Pending(worker) {
                         *entry = Entry::Abandoned;
@@ -69,6 +74,8 @@ impl Protocol {
             | Action::RecordAfterwards(worker)
             | Action::LoseDatabase(worker)
             | Action::DeleteTags(worker)
+            | Action::Wake(worker)
+            | Action::LookAgain(worker)
             | Action::SeekRing(worker)
             | Action::FinishWaiting(worker)
             | Action::Park(worker)
@@ -119,29 +126,31 @@ impl Protocol {
                 record(state, new, winners);
                 batch.transaction = Transaction::None;
             }
-            (Action::LockTimeout(_), _) => refuse(&mut batch, Verdict::Park { for_address: false }),
+            (Action::LockTimeout(_), _) => refuse(&mut batch, Verdict::Park { for_address: None }),
             (Action::LoseDatabase(_), _) => {
                 batch = Batch {
                     ring: batch.ring,
+                    seen: batch.seen,
                     phase: self.phase_of(Phase::Transact),
                     ..Batch::new(batch.entries)
                 };
                 return Some(batch);
             }
             (Action::DeleteTags(_), _) => {
-                let changed = self.known_to_be_done(&batch).iter();
-                let changed = changed.filter(|event| match batch.verdicts[*event] {
-                    Some(Verdict::Duplicate) => !self.has(Defect::TagsOfAppliedOnly),
-                    Some(verdict) => verdict == Verdict::Recorded(Outcome::Applied),
-                    None => true,
-                });
-                for user in self.users(changed.collect()).iter() {
+                for user in self.users(self.changed(&batch)).iter() {
                     // Somebody reads the user at once, and caches what is committed. Whoever came
                     // later could only find something newer.
                     state.cache[user] = state.users[user];
                 }
                 batch.phase += 1;
             }
+            (Action::Wake(_), _) => {
+                let changed = self.changed(&batch);
+                let users = self.users(changed);
+                self.wake(state, users);
+                batch.phase += 1;
+            }
+            (Action::LookAgain(_), _) => self.look_again(state, worker, &mut batch),
             (Action::SeekRing(_), _) => self.seek_ring(state, &mut batch),
             (Action::FinishWaiting(_), _) => self.finish_ring(state, &mut batch),
             (Action::Park(_), _) => self.park(state, worker, &mut batch),
@@ -181,7 +190,7 @@ impl Protocol {
     fn go_on(&self, mut batch: Batch) -> Option<Batch> {
         let is_over = |batch: &Batch| match self.phases()[batch.phase] {
             Phase::Transact => batch.transaction == Transaction::None && batch.part().is_empty(),
-            Phase::DeleteTags => self.known_to_be_done(batch).is_empty(),
+            Phase::DeleteTags | Phase::Wake => self.known_to_be_done(batch).is_empty(),
             Phase::SetAside => batch.ring.is_empty() && batch.to_set_aside().is_none(),
             Phase::Finish => batch.entries.is_empty(),
         };
@@ -206,16 +215,56 @@ impl Protocol {
         .collect()
     }
 
+    /// What has changed a user, or may have and nobody was told.
+    fn changed(&self, batch: &Batch) -> Set {
+        let changed = |event: &Event| match batch.verdicts[*event] {
+            Some(Verdict::Duplicate) => !self.has(Defect::TagsOfAppliedOnly),
+            Some(verdict) => verdict == Verdict::Recorded(Outcome::Applied),
+            None => true,
+        };
+        self.known_to_be_done(batch)
+            .iter()
+            .filter(changed)
+            .collect()
+    }
+
+    /// Who waits for an address waits for the other user.
+    fn wake(&self, state: &mut State, users: Set) {
+        let user_of = |event: Event| self.scenario.events[event].user;
+        let stays = |event: Event| !users.contains(1 - user_of(event));
+        state.awaited.retain(|event, _| stays(*event));
+        state.unconfirmed.retain(|event, _| stays(*event));
+    }
+
+    fn look_again(&self, state: &mut State, worker: usize, batch: &mut Batch) {
+        let (event, verdict) = batch.to_set_aside().unwrap();
+        let other = 1 - self.scenario.events[event].user;
+        if verdict != Verdict::Parked(state.versions[other]) && !self.has(Defect::NoLookAgain) {
+            self.wake(state, Set::from_iter([other]));
+        }
+        // Only what this worker has parked itself.
+        if state.unconfirmed.get(&event) == Some(&Some(worker)) {
+            state.unconfirmed.remove(&event);
+        }
+        batch.drop_event(event);
+    }
+
     fn seek_ring(&self, state: &State, batch: &mut Batch) {
-        let (event, _) = batch.to_set_aside().unwrap();
+        let (event, verdict) = batch.to_set_aside().unwrap();
+        let Verdict::Waiting(seen) = verdict else {
+            return;
+        };
         let user_of = |event: Event| self.scenario.events[event].user;
         let of_the_holder = |waiting: &Event| user_of(*waiting) != user_of(event);
-        let mut ring: Set = state.retry_users.iter().filter(of_the_holder).collect();
+        let mut ring: Set = state.retry_objects.iter().filter(of_the_holder).collect();
         if ring.is_empty() || self.has(Defect::NoRing) {
-            batch.verdicts[event] = Some(Verdict::Park { for_address: true });
+            batch.verdicts[event] = Some(Verdict::Park {
+                for_address: Some(seen),
+            });
         } else {
             ring.insert(event);
             batch.ring = ring;
+            batch.seen = seen;
             batch.verdicts[event] = None;
             batch.one_by_one = false;
             batch.phase = self.phase_of(Phase::Transact);
@@ -233,9 +282,11 @@ impl Protocol {
             if !batch.events().contains(event) {
                 batch.verdicts[event] = None;
             } else if !is_recorded {
-                batch.verdicts[event] = Some(Verdict::Park { for_address: true });
+                let for_address = Some(batch.seen);
+                batch.verdicts[event] = Some(Verdict::Park { for_address });
             }
         }
+        batch.seen = None;
     }
 
     /// What is recorded goes, whoever holds it, and its letter goes with it. What has a letter goes if
@@ -265,10 +316,21 @@ impl Protocol {
                 return;
             }
             // Where one delivery of the event waits already, the other adds nothing.
-            if verdict == (Verdict::Park { for_address: true }) && !state.retry.contains(event) {
-                state.retry_users.insert(event);
-            }
+            let is_first = !state.retry.contains(event);
             state.retry.insert(event);
+            if let Verdict::Park {
+                for_address: Some(seen),
+            } = verdict
+                && is_first
+            {
+                state.retry_objects.insert(event);
+                state.awaited.insert(event, seen);
+                if !self.has(Defect::DueLateAtOnce) {
+                    state.unconfirmed.insert(event, Some(worker));
+                }
+                batch.verdicts[event] = Some(Verdict::Parked(seen));
+                return;
+            }
         }
         batch.drop_event(event);
     }

@@ -39,6 +39,9 @@ impl State {
                 *worker = 1 - *worker;
             }
         }
+        for worker in state.unconfirmed.values_mut().flatten() {
+            *worker = 1 - *worker;
+        }
         state
     }
 

@@ -60,7 +60,8 @@ impl Protocol {
         let waiting = self.waiting(state, winners);
         if !waiting.is_empty() {
             for event in waiting.iter() {
-                batch.verdicts[event] = Some(Verdict::Waiting);
+                let other = 1 - self.scenario.events[event].user;
+                batch.verdicts[event] = Some(Verdict::Waiting(state.versions[other]));
             }
             return;
         }

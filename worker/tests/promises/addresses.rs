@@ -85,7 +85,7 @@ fn while_the_newest_event_waits_the_one_before_it_is_applied() {
     );
     assert_eq!(
         world.reason(&newest).as_deref(),
-        Some("the e-mail address belongs to another user")
+        Some("the value of column \"email\" of public.users belongs to a row of another user")
     );
     assert_eq!(world.dead_letter(&newest, "attempts").as_deref(), Some("2"));
 }

@@ -40,7 +40,9 @@ fn a_dead_letter_keeps_the_fields_and_tells_why() {
     assert_eq!(field("received-at").as_deref(), Some("1716883200000"));
     assert_eq!(
         field("reason").as_deref(),
-        Some("the user has no primary e-mail address")
+        Some(
+            "data.primary_email_address says nothing, and column \"email\" takes no NULL (table public.users)"
+        )
     );
     assert_eq!(field("attempts").as_deref(), Some("1"));
     let failed_at: u64 = field("failed-at").unwrap().parse().unwrap();

@@ -84,7 +84,9 @@ fn every_fixture_has_the_outcome_of_the_contract() {
     assert_eq!(world.sql(ignored), "org_\nsess");
     assert_eq!(
         world.reason("phone_only").as_deref(),
-        Some("the user has no primary e-mail address")
+        Some(
+            "data.primary_email_address says nothing, and column \"email\" takes no NULL (table public.users)"
+        )
     );
     world.add(
         "deleted",

@@ -91,7 +91,7 @@ fn an_event_that_waits_for_an_address_names_who_holds_it() {
         code == 0
             && output.contains("retry: waits in {clerk:0}:retry, failed attempts")
             && output
-                .contains("the e-mail address belongs to another user; waits for user user_old")
+                .contains("the value of column \"email\" of public.users belongs to a row of another user; waits for user user_old")
     });
 }
 
@@ -117,7 +117,7 @@ fn a_dead_letter_is_explained_with_its_reason_and_its_replay() {
     ];
     world.redis(&by_hand);
     let replay = "replay: redis-cli --eval replay.lua '{clerk:0}:dead' '{clerk:0}:events' , msg_1";
-    let reason = "attempts 1: the user has no primary e-mail address";
+    let reason = "attempts 1: data.primary_email_address says nothing, and column \"email\" takes no NULL (table public.users)";
     assert_explained(&world, "msg_1", 0, &["dead letter: ", reason, replay]);
     // In no hash; and what an attacker writes moves no cursor.
     assert_explained(&world, "msg_hand", 0, &["dead letter: ", "a [31mb"]);

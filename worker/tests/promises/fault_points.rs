@@ -6,10 +6,11 @@ use std::thread;
 
 use nix::sys::signal::Signal;
 use shared::fault_point::FaultPoint;
+use shared::queue::Keys;
 use xtask::fault_points::FaultPoints;
 use xtask::proxy::Proxy;
 
-use crate::helpers::{DEAD, DEADLINE, EVENTS, Worker, World, user};
+use crate::helpers::{DEAD, DEADLINE, EVENTS, RETRY, Worker, World, user};
 
 const USERS_TABLE: &str = include_str!("../../src/database/create_users.sql");
 /// How many cases run at the same time.
@@ -144,14 +145,14 @@ fn prepare(world: &World) {
     world.sql(
         r#"insert into users (id, name, email, "createdAt", "updatedAt")
              select 'user_' || n, 'Old', 'old-' || n || '@example.com', 'epoch', 'epoch'
-             from unnest(array[2, 3, 5, 6, 8, 9]) n;
+             from unnest(array[2, 3, 5, 6, 8, 9, 11]) n;
            create table written (id text, "updatedAt" timestamptz);
            create function note() returns trigger language plpgsql as $$
              begin insert into written values (new.id, new."updatedAt"); return new; end $$;
            create trigger note after insert or update of "updatedAt" on users
              for each row execute function note()"#,
     );
-    for id in [0, 1, 2, 3, 4, 5, 6, 8, 9] {
+    for id in [0, 1, 2, 3, 4, 5, 6, 8, 9, 10, 11] {
         world.redis(&[
             "SADD",
             &format!("id:user_{id}:users"),
@@ -164,6 +165,11 @@ fn prepare(world: &World) {
 
     let add = |svix_id, payload: &str| world.add(svix_id, payload);
     world.redis(&["XGROUP", "CREATE", EVENTS, "clerk-worker", "0", "MKSTREAM"]);
+    park_for_long(
+        world,
+        "msg_parked",
+        &user("user_10", "old-11@example.com", 18).created(),
+    );
     add("msg_gone", &user("user_0", "0@example.com", 1).created());
     // Swaps with one that is in another batch.
     add(
@@ -195,9 +201,14 @@ fn prepare(world: &World) {
         "msg_ring_9",
         &user("user_9", "old-8@example.com", 17).updated(),
     );
+    // It has waited so often that only a waking brings it back in time.
+    let waits = user("user_4", "old-5@example.com", 13).created();
+    let waits = ["svix-id", "msg_wait", "payload", &waits, "attempts", "12"];
+    world.redis(&[&["XADD", EVENTS, "*"], &waits[..]].concat());
+    // What msg_parked waits for.
     add(
-        "msg_wait",
-        &user("user_4", "old-5@example.com", 13).created(),
+        "msg_wakes",
+        &user("user_11", "11@example.com", 19).updated(),
     );
     add("msg_delete", &user("user_6", "", 14).deleted());
     add("msg_poison", &user("user_7", "", 15).email(None).created());
@@ -205,6 +216,23 @@ fn prepare(world: &World) {
         "msg_other",
         r#"{"type":"session.created","data":{"id":"sess_1"}}"#,
     );
+}
+
+/// Lets an event wait for user_11, a quarter of an hour.
+fn park_for_long(world: &World, svix_id: &str, payload: &str) {
+    world.add(svix_id, payload);
+    let group = ["GROUP", "clerk-worker", "gone"];
+    world.redis(&[&["XREADGROUP"], &group[..], &["STREAMS", EVENTS, ">"]].concat());
+    let entry = world.redis(&["XRANGE", EVENTS, "-", "+"]);
+    let entry = entry.lines().next().unwrap();
+    let park = concat!(env!("CARGO_MANIFEST_DIR"), "/src/finish/park.lua");
+    let keys = Keys::of(0);
+    let (entries, objects) = (keys.retry_entries, keys.retry_objects);
+    let arguments = ["clerk-worker", "gone", entry, "13", "900000", "not now"];
+    let waits = ["user/user_10", "user/user_11", "900000"];
+    let keys = [EVENTS, RETRY, &entries, &objects, &keys.retry_awaited, ","];
+    world.redis(&[&["--eval", park], &keys[..], &arguments, &waits].concat());
+    assert_eq!(world.redis(&["ZCARD", RETRY]), "1");
 }
 
 fn holds_nothing(world: &World, worker: &Worker) -> bool {
@@ -226,6 +254,8 @@ fn verify(world: &World) {
         world.sql("select id || ' ' || email from users order by id"),
         "user_0 0@example.com\n\
          user_1 1@example.com\n\
+         user_10 old-11@example.com\n\
+         user_11 11@example.com\n\
          user_2 old-3@example.com\n\
          user_3 old-2@example.com\n\
          user_4 old-5@example.com\n\
@@ -243,11 +273,13 @@ fn verify(world: &World) {
          msg_late stale\n\
          msg_new applied\n\
          msg_other ignored\n\
+         msg_parked applied\n\
          msg_ring_8 applied\n\
          msg_ring_9 applied\n\
          msg_swap_2 applied\n\
          msg_swap_3 applied\n\
-         msg_wait applied"
+         msg_wait applied\n\
+         msg_wakes applied"
     );
     assert_eq!(
         world.sql("select object_id from clerk_sync.versions where deleted"),

@@ -363,7 +363,7 @@ fn an_odd_entry_survives_waiting_and_replay() {
     world.settle();
     assert_eq!(
         world.reason("msg_odd").as_deref(),
-        Some("the e-mail address belongs to another user")
+        Some("the value of column \"email\" of public.users belongs to a row of another user")
     );
     let letters: redis::streams::StreamRangeReply = redis::cmd("XRANGE")
         .arg(&[DEAD, "-", "+"])

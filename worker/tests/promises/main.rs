@@ -36,4 +36,5 @@ mod tables;
 mod take_over;
 mod traces;
 mod upgrade;
+mod values;
 mod waking;

@@ -60,7 +60,10 @@ async fn the_snapshot_tells_what_is_where_and_nobodys_data() {
     let queue = &snapshot["queue"];
     let letter = &queue["letters"]["rows"][0];
     assert_eq!(letter["svix_id"], "msg_dead");
-    assert_eq!(letter["reason"], "the user has no primary e-mail address");
+    assert_eq!(
+        letter["reason"],
+        "data.primary_email_address says nothing, and column \"email\" takes no NULL (table public.users)"
+    );
     assert_eq!(
         letter["replay"],
         "redis-cli --eval replay.lua '{clerk:0}:dead' '{clerk:0}:events' , msg_dead"

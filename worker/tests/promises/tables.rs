@@ -10,6 +10,7 @@ mod links;
 mod missing_rows;
 mod newest;
 mod row_tags;
+mod statements;
 mod unique_columns;
 mod updates;
 

@@ -111,7 +111,7 @@ impl<'a> Fitting<'a, '_> {
                 .filter(|text| is_numeric(text))
                 .ok_or_else(|| self.unreadable("a decimal number"))?,
             Kind::Real => text(value)
-                .filter(|text| is_real(text, self.stored.sql_type == "real"))
+                .filter(|text| is_real(text, self.stored.base_sql_type == "real"))
                 .ok_or_else(|| self.unreadable("a floating-point number"))?,
             Kind::Uuid => text(value)
                 .filter(|text| is_uuid(text))

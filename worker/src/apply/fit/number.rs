@@ -4,8 +4,9 @@
 /// <https://www.postgresql.org/docs/15/datatype-numeric.html>
 const BEFORE: i64 = 131_072;
 const BEHIND: i64 = 16_383;
-/// How deep JSON may be nested: PostgreSQL recurses, and stops at some thousands by default (`max_stack_depth`).
-const DEPTH: usize = 1000;
+/// How deep JSON may be nested: PostgreSQL recurses, and where `max_stack_depth` is as it comes, that ends somewhere
+/// behind ten thousand.
+const DEPTH: usize = 5000;
 
 /// Whether it is a decimal number that a `numeric` holds.
 pub(super) fn is_numeric(text: &str) -> bool {

@@ -11,11 +11,20 @@ const USER: &str = include_str!("../../../../shared/fixtures/user.updated.json")
 
 /// What is asked of an event with this `data`, for which `paths` were wanted.
 fn ask<T>(data: &str, paths: &[&str], question: impl Fn(&Saying<'_>) -> T) -> T {
+    ask_sent_at("1716883300150", data, paths, question)
+}
+
+fn ask_sent_at<T>(
+    timestamp: &str,
+    data: &str,
+    paths: &[&str],
+    question: impl Fn(&Saying<'_>) -> T,
+) -> T {
     let json = |json| serde_json::from_str::<&RawValue>(json).unwrap();
     let about = About {
         svix_id: &SvixId::parse("msg_1").unwrap(),
         event_type: "user.updated",
-        timestamp: Some(json("1716883300150")),
+        timestamp: Some(json(timestamp)),
         received_at: SystemTime::UNIX_EPOCH + Duration::from_millis(1_716_883_300_420),
         instance_id: Some(json(r#""ins_1""#)),
         now: SystemTime::UNIX_EPOCH + Duration::from_millis(1_795_885_200_000),
@@ -247,6 +256,22 @@ fn an_event_says_more_than_its_object() {
             expected,
             "{asked}"
         );
+    }
+}
+
+#[test]
+fn a_timestamp_is_a_whole_number_or_nothing() {
+    for (json, expected) in [
+        ("1.7168833e12", Value::Integer(1_716_883_300_000)),
+        ("1.5", Value::Nothing),
+        ("1e400", Value::Nothing),
+        (r#""1716883300150""#, Value::Nothing),
+        ("null", Value::Nothing),
+        ("{}", Value::Nothing),
+    ] {
+        let timestamp = path("event.timestamp");
+        let said = ask_sent_at(json, "{}", &[], |saying| saying.value(&timestamp));
+        assert_eq!(said, expected, "{json}");
     }
 }
 

@@ -62,6 +62,9 @@ fn addresses_are_settled_among_rows_with_nulls() {
     let users = "select id || ' ' || email from users where id is not null order by id";
     assert_eq!(world.sql(users), rows.join("\n"));
     let reason = world.reason(&waiting).unwrap();
-    assert_eq!(reason, "the e-mail address belongs to another user");
+    assert_eq!(
+        reason,
+        "the value of column \"email\" of public.users belongs to a row of no user"
+    );
     assert_eq!(world.redis(&["XLEN", crate::helpers::DEAD]), "1");
 }

@@ -91,7 +91,10 @@ fn a_role_that_may_not_create_tables_need_not_where_there_is_one() {
          grant create on schema public to {role}"
     ));
     let url = world.database_url.replace("postgres@", &format!("{role}@"));
-    let worker = world.worker_with(&[("DATABASE_URL", &url)]);
+    let worker = world.start_worker(&[("DATABASE_URL", &url)]);
+    world.wait_for("the worker says what is missing", |_| {
+        worker.program.output().contains("there is no table users")
+    });
     assert_eq!(tables(&world), "app.users");
     drop(worker);
     world.sql(&format!(

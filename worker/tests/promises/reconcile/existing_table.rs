@@ -101,7 +101,7 @@ fn names_and_images_that_were_cut_are_equal() {
             "3 equal, 0 missing",
             "1 unusable",
             "unusable user_00003",
-            "column email ",
+            "column \"email\" ",
         ],
     );
 }
@@ -133,7 +133,7 @@ fn ids_of_any_collation_are_joined_with_ours() {
         let clerk = ClerkServer::start(list(0..3));
         assert_says(
             &run(&world, &clerk, &[]),
-            &["2 missing, 0 different, 1 newer here"],
+            &["2 missing, 1 different, 0 newer here"],
         );
         world.settle();
         let delete = ["--delete-missing", "--max-delete-share", "100"];

@@ -105,7 +105,7 @@ impl Event {
             0 => (
                 UserPayload::new(neighbour, &email).email(None).updated(),
                 neighbour,
-                "the user has no primary e-mail address",
+                "data.primary_email_address says nothing, and column \"email\" takes no NULL (table public.users)",
             ),
             1 => (
                 UserPayload::new("user\0unfit", &email).created(),
