@@ -10,6 +10,10 @@ SELECT set_config(name, value, true)
         ('client_connection_check_interval', '1s'),
         -- How long a transaction may take we decide. PostgreSQL 17 and later.
         ('transaction_timeout', '0'),
+        -- A plan that was made while a table was small is kept, and would read all of it once it is large: ours always
+        -- go by an index. jit off, because whatever else has to read a whole table then seems to be worth compiling.
+        ('enable_seqscan', 'off'),
+        ('jit', 'off'),
         -- A commit that a crash of PostgreSQL could undo is none: the entry is removed from Redis after it.
         ('synchronous_commit', CASE current_setting('synchronous_commit') WHEN 'off' THEN 'local' END)
        ) AS ours (name, value)

@@ -23,6 +23,14 @@ pub(crate) struct Winner<'a> {
     pub(crate) cells: Vec<Fitted<'a>>,
 }
 
+impl Winner<'_> {
+    /// Whether a row may be linked by the value of the cell at `place`: what was cut is not what Clerk has said.
+    fn can_link(&self, place: usize) -> bool {
+        let said = self.object.row.cells.get(place).and_then(|cell| cell.value.text());
+        self.object.row.can_link && said.as_deref() == self.cells[place].text()
+    }
+}
+
 /// What a statement tells of a row.
 #[derive(Debug, Clone)]
 pub(crate) struct Told {
@@ -147,7 +155,8 @@ fn update_older<'a>(target: &'a Target, winners: &[&'a Winner<'a>]) -> Step<'a> 
 fn link<'a>(target: &'a Target, winners: &[&'a Winner<'a>]) -> Step<'a> {
     let sql = target.statements.link.as_deref()?;
     let mut oldest_first: Vec<&Winner<'_>> = winners.to_vec();
-    oldest_first.retain(|winner| winner.object.row.can_link);
+    let link_by = target.section.link_by?;
+    oldest_first.retain(|winner| winner.can_link(link_by));
     oldest_first.sort_by_key(|winner| winner.event.revision());
     let cells = target.statements.cell_types.len();
     let arrays = || {
@@ -312,10 +321,9 @@ pub(crate) async fn places(
 ) -> Result<Vec<Place>, Error> {
     let mut arrays = Arrays::of_ids(oldest_first).with_updated_at(oldest_first);
     if let Some(place) = target.section.link_by {
-        let link = |winner: &&'_ Winner<'_>| winner.object.row.can_link;
         let links = oldest_first.iter().map(|winner| {
             let text = winner.cells[place].text();
-            text.filter(|_| link(winner))
+            text.filter(|_| winner.can_link(place))
         });
         arrays = arrays.with_texts(links);
     }
@@ -397,8 +405,8 @@ pub(crate) fn comparison<'a>(
     winners: &[&'a Winner<'a>],
 ) -> (&'a str, Arrays<'a>) {
     let mut arrays = updated(target, winners);
-    if target.section.link_by.is_some() {
-        let can_link = winners.iter().map(|winner| winner.object.row.can_link);
+    if let Some(place) = target.section.link_by {
+        let can_link = winners.iter().map(|winner| winner.can_link(place));
         arrays.0.push(Array::Flags(can_link.collect()));
     }
     (&target.statements.compare, arrays)

@@ -26,7 +26,8 @@ pub struct Target {
     pub section: Arc<Section>,
     /// What the database has.
     pub table: Table,
-    pub(crate) statements: Statements,
+    /// What follows from both.
+    pub statements: Statements,
 }
 
 /// The targets as they were at one look, by family.

@@ -11,7 +11,7 @@ use crate::apply::canary;
 use crate::apply::fence::Fence;
 use crate::apply::piece::{Piece, UniqueValues, Written};
 use crate::apply::storage;
-use crate::apply::target::{Snapshot, Targets};
+use crate::apply::target::Targets;
 use crate::apply::verdict::{LeftOut, Verdict};
 use crate::apply::winners::LeftOuts;
 use crate::database::failure::{Failure, Refusal};
@@ -151,11 +151,14 @@ async fn write<'a>(
             Err(failure) => failure,
         };
         let is_doubtful = matches!(failure, Failure::Doubtful(_));
-        let refusal = give_up(transaction, &piece, &snapshot, failure).await?;
+        let refusal = give_up(transaction, failure).await?;
         if refusal.doubts_the_table && targets.have_changed(transaction).await? {
             snapshot = targets.snapshot();
             pieces.push(piece);
             continue;
+        }
+        if is_doubtful {
+            canary::ask(transaction, &snapshot, piece.events()).await?;
         }
         // An outage may have ended between the failure and the canary.
         let alone = piece.alone().map(|event| &event.svix_id);
@@ -180,21 +183,11 @@ fn unread() -> Failure {
     Failure::Unavailable("the catalogue has not been read".to_owned())
 }
 
-/// Takes a piece back, if it is a row of it that is refused, so that the transaction can go on.
-async fn give_up(
-    transaction: &Transaction<'_>,
-    piece: &Piece<'_>,
-    snapshot: &Snapshot,
-    failure: Failure,
-) -> Result<Refusal, Failure> {
+/// Takes a piece back, if it is a row of it that is refused, or may be, so that the transaction can go on.
+async fn give_up(transaction: &Transaction<'_>, failure: Failure) -> Result<Refusal, Failure> {
     match failure {
-        Failure::Refused(refusal) if refusal.is_of_its_own() => {
+        Failure::Refused(refusal) | Failure::Doubtful(refusal) if refusal.is_of_its_own() => {
             storage::give_up_piece(transaction).await?;
-            Ok(refusal)
-        }
-        Failure::Doubtful(refusal) if refusal.is_of_its_own() => {
-            storage::give_up_piece(transaction).await?;
-            canary::ask(transaction, snapshot, piece.events()).await?;
             Ok(refusal)
         }
         failure => Err(failure),

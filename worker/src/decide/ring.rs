@@ -1,9 +1,9 @@
 //! Users who swap addresses, two or more in a ring. Each waits for an address that the next one still holds, so none of
 //! them can be applied alone, and their events may come hours apart, to different workers, in batches of one.
 //!
-//! So an event that waits for an address says which object holds it. When the next one is refused, the worker looks among
-//! the events that wait, beginning with those of the holder, for a way that leads back to its own user. It looks at 64 users at
-//! most. If two workers try the last two of a ring at the same moment, neither finds the other waiting; both wait, with
+//! So an event that waits for an address says which object holds it. When the next one is refused, the worker looks
+//! among the events that wait, beginning with those of the holder, for a way that leads back to its own user. It looks at
+//! 64 users at most. If two workers try the last two of a ring at the same moment, neither finds the other waiting; both wait, with
 //! jitter, and the next attempt of either closes the ring.
 
 use std::collections::{BTreeMap, VecDeque};

@@ -72,12 +72,13 @@ impl Reader {
             instance_id: envelope.instance_id,
             now: SystemTime::now(),
         };
-        let change = match envelope.event_type.split_once('.') {
-            Some((family, kind)) if self.families.contains_key(family) => {
+        let (family, kind) = envelope.event_type.split_once('.').unwrap_or_default();
+        let change = match self.families.get(family) {
+            Some(family) => {
                 let data = envelope.data.ok_or(Unusable::Data)?;
-                self.families[family].change(kind == "deleted", &about, data)?
+                family.change(kind == "deleted", &about, data)?
             }
-            _ => Change::Ignore(envelope.data.and_then(|data| self.id(data))),
+            None => Change::Ignore(envelope.data.and_then(|data| self.id(data))),
         };
         Ok(Event {
             event_type: envelope

@@ -1,4 +1,4 @@
-//! After the commit: cache tags, removal, retries, dead letters.
+//! After the commit: cache tags, removal, retries, waking, dead letters.
 //!
 //! The tags go before the entry, and a dead letter is written before its entry is removed. So what a worker leaves undone
 //! when it dies, another worker does again, and nothing is lost (P5, P7).
@@ -9,10 +9,10 @@
 //! fails too.
 //!
 //! **Waking.** An event that waits for another object is registered by the name of that object, and made due when the
-//! object changes. So that no change falls between the look that found the object in the way and the registration, who
-//! has parked an event looks again, and who has committed a change looks afterwards who is registered: one of the two
-//! sees the other. Until its worker has looked again the event is due soon, in case that worker dies. An attempt after a
-//! waking counts for nothing: it takes one off those that have failed.
+//! object changes. A worker that has parked an event looks at the object again, and a worker that has committed a change
+//! looks afterwards who is registered, so one of the two sees the other. Until its worker has looked again the event is
+//! due soon, in case that worker dies. An attempt after a waking counts for nothing: the waking takes one off those that
+//! have failed.
 //!
 //! **Dead letters.** An event may be on the stream twice, in the hands of two workers. So between writing the letters of a
 //! batch and removing their entries, the ledger is asked by trying to write there, which waits for a transaction that is

@@ -1,6 +1,6 @@
 #!lua flags=allow-oom
--- Makes events due that wait for objects which have changed. They are not in the index any more then, by which unpark.lua
--- knows that they were woken; so nobody is woken twice.
+-- Makes events due that wait for objects which have changed. They leave the index, so nobody is woken twice, and
+-- unpark.lua knows by it that they were woken.
 --   KEYS: retry set, index of awaited objects
 --   ARGV: how many at the most, then objects
 -- Returns how many it has found. If that is as many as it may, there may be more.

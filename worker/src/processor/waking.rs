@@ -73,7 +73,8 @@ impl Processor {
     /// All at once: the commands share a round trip, and in a cluster each partition may lie on another server.
     async fn partitions_that_await(&self) -> RedisResult<Vec<u32>> {
         let mut asking: JoinSet<RedisResult<Option<u32>>> = JoinSet::new();
-        for queue in self.partitions.iter().cloned() {
+        for queue in self.partitions.iter() {
+            let queue = queue.clone();
             asking.spawn(async move {
                 let is_awaited = queue.is_anything_awaited().await?;
                 Ok(is_awaited.then_some(queue.partition()))

@@ -179,6 +179,7 @@ async fn health_and_metrics_tell_what_is_going_on() {
         r#"clerk_worker_events_total{outcome="ignored",type="other"} 1"#,
         "clerk_worker_end_to_end_seconds_count 2",
         "clerk_worker_reclaimed_total 0",
+        "clerk_worker_woken_total 0",
         "clerk_worker_queue_losses_total 0",
         "clerk_queue_backlog_entries 0",
         "clerk_queue_pending_entries 0",

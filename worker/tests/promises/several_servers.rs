@@ -202,6 +202,41 @@ async fn a_master_of_a_cluster_that_hangs_is_left_for_its_replica() {
     cluster.nodes()[master].resume().unwrap();
 }
 
+/// P4: the change is on another server than who waits for it.
+#[test]
+fn who_waits_on_another_server_of_a_cluster_is_woken() {
+    let cluster = RedisCluster::start().unwrap();
+    let world = World::migrated();
+    let _workers = partitioned(&world, &cluster.url(), &[]);
+    let events = |partition| Keys::of(partition).events;
+    let master = |partition| cluster.master_of(&events(partition)).unwrap();
+    let elsewhere = (1..PARTITIONS).find(|partition| master(*partition) != master(0));
+    let elsewhere = elsewhere.unwrap();
+    let add = |partition, svix_id, payload: &str| {
+        let events = events(partition);
+        // So often that it would wait for a quarter of an hour.
+        let fields = ["svix-id", svix_id, "payload", payload, "attempts", "12"];
+        let add = [&["XADD", &events, "*"], &fields[..]].concat();
+        cluster.cli(&events, &add).unwrap();
+    };
+    let old = user("user_old", "shared@example.com", 1);
+    add(elsewhere, "msg_old", &old.created());
+    world.wait_for("it is applied", |world| {
+        world.outcome("msg_old") == "applied"
+    });
+    add(
+        0,
+        "msg_new",
+        &user("user_new", "shared@example.com", 2).created(),
+    );
+    let awaited = Keys::of(0).retry_awaited;
+    world.wait_for("it waits", |_| {
+        cluster.cli(&awaited, &["EXISTS", &awaited]).unwrap() == "1"
+    });
+    add(elsewhere, "msg_gone", &old.deleted());
+    world.wait_for("it is woken", |world| world.outcome("msg_new") == "applied");
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn sentinels_name_another_master_while_events_flow() {
     let master = RedisServer::start().unwrap();

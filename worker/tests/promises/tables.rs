@@ -1,6 +1,7 @@
 //! Tables as applications have them, each with a tables file.
 
 mod examples;
+mod statements;
 
 use std::io::Write as _;
 

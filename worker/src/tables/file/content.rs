@@ -112,6 +112,10 @@ fn from(keys: Keys<'_>, scope: Scope, notes: &mut Notes) -> Option<From> {
     let default = keys.get("default");
     let default = default.and_then(|(_, value)| constant(value, scope, notes));
     let keeps_when_silent = keys.word("silent", &[("keep", ())], notes).is_some();
+    if let (Place::OnDelete, Some((at, _))) = (scope.place, keys.get("silent")) {
+        let expected = "another option: a column that is to stay as it is is not named there";
+        notes.mistake(at, "\"silent\" means nothing in on_delete", expected);
+    }
     let too_long = keys.word("too_long", TOO_LONG, notes);
     let from = From {
         paths: paths?,

@@ -1,0 +1,41 @@
+//! The statements that are made for a file and a table, for people to read.
+
+use worker::apply::target::Targets;
+use worker::tables::Tables;
+
+use crate::helpers::{World, database};
+
+/// Whoever changes how statements are made sees here what becomes of them: the expected ones are in files beside this one.
+#[tokio::test(flavor = "multi_thread")]
+async fn statements_are_as_they_were_read_by_somebody() {
+    for (name, sql, tables, expected) in [
+        (
+            "seed",
+            include_str!("../../../../docs/tables/seed.sql"),
+            include_str!("../../../../docs/tables/seed.toml"),
+            include_str!("statements/seed.sql"),
+        ),
+        (
+            "prisma",
+            include_str!("../../../../docs/tables/prisma.sql"),
+            include_str!("../../../../docs/tables/prisma.toml"),
+            include_str!("statements/prisma.sql"),
+        ),
+        (
+            "invited",
+            include_str!("../../../../docs/tables/invited.sql"),
+            include_str!("../../../../docs/tables/invited.toml"),
+            include_str!("statements/invited.sql"),
+        ),
+    ] {
+        let world = World::new();
+        world.sql(sql);
+        let targets = Targets::new(Tables::parse(name, tables).unwrap().tables);
+        let snapshot = targets.read(&database(&world)).await.unwrap();
+        let statements = snapshot["user"].statements.to_string();
+        // To take over what has changed: cp target/tmp/NAME.sql worker/tests/promises/tables/statements/
+        let file = std::path::Path::new(env!("CARGO_TARGET_TMPDIR")).join(format!("{name}.sql"));
+        std::fs::write(&file, &statements).unwrap();
+        assert_eq!(statements, expected, "{}", file.display());
+    }
+}
