@@ -242,7 +242,7 @@ async fn ask(database: &Database, targets: &Targets, events: &[&Event]) -> Resul
         let transaction = connection.transaction().await?;
         storage::begin(&transaction).await?;
         // The table may be another one by now, or gone.
-        targets.have_changed(&transaction).await?;
+        targets.look(&transaction).await?;
         canary::ask(&transaction, &targets.snapshot(), events.iter().copied()).await?;
         Ok(transaction.rollback().await?)
     };

@@ -1,7 +1,7 @@
 //! Part of a transaction, behind a savepoint: what the database refuses in it is taken back without the
 //! rest of the batch (P6).
 
-use std::collections::{BTreeMap, HashSet};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::Arc;
 
 use deadpool_postgres::Transaction;
@@ -115,6 +115,12 @@ impl<'a> Piece<'a> {
         unique_values: UniqueValues,
     ) -> Result<Written<'a>, Failure> {
         let newest: Vec<&Event> = plan(&self.objects.concat()).newest.into_values().collect();
+        let known = match unique_values {
+            UniqueValues::Assume => HashMap::new(),
+            UniqueValues::Settle => {
+                storage::lock_versions(transaction, self.family(), &newest).await?
+            }
+        };
         let claims = storage::claim_versions(transaction, self.family(), &newest).await?;
         reach(FaultPoint::VersionsClaimed).await;
         let mut winners = match Winners::fit(&newest, &claims, target) {
@@ -126,18 +132,15 @@ impl<'a> Piece<'a> {
         told.extend(before);
         reach(FaultPoint::RowsDeleted).await;
         if unique_values == UniqueValues::Settle {
-            let waiting = winners.make_room(transaction, target).await?;
+            let waiting = winners.make_room(transaction, target, &known).await?;
             if !waiting.is_empty() {
                 return Ok(Written::Without(waiting));
             }
         }
         let unwritten = write_rows(transaction, target, &winners, &mut told).await?;
         reach(FaultPoint::RowsWritten).await;
-        if target.section.missing_row != MissingRow::Create && !unwritten.is_empty() {
-            let left_out = without_row(transaction, target, &unwritten).await?;
-            if !left_out.is_empty() {
-                return Ok(Written::Without(left_out));
-            }
+        if !unwritten.rowless.is_empty() {
+            return Ok(Written::Without(without_row(target, &unwritten.rowless)));
         }
         let asked_for = winners
             .written
@@ -146,7 +149,8 @@ impl<'a> Piece<'a> {
         let asked_for: Vec<&Winner<'_>> = asked_for.collect();
         rows::remember_altered(transaction, target, &asked_for).await?;
         // Whose row was not written is newer, or a trigger of the application has left it out.
-        let newer = rows::adopt(transaction, target, &first_seen(&winners, &unwritten)).await?;
+        let newer =
+            rows::adopt(transaction, target, &first_seen(&winners, &unwritten.other)).await?;
         let newer: HashSet<&str> = newer.iter().map(|told| told.object_id.as_str()).collect();
         let all = winners.written.iter().chain(&winners.deleted);
         let changed: Vec<&Winner<'_>> = all
@@ -203,6 +207,15 @@ impl<'a> Piece<'a> {
     }
 }
 
+/// Winners whose rows could not be written.
+#[derive(Default)]
+struct Unwritten<'w, 'a> {
+    /// Who has no row, where this section makes none.
+    rowless: Vec<&'w Winner<'a>>,
+    /// Who is newer, or was left out by a trigger of the application.
+    other: Vec<&'w Winner<'a>>,
+}
+
 /// Writes the rows of the winners, and returns those whose rows it could not write. What is told of rows before and
 /// after goes to `told`.
 async fn write_rows<'w, 'a>(
@@ -210,24 +223,36 @@ async fn write_rows<'w, 'a>(
     target: &Target,
     winners: &'w Winners<'a>,
     told: &mut Vec<Told>,
-) -> Result<Vec<&'w Winner<'a>>, Failure> {
+) -> Result<Unwritten<'w, 'a>, Failure> {
     let (known, first_seen) = winners.known_and_first_seen();
     let (before, written) = rows::write(transaction, target, &known, &first_seen).await?;
     told.extend(before);
     let left = self::left(&winners.written, &written);
     told.extend(written);
     if left.is_empty() {
-        return Ok(left);
+        return Ok(Unwritten::default());
     }
+    // Before they are tried again: who has no row now, and is not written then, has none for us. The application may make
+    // one at any moment.
+    let rowless = match target.section.missing_row {
+        MissingRow::Create => Vec::new(),
+        MissingRow::Wait | MissingRow::Ignore => rowless(transaction, target, &left).await?,
+    };
     let is_known = |winner: &&Winner<'_>| known.iter().any(|other| std::ptr::eq(*other, *winner));
     let (gone, there): (Vec<_>, Vec<_>) = left.iter().copied().partition(is_known);
     let yields =
         |winner: &&Winner<'_>| target.section.newest.is_some() && !winner.event.is_asked_for();
     let (yielding, there): (Vec<_>, Vec<_>) = there.into_iter().partition(yields);
     let written = rows::write_again(transaction, target, &yielding, &there, &gone).await?;
-    let left = self::left(left, &written);
+    let rowless = self::left(rowless, &written);
+    let mut other = self::left(left, &written);
+    other.retain(|winner| {
+        !rowless
+            .iter()
+            .any(|rowless| std::ptr::eq(*rowless, *winner))
+    });
     told.extend(written);
-    Ok(left)
+    Ok(Unwritten { rowless, other })
 }
 
 /// Those whose rows were not told of.
@@ -249,20 +274,21 @@ fn first_seen<'w>(winners: &Winners<'_>, unwritten: &[&'w Winner<'_>]) -> Vec<&'
     ids.filter(|id| winners.first_seen.contains(id)).collect()
 }
 
-/// What becomes of those who have no row, where this section makes none. The others were left out by a trigger, or are
-/// newer.
-async fn without_row<'a>(
+/// Those who have no row.
+async fn rowless<'w, 'a>(
     transaction: &Transaction<'_>,
     target: &Target,
-    unwritten: &[&Winner<'a>],
-) -> Result<LeftOuts<'a>, Failure> {
-    let places = rows::places(transaction, target, unwritten).await?;
-    let has_row = |winner: &&&Winner<'_>| {
-        let id = winner.object.id.as_str();
-        places
-            .iter()
-            .any(|place| place.is_own && place.object_id == id)
-    };
+    winners: &[&'w Winner<'a>],
+) -> Result<Vec<&'w Winner<'a>>, Failure> {
+    let places = rows::places(transaction, target, winners).await?;
+    let own = places.iter().filter(|place| place.is_own);
+    let own: HashSet<&str> = own.map(|place| place.object_id.as_str()).collect();
+    let has_none = |winner: &&Winner<'_>| !own.contains(winner.object.id.as_str());
+    Ok(winners.iter().copied().filter(has_none).collect())
+}
+
+/// What becomes of those who have no row, where this section makes none.
+fn without_row<'a>(target: &Target, rowless: &[&Winner<'a>]) -> LeftOuts<'a> {
     let left_out = |winner: &&Winner<'a>| {
         let left_out = match target.section.missing_row {
             MissingRow::Ignore => LeftOut::Ignored,
@@ -274,11 +300,7 @@ async fn without_row<'a>(
         };
         (winner.event.svix_id.as_str(), left_out)
     };
-    Ok(unwritten
-        .iter()
-        .filter(|winner| !has_row(winner))
-        .map(left_out)
-        .collect())
+    rowless.iter().map(left_out).collect()
 }
 
 #[cfg(test)]

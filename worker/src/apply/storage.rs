@@ -1,6 +1,6 @@
 //! Everything that is said to PostgreSQL while a batch is applied, as verbs.
 
-use std::collections::{BTreeSet, HashSet};
+use std::collections::{BTreeSet, HashMap, HashSet};
 use std::time::SystemTime;
 
 use deadpool_postgres::Transaction;
@@ -93,6 +93,27 @@ pub async fn forget_events(transaction: &Transaction<'_>, svix_ids: &[&str]) -> 
     )
     .await
     .map(drop)
+}
+
+/// Locks the objects of `newest`, all of one family, and returns the svix-id of the newest event that is known of each.
+///
+/// # Errors
+/// What PostgreSQL says.
+pub async fn lock_versions(
+    transaction: &Transaction<'_>,
+    family: &str,
+    newest: &[&Event],
+) -> Result<HashMap<String, String>, Error> {
+    let object_ids: Vec<&str> = newest
+        .iter()
+        .filter_map(|event| Some(event.object_id()?.as_str()))
+        .collect();
+    let parameters: [(&(dyn ToSql + Sync), Type); 2] =
+        [(&family, Type::TEXT), (&object_ids, Type::TEXT_ARRAY)];
+    let rows = pooler::query(transaction, include_str!("lock_versions.sql"), &parameters).await?;
+    rows.iter()
+        .map(|row| Ok((row.try_get(0)?, row.try_get(1)?)))
+        .collect()
 }
 
 /// Locks the objects of `newest`, the newest event of each, all of one family, and returns those that are to be written.

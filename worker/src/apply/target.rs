@@ -110,17 +110,17 @@ impl Targets {
         }
     }
 
-    /// Whether the catalogue says something else than before.
+    /// Whether the catalogue says something else than `known`, which somebody else may have found before.
     ///
     /// # Errors
     /// As [`Targets::read`].
     pub(crate) async fn have_changed(
         &self,
         transaction: &Transaction<'_>,
+        known: &Snapshot,
     ) -> Result<bool, Failure> {
-        let before = self.snapshot();
         self.look(transaction).await?;
-        Ok(before != self.snapshot())
+        Ok(*known != self.snapshot())
     }
 
     /// The same for a value that does not fit, once a second at the most: there may be many of them.
@@ -130,21 +130,26 @@ impl Targets {
     pub(crate) async fn have_changed_lately(
         &self,
         transaction: &Transaction<'_>,
+        known: &Snapshot,
     ) -> Result<bool, Failure> {
         {
-            let mut known = self.known.write().unwrap_or_else(PoisonError::into_inner);
-            if known
+            let mut latest = self.known.write().unwrap_or_else(PoisonError::into_inner);
+            if latest
                 .doubted_at
                 .is_some_and(|at| at.elapsed() < BETWEEN_LOOKS)
             {
-                return Ok(false);
+                return Ok(*known != latest.snapshot);
             }
-            known.doubted_at = Some(Instant::now());
+            latest.doubted_at = Some(Instant::now());
         }
-        self.have_changed(transaction).await
+        self.have_changed(transaction, known).await
     }
 
-    async fn look(&self, transaction: &Transaction<'_>) -> Result<(), Failure> {
+    /// Reads the catalogue in a transaction.
+    ///
+    /// # Errors
+    /// As [`Targets::read`].
+    pub(crate) async fn look(&self, transaction: &Transaction<'_>) -> Result<(), Failure> {
         let mut targets = BTreeMap::new();
         for section in self.tables.sections() {
             let table = catalogue::read(transaction, section).await?;

@@ -137,7 +137,7 @@ async fn write<'a>(
                 storage::give_up_piece(transaction).await?;
                 reach(FaultPoint::RolledBack).await;
                 if left_out.values().any(LeftOut::doubts_the_table)
-                    && targets.have_changed_lately(transaction).await?
+                    && targets.have_changed_lately(transaction, &snapshot).await?
                 {
                     snapshot = targets.snapshot();
                     pieces.push(piece);
@@ -152,7 +152,8 @@ async fn write<'a>(
         };
         let is_doubtful = matches!(failure, Failure::Doubtful(_));
         let refusal = give_up(transaction, failure).await?;
-        if refusal.doubts_the_table && targets.have_changed(transaction).await? {
+        // Before the canary is asked: what it says about a table that has changed would be wrong, too.
+        if refusal.doubts_the_table && targets.have_changed(transaction, &snapshot).await? {
             snapshot = targets.snapshot();
             pieces.push(piece);
             continue;

@@ -7,7 +7,7 @@ use shared::fault_point::{FaultPoint, reach};
 
 use crate::apply::awaited::{Awaited, Version};
 use crate::apply::fit::{Fitted, fit};
-use crate::apply::rows::{self, Holder, Winner};
+use crate::apply::rows::{self, Holder, Place, Winner};
 use crate::apply::storage::Claim;
 use crate::apply::target::Target;
 use crate::apply::verdict::LeftOut;
@@ -91,11 +91,12 @@ impl<'a> Winners<'a> {
     }
 
     /// Lets the winners make room for each other in unique columns. Tells who has to wait, and for whom; then nothing
-    /// that was written is good.
+    /// that was written is good. `known` is the svix-id of the newest event of each object, without this piece.
     pub(crate) async fn make_room(
         &mut self,
         transaction: &Transaction<'_>,
         target: &Target,
+        known: &HashMap<String, String>,
     ) -> Result<LeftOuts<'a>, Failure> {
         let mut oldest_first: Vec<&Winner<'_>> = self.written.iter().collect();
         oldest_first.sort_by_key(|winner| winner.event.revision());
@@ -116,14 +117,14 @@ impl<'a> Winners<'a> {
         let mut oldest_first: Vec<&Winner<'_>> = self.written.iter().collect();
         oldest_first.sort_by_key(|winner| winner.event.revision());
         oldest_first.retain(|winner| !stay.contains(winner.object.id.as_str()));
-        let rows: HashMap<&str, (&str, bool)> = places
+        let rows: HashMap<&str, &Place> = places
             .iter()
-            .map(|place| (place.object_id.as_str(), (place.row.as_str(), place.is_own)))
+            .map(|place| (place.object_id.as_str(), place))
             .collect();
         let mut wishes = Wishes::new(&oldest_first, &rows);
         for holders in &target.statements.holders {
             let held = rows::holders(transaction, holders, target, &oldest_first).await?;
-            wishes.add(target, holders.0, held);
+            wishes.add(target, holders.0, held, known);
         }
         let (waiting, vacating) = wishes.settle(target);
         if !waiting.is_empty() {
@@ -136,8 +137,7 @@ impl<'a> Winners<'a> {
 /// What winners want of unique columns, and who has it.
 struct Wishes<'w, 'a> {
     winners: &'w [&'w Winner<'a>],
-    /// The row of each winner, or what stands for one that is to be made; whether it is the winner's own already.
-    rows: Vec<(&'w str, bool)>,
+    rows: Vec<Row<'w>>,
     wanted: Vec<Vec<Value>>,
     /// Of each value that is held: the row, and what to wait for.
     held: Vec<(Value, String, Awaited)>,
@@ -145,12 +145,26 @@ struct Wishes<'w, 'a> {
     wanting: BTreeMap<Value, usize>,
 }
 
+/// The row of a winner.
+struct Row<'w> {
+    /// Where it lies, or what stands for one that is to be made.
+    place: &'w str,
+    is_there: bool,
+    /// Whether it is the winner's already, not one that the winner is to be linked to.
+    is_own: bool,
+}
+
 impl<'w, 'a> Wishes<'w, 'a> {
-    fn new(winners: &'w [&'w Winner<'a>], rows: &HashMap<&str, (&'w str, bool)>) -> Self {
+    fn new(winners: &'w [&'w Winner<'a>], places: &HashMap<&str, &'w Place>) -> Self {
         let row = |winner: &&'w Winner<'a>| {
             let id = winner.object.id.as_str();
-            // An id is no place, so the two are never taken for each other.
-            rows.get(id).copied().unwrap_or((id, false))
+            let place = places.get(id);
+            Row {
+                // An id is no place, so the two are never taken for each other.
+                place: place.map_or(id, |place| place.row.as_str()),
+                is_there: place.is_some(),
+                is_own: place.is_some_and(|place| place.is_own),
+            }
         };
         Self {
             rows: winners.iter().map(row).collect(),
@@ -161,7 +175,13 @@ impl<'w, 'a> Wishes<'w, 'a> {
         }
     }
 
-    fn add(&mut self, target: &Target, column: usize, holders: Vec<Holder>) {
+    fn add(
+        &mut self,
+        target: &Target,
+        column: usize,
+        holders: Vec<Holder>,
+        known: &HashMap<String, String>,
+    ) {
         let is_on_create = column >= target.statements.cells_of_columns;
         for holder in holders {
             let Some(winner) = self.winners.get(holder.wish) else {
@@ -169,19 +189,20 @@ impl<'w, 'a> Wishes<'w, 'a> {
             };
             let value = (column, holder.value);
             let says_nothing = matches!(winner.cells[column], Fitted::Null);
-            let has_row = self.rows[holder.wish].1;
-            let is_kept = has_row
-                && winner
-                    .object
-                    .row
-                    .cells
-                    .get(column)
-                    .is_some_and(|cell| cell.keeps);
-            if !(says_nothing || is_kept || is_on_create && has_row) {
+            let row = &self.rows[holder.wish];
+            let is_kept = row.is_there && self.keeps(holder.wish, column);
+            if !(says_nothing || is_kept || is_on_create && row.is_own) {
                 self.wanted[holder.wish].push(value);
                 self.wanting.entry(value).or_insert(holder.wish);
             }
             if let Some(row) = holder.row {
+                let whose = self.rows.iter().position(|known| known.place == row);
+                // What stays as it is nobody else gets.
+                if let Some(whose) =
+                    whose.filter(|whose| is_on_create || self.keeps(*whose, column))
+                {
+                    self.wanted[whose].push(value);
+                }
                 let object_id = holder.object_id.as_deref();
                 let name = target
                     .section
@@ -193,14 +214,21 @@ impl<'w, 'a> Wishes<'w, 'a> {
                     .winners
                     .iter()
                     .any(|winner| object_id == Some(winner.object.id.as_str()));
-                let version = match is_here {
-                    true => Version::Uncommitted,
-                    false => Version::Of(holder.version),
+                let version = match object_id.filter(|_| is_here) {
+                    Some(object_id) => known.get(object_id).cloned(),
+                    None => holder.version,
                 };
+                let version = Version::Of(version);
                 let awaited = Awaited::of(target, name, object_id, version);
                 self.held.push((value, row, awaited));
             }
         }
+    }
+
+    /// Whether Clerk says nothing of the column, and it is then left as it is.
+    fn keeps(&self, place: usize, column: usize) -> bool {
+        let cells = &self.winners[place].object.row.cells;
+        cells.get(column).is_some_and(|cell| cell.keeps)
     }
 
     /// Who has to wait, and which values change hands.
@@ -209,7 +237,7 @@ impl<'w, 'a> Wishes<'w, 'a> {
             .rows
             .iter()
             .zip(&self.wanted)
-            .map(|((row, _), wanted)| (*row, wanted.clone()))
+            .map(|(row, wanted)| (row.place, wanted.clone()))
             .collect();
         let held: Vec<(&str, Value)> = self
             .held
@@ -218,7 +246,7 @@ impl<'w, 'a> Wishes<'w, 'a> {
             .collect();
         let settlement = settle(&moving, &held);
         let svix_id = |row: &str| {
-            let place = self.rows.iter().position(|(known, _)| *known == row)?;
+            let place = self.rows.iter().position(|known| known.place == row)?;
             Some(self.winners[place].event.svix_id.as_str())
         };
         let waiting = settlement.waiting.iter().filter_map(|(row, holder)| {
@@ -237,7 +265,7 @@ impl<'w, 'a> Wishes<'w, 'a> {
             return Some(awaited.clone());
         }
         // Somebody who takes the value in this very transaction.
-        let place = self.rows.iter().position(|(known, _)| *known == row)?;
+        let place = self.rows.iter().position(|known| known.place == row)?;
         let object = self.winners[place].object;
         let column = self.wanted[place].first().map_or(0, |value| value.0);
         let name = target
@@ -299,7 +327,7 @@ impl<'w, 'a> Wishes<'w, 'a> {
         let waits = |(place, wanted): (usize, &Vec<Value>)| {
             let value = wanted.iter().find(|value| values.contains(value))?;
             let holds = |(held, row, _): &&(Value, String, Awaited)| {
-                held == value && row != self.rows[place].0
+                held == value && row != self.rows[place].place
             };
             let (_, _, awaited) = self.held.iter().find(holds)?;
             let svix_id = self.winners[place].event.svix_id.as_str();

@@ -38,14 +38,14 @@ fn due(world: &World, svix_id: &str) -> Option<u64> {
     due.parse().ok()
 }
 
-fn waits_for_long(world: &World, svix_id: &str) {
+pub(crate) fn waits_for_long(world: &World, svix_id: &str) {
     world.wait_for("it waits for minutes", |world| {
         due(world, svix_id) > Some(LONG)
     });
 }
 
 /// A field of an event that waits in partition 0.
-fn waiting(world: &World, svix_id: &str, field: &str) -> String {
+pub(crate) fn waiting(world: &World, svix_id: &str, field: &str) -> String {
     let script = "local packed = redis.call('HGET', KEYS[1], ARGV[1]) \
          if not packed then return '' end \
          local list = cmsgpack.unpack(packed) \

@@ -1,0 +1,632 @@
+//! What a column says, and what it takes.
+
+use serde_json::{Value, json};
+use xtask::pgbouncer::Pgbouncer;
+
+use super::{Application, address, updated};
+use crate::helpers::DEAD;
+
+/// The options of a column, a user after the other: what each says, and what is then in the column.
+fn check(column: &str, sql_type: &str, steps: &[(Value, &str)]) {
+    let application = Application::new(
+        &format!(
+            "create type mood as enum ('SAD', 'glad'); create domain short as varchar(4) check (value <> 'never');
+             create domain seats as int not null check (value > 0);
+             create table things (id text primary key, c {sql_type})"
+        ),
+        &format!("[user]\ntable = \"things\"\nkey = \"id\"\n[user.columns]\nc = {column}"),
+    );
+    let _worker = application.worker();
+    for (place, (says, expected)) in (1..).zip(steps) {
+        let svix_id = application.apply(&updated("user_123456789", place, says));
+        let became = application.became(&svix_id);
+        let expected = match *expected {
+            "NULL" => "NULL".to_owned(),
+            value => format!("[{value}]"),
+        };
+        let value = application
+            .world
+            .sql("select coalesce('[' || c::text || ']', 'NULL') from things");
+        assert_eq!(
+            (became.as_str(), value.as_str()),
+            ("applied", expected.as_str()),
+            "{column} {sql_type} {says}"
+        );
+    }
+}
+
+/// Many at once: each has a table and a worker.
+fn check_all(cases: &[(&str, &str, &[(Value, &str)])]) {
+    let next = std::sync::atomic::AtomicUsize::new(0);
+    std::thread::scope(|scope| {
+        for _ in 0..6 {
+            scope.spawn(|| {
+                while let Some((column, sql_type, steps)) =
+                    cases.get(next.fetch_add(1, std::sync::atomic::Ordering::Relaxed))
+                {
+                    check(column, sql_type, steps);
+                }
+            });
+        }
+    });
+}
+
+fn meta(name: &str, value: &Value) -> Value {
+    json!({"public_metadata": {name: value}})
+}
+
+#[test]
+fn a_column_says_what_its_options_make_of_what_clerk_says() {
+    let named = |first: &str, last: &str, username: &str| json!({"first_name": first, "last_name": last, "username": username});
+    let mood = |word: Value| meta("mood", &word);
+    let long = |text: &str| meta("long", &json!(text));
+    check_all(&[
+        // A list of paths: the first that says something.
+        (
+            r#"{ from = ["full_name", "username", "primary_email_local_part", "external_id"], default = "Unknown" }"#,
+            "text not null",
+            &[
+                (named("Ada", " ", "x"), "Ada"),
+                (named(" Ada ", "King", "x"), " Ada  King"),
+                (named("", "  ", "ada"), "ada"),
+                (address("a.b@c@example.com", false), "a.b@c"),
+                (json!({"external_id": 7}), "7"),
+                (json!({"external_id": false}), "false"),
+                (json!({"external_id": "\u{a0}\n"}), "Unknown"),
+                (json!({"external_id": null}), "Unknown"),
+            ],
+        ),
+        // Left as it is, and the default only when the row is made.
+        (
+            r#"{ from = "locale", silent = "keep", default = "en-{id:3}" }"#,
+            "text not null",
+            &[
+                (json!({}), "en-789"),
+                (json!({"locale": "fr"}), "fr"),
+                (json!({"locale": " "}), "fr"),
+                (json!({"locale": null}), "fr"),
+            ],
+        ),
+        (
+            r#"{ from = ["locale", "public_metadata.locale"], silent = "keep" }"#,
+            "text",
+            &[
+                (json!({}), "NULL"),
+                (meta("locale", &json!("de")), "de"),
+                (json!({}), "de"),
+                (json!({"locale": "fr"}), "fr"),
+            ],
+        ),
+        // A map says nothing where it does not know the word; then silent.
+        (
+            r#"{ from = "public_metadata.mood", map = { happy = "glad", "7" = "SAD", true = "SAD" }, silent = "keep", default = "glad" }"#,
+            "mood not null",
+            &[
+                (mood(json!("other")), "glad"),
+                (mood(json!(7)), "SAD"),
+                (mood(json!("Happy")), "SAD"),
+                (mood(json!("happy")), "glad"),
+                (mood(json!(true)), "SAD"),
+            ],
+        ),
+        (
+            r#"{ from = ["public_metadata.mood", "username"], as = "lower", map = { happy = "a", ada = "b", "ärger" = 7, "[1]" = "list" }, default = 0 }"#,
+            "text",
+            &[
+                (mood(json!("HAPPY")), "a"),
+                (
+                    json!({"username": "ADA", "public_metadata": {"mood": "x"}}),
+                    "b",
+                ),
+                (mood(json!("ÄRGER")), "7"),
+                (mood(json!([1])), "list"),
+                (mood(json!("x")), "0"),
+            ],
+        ),
+        (
+            r#"{ from = "primary_email_address", as = "lower" }"#,
+            "text",
+            &[(address("ADA@ÉXample.com", false), "ada@éxample.com")],
+        ),
+        // Without a map or default: NULL.
+        (
+            r#""username""#,
+            "text",
+            &[
+                (json!({"username": "ada"}), "ada"),
+                (json!({"username": ""}), "NULL"),
+                (json!({}), "NULL"),
+            ],
+        ),
+        (
+            r#""primary_email_address""#,
+            "text",
+            &[
+                (address("a@x.com", false), "a@x.com"),
+                (
+                    json!({"primary_email_address_id": "idn_9", "email_addresses": []}),
+                    "NULL",
+                ),
+            ],
+        ),
+        (
+            r#""primary_email_verified""#,
+            "boolean",
+            &[
+                (address("a@x.com", false), "false"),
+                (address("a@x.com", true), "true"),
+                (json!({}), "NULL"),
+            ],
+        ),
+        // Constants, whatever Clerk says.
+        (
+            r#"{ value = "{username}:{username:2}:{external_id}" }"#,
+            "text",
+            &[
+                (json!({"username": "ada", "external_id": 7}), "ada:da:7"),
+                (json!({}), "::"),
+            ],
+        ),
+        ("1", "int", &[(json!({}), "1")]),
+        ("false", "boolean", &[(json!({}), "false")]),
+        ("1", "text", &[(json!({}), "1")]),
+        (r#""null""#, "text", &[(json!({}), "NULL")]),
+        // Too long.
+        (
+            r#""first_name""#,
+            "varchar(4)",
+            &[
+                (named("Charles", "", ""), "Char"),
+                (named("😀😀😀😀😀", "", ""), "😀😀😀😀"),
+            ],
+        ),
+        (
+            r#""full_name""#,
+            "short",
+            &[(named("Charles", "King", ""), "Char")],
+        ),
+        (
+            r#""public_metadata.name""#,
+            "varchar(4)",
+            &[(meta("name", &json!("Charles")), "Char")],
+        ),
+        (
+            r#""public_metadata.long""#,
+            "varchar(4)",
+            &[(long("1234"), "1234"), (long("12345"), "NULL")],
+        ),
+        (
+            r#"{ from = "public_metadata.long", too_long = "cut" }"#,
+            "varchar(4)",
+            &[(long("12345"), "1234")],
+        ),
+        (
+            r#"{ from = "first_name", too_long = "null" }"#,
+            "varchar(4)",
+            &[(named("Charles", "", ""), "NULL")],
+        ),
+        (
+            r#"{ value = "{username}", too_long = "cut" }"#,
+            "varchar(4)",
+            &[(named("", "", "charles"), "char")],
+        ),
+        (
+            r#"{ from = "first_name", too_long = "cut", default = "User" }"#,
+            "varchar(4) not null",
+            &[(named("     x", "", ""), "User")],
+        ),
+        (
+            r#"{ from = "public_metadata.long", too_long = "cut" }"#,
+            "varchar(4) unique",
+            &[(long("12345"), "1234")],
+        ),
+        (
+            r#""public_metadata.long""#,
+            "char(4)",
+            &[(long("12    "), "12"), (long("12345"), "NULL")],
+        ),
+        (
+            r#""public_metadata.long""#,
+            "text",
+            &[(long(" 12 "), " 12 "), (long("a\u{0}b"), "ab")],
+        ),
+        // A place in a list, and what `data.` does not know.
+        (
+            r#""email_addresses.0.email_address""#,
+            "text",
+            &[
+                (address("a@x.com", true), "another@example.com"),
+                (json!({"email_addresses": []}), "NULL"),
+                (json!({"email_addresses": {"0": 7}}), "NULL"),
+            ],
+        ),
+        (
+            r#""data.what_clerk_adds.next""#,
+            "text",
+            &[(json!({"what_clerk_adds": {"next": "year"}}), "year")],
+        ),
+        (
+            r#""public_metadata.a.b.1.c""#,
+            "int",
+            &[
+                (meta("a", &json!({"b": [0, {"c": 7}]})), "7"),
+                (meta("a", &json!({"b": "no"})), "NULL"),
+            ],
+        ),
+    ]);
+}
+
+#[test]
+fn a_column_of_each_type_takes_what_reads_as_one() {
+    let x = |value: Value| meta("x", &value);
+    let path = r#""public_metadata.x""#;
+    check_all(&[
+        (
+            path,
+            "text",
+            &[
+                (x(json!(7)), "7"),
+                (x(json!(7.5)), "7.5"),
+                (x(json!(true)), "true"),
+            ],
+        ),
+        (
+            path,
+            "mood",
+            &[(x(json!("SAD")), "SAD"), (x(json!("")), "NULL")],
+        ),
+        (
+            path,
+            "short",
+            &[(x(json!("abcd")), "abcd"), (x(json!("abcde")), "NULL")],
+        ),
+        (path, "seats", &[(x(json!(7)), "7"), (x(json!("8")), "8")]),
+        (
+            path,
+            "smallint",
+            &[
+                (x(json!(-32768)), "-32768"),
+                (x(json!("32767")), "32767"),
+                (x(json!(1e2)), "100"),
+            ],
+        ),
+        (
+            path,
+            "bigint",
+            &[
+                (x(json!(i64::MAX)), "9223372036854775807"),
+                (x(json!("-9223372036854775808")), "-9223372036854775808"),
+            ],
+        ),
+        (
+            path,
+            "numeric(6, 2)",
+            &[
+                (x(json!(1.005)), "1.01"),
+                (x(json!("12.5")), "12.50"),
+                (x(json!(-7)), "-7.00"),
+            ],
+        ),
+        (
+            path,
+            "real",
+            &[(x(json!(0.5)), "0.5"), (x(json!("1e3")), "1000")],
+        ),
+        (
+            path,
+            "boolean",
+            &[(x(json!(true)), "true"), (x(json!("false")), "false")],
+        ),
+        (
+            path,
+            "uuid",
+            &[(
+                x(json!("0190163D-8694-739B-AEA5-966C26F8AD9A")),
+                "0190163d-8694-739b-aea5-966c26f8ad9a",
+            )],
+        ),
+        (
+            path,
+            "jsonb",
+            &[
+                (
+                    x(json!({"a": [1, null, "\u{0}"]})),
+                    "{\"a\": [1, null, \"\u{fffd}\"]}",
+                ),
+                (x(json!("text \"quoted\"")), r#""text \"quoted\"""#),
+                (x(json!(1.50)), "1.5"),
+                (x(json!(false)), "false"),
+                (x(json!(null)), "NULL"),
+                (x(json!([])), "[]"),
+            ],
+        ),
+        (
+            path,
+            "json",
+            &[
+                (x(json!([{"b": 1, "a": 2}])), r#"[{"a":2,"b":1}]"#),
+                (x(json!("x")), r#""x""#),
+            ],
+        ),
+        (
+            r#"{ from = "public_metadata", default = {} }"#,
+            "jsonb not null",
+            &[
+                (json!({}), "{}"),
+                (x(json!(1)), r#"{"x": 1}"#),
+                (json!({"public_metadata": null}), "{}"),
+            ],
+        ),
+        (
+            r#"{ from = "public_metadata.x", default = ["none"] }"#,
+            "text[] not null",
+            &[
+                (json!({}), "{none}"),
+                (
+                    x(json!(["a", "b,c", "", "\"\\", "null"])),
+                    r#"{a,"b,c","","\"\\","null"}"#,
+                ),
+                (x(json!([])), "{}"),
+            ],
+        ),
+        (path, "mood[]", &[(x(json!(["SAD", "glad"])), "{SAD,glad}")]),
+        (path, "varchar(5)[]", &[(x(json!(["abcde"])), "{abcde}")]),
+        (path, "inet", &[(x(json!("127.0.0.1")), "127.0.0.1/32")]),
+        (path, "interval", &[(x(json!("1 day")), "1 day")]),
+        (
+            path,
+            "date",
+            &[
+                (x(json!(1_716_940_799_999_i64)), "2024-05-28"),
+                (x(json!("2024-05-29T00:30:00+02:00")), "2024-05-28"),
+                (x(json!("2024-05-30")), "2024-05-30"),
+            ],
+        ),
+        (
+            path,
+            "timestamptz",
+            &[
+                (
+                    x(json!(1_716_883_200_381_i64)),
+                    "2024-05-28 08:00:00.381+00",
+                ),
+                (
+                    x(json!("2024-05-28T10:00:00+02:00")),
+                    "2024-05-28 08:00:00+00",
+                ),
+                (
+                    x(json!("2024-05-28 08:00:00.5")),
+                    "2024-05-28 08:00:00.5+00",
+                ),
+            ],
+        ),
+        (
+            path,
+            "timestamp(3)",
+            &[
+                (x(json!(-1)), "1969-12-31 23:59:59.999"),
+                (
+                    x(json!("2024-05-28T08:00:00.123456Z")),
+                    "2024-05-28 08:00:00.123",
+                ),
+            ],
+        ),
+    ]);
+}
+
+/// P11: the reason names the field and the column, and nobody tells the value.
+#[test]
+fn what_does_not_fit_is_dead_lettered_at_once_with_field_and_column() {
+    let secret = "s3cret-value";
+    let table = "
+        create type mood as enum ('sad');
+        create domain short as varchar(4);
+        create table things (
+          id varchar(20) primary key, number int, small smallint, amount numeric, weight real, mood mood, token uuid,
+          flag boolean, at timestamptz, day date, words text[], data jsonb, label text, code varchar(4) unique,
+          short short not null default '', cut varchar(4), must text not null default '', address inet)";
+    let application = Application::new(
+        table,
+        r#"
+        [user]
+        table = "things"
+        key = "id"
+
+        [user.columns]
+        number = "public_metadata.number"
+        small = "public_metadata.small"
+        amount = "public_metadata.amount"
+        weight = "public_metadata.weight"
+        mood = { from = ["public_metadata.mood", "username"] }
+        token = "public_metadata.token"
+        flag = "public_metadata.flag"
+        at = "public_metadata.at"
+        day = "public_metadata.day"
+        words = "public_metadata.words"
+        data = "public_metadata.data"
+        label = "public_metadata.label"
+        code = "public_metadata.code"
+        short = { from = "public_metadata.short", default = "" }
+        cut = { from = "public_metadata.cut", too_long = "dead_letter" }
+        must = { from = ["first_name", "public_metadata.must"] }
+        address = "public_metadata.address"
+        "#,
+    );
+    let world = &application.world;
+    let worker = application.worker();
+    let unreadable = |field: &str, expected: &str| {
+        format!(
+            "data.public_metadata.{field} does not read as {expected}, which column \"{field}\" takes"
+        )
+    };
+    let number = "a whole number from -2147483648 to 2147483647";
+    let cases = [
+        ("number", json!(secret), unreadable("number", number)),
+        ("number", json!(2_147_483_648_i64), unreadable("number", number)),
+        ("number", json!(1.5), unreadable("number", number)),
+        ("number", json!(true), unreadable("number", number)),
+        ("small", json!(32768), unreadable("small", "a whole number from -32768 to 32767")),
+        ("amount", json!(secret), unreadable("amount", "a decimal number")),
+        ("amount", json!("NaN"), unreadable("amount", "a decimal number")),
+        ("weight", json!(1e300), unreadable("weight", "a floating-point number")),
+        ("mood", json!(secret), "data.public_metadata.mood is none of the words that column \"mood\" takes".to_owned()),
+        ("mood", json!(["sad"]), "data.public_metadata.mood is none of the words that column \"mood\" takes".to_owned()),
+        ("token", json!(secret), unreadable("token", "a UUID")),
+        ("flag", json!("yes"), unreadable("flag", "true or false")),
+        ("flag", json!(1), unreadable("flag", "true or false")),
+        ("at", json!(secret), unreadable("at", "a time")),
+        ("at", json!("28/05/2024"), unreadable("at", "a time")),
+        ("at", json!(1e300), unreadable("at", "a time")),
+        ("day", json!(secret), unreadable("day", "a time")),
+        ("words", json!(secret), unreadable("words", "a list of texts")),
+        ("words", json!([secret, 7]), unreadable("words", "a list of texts")),
+        ("label", json!({"a": secret}), unreadable("label", "text")),
+        ("label", json!([secret]), unreadable("label", "text")),
+        ("code", json!(secret), "data.public_metadata.code is too long for column \"code\"".to_owned()),
+        ("short", json!(secret), "data.public_metadata.short is too long for column \"short\"".to_owned()),
+        ("cut", json!(secret), "data.public_metadata.cut is too long for column \"cut\"".to_owned()),
+        ("must", json!(" "), "data.first_name or data.public_metadata.must says nothing, and column \"must\" takes no NULL".to_owned()),
+    ];
+    let fits = |field: &str, value: &Value| {
+        let mut says = json!({"public_metadata": {"must": "x"}});
+        says["public_metadata"][field] = value.clone();
+        says
+    };
+    let svix_ids: Vec<String> = cases
+        .iter()
+        .enumerate()
+        .map(|(n, (field, value, _))| {
+            world.add_next(&updated(&format!("user_{n}"), 1, &fits(field, value)))
+        })
+        .collect();
+    let neighbour = world.add_next(&updated("user_neighbour", 1, &fits("number", &json!(1))));
+    let long_id = world.add_next(&updated(
+        "user_567890123456789x",
+        1,
+        &fits("number", &json!(1)),
+    ));
+    let address = world.add_next(&updated(
+        "user_address",
+        1,
+        &fits("address", &json!(secret)),
+    ));
+    world.settle();
+    for (svix_id, (field, value, reason)) in svix_ids.iter().zip(&cases) {
+        let expected = format!("dead: {reason} (table public.things)");
+        assert_eq!(application.became(svix_id), expected, "{field} {value}");
+        assert_eq!(world.dead_letter(svix_id, "attempts").as_deref(), Some("1"));
+    }
+    assert_eq!(
+        application.became(&long_id),
+        "dead: data.id is too long for column \"id\" (table public.things)"
+    );
+    // Of a type that we do not know PostgreSQL says it, and it does not name the column.
+    assert_eq!(
+        application.became(&address),
+        "dead: PostgreSQL refuses it (SQLSTATE 22P02)"
+    );
+    assert_eq!(application.became(&neighbour), "applied");
+    assert_eq!(world.sql("select id from things"), "user_neighbour");
+    let reasons = world.redis(&["XRANGE", DEAD, "-", "+"]);
+    let reasons: Vec<&str> = reasons
+        .lines()
+        .filter(|line| !line.contains("\"data\":"))
+        .collect();
+    for told in [worker.program.output(), reasons.join("\n")] {
+        assert!(!told.contains(secret), "{told}");
+    }
+}
+
+/// Clerk says nothing, and the column takes no NULL; a user who has only a phone is none where it does.
+#[test]
+fn somebody_without_an_address_is_dead_lettered_only_where_the_column_takes_no_null() {
+    let file =
+        "[user]\ntable = \"people\"\nkey = \"id\"\ncolumns = { email = \"primary_email_address\" }";
+    let phone = include_str!("../../../../shared/fixtures/user.created.phone-only.json");
+    for (column, became) in [
+        ("text", "applied"),
+        (
+            "text not null",
+            "dead: data.primary_email_address says nothing, and column \"email\" takes no NULL (table public.people)",
+        ),
+        (
+            "filled",
+            "dead: data.primary_email_address says nothing, and column \"email\" takes no NULL (table public.people)",
+        ),
+    ] {
+        let sql = format!(
+            "create domain filled as text not null; create table people (id text primary key, email {column})"
+        );
+        let application = Application::new(&sql, file);
+        let _worker = application.worker();
+        application.expect(phone, became);
+    }
+}
+
+/// As UTC and ISO, whatever the database, the role and the connection say.
+#[test]
+fn times_are_utc_and_iso_whatever_the_session_says() {
+    let application = Application::new(
+        "create table things (id text primary key, at timestamptz, local timestamp(3), day date, words text, tag_at timestamp)",
+        r#"
+        [user]
+        table = "things"
+        key = "id"
+        tags = ["t:{row.at}", "t:{row.day}"]
+        on_delete = { tag_at = "event.timestamp" }
+
+        [user.columns]
+        at = "created_at"
+        local = "public_metadata.local"
+        day = "created_at"
+        words = "event.timestamp"
+        "#,
+    );
+    let world = &application.world;
+    let direct = &world.database_url;
+    let (_, name) = direct.rsplit_once('/').unwrap();
+    let role = format!("far_away_{}", std::process::id());
+    world.sql(&format!(
+        "alter database {name} set timezone = 'America/New_York';
+         create role {role} login superuser;
+         alter role {role} set timezone = 'Asia/Tokyo';
+         alter role {role} set datestyle = 'German, DMY'"
+    ));
+    let pgbouncer = Pgbouncer::start(&world.postgres, 2).unwrap();
+    let as_role = direct.replace("postgres@", &format!("{role}@"));
+    let urls = [
+        format!(
+            "{as_role}?options=-c%20timezone=Asia/Tokyo%20-c%20datestyle=SQL,DMY%20-c%20extra_float_digits=-15"
+        ),
+        as_role,
+        pgbouncer.url(name),
+        direct.clone(),
+    ];
+    for (n, url) in urls.iter().enumerate() {
+        let _worker = application.worker_with(&[("DATABASE_URL", url)]);
+        let id = format!("user_{n}");
+        world.redis(&[
+            "MSET",
+            "t:2024-05-28 22:30:00.381+00",
+            "x",
+            "t:2024-05-28",
+            "x",
+        ]);
+        // 22:30 UTC is the next day in Tokyo.
+        let says = json!({"created_at": 1_716_935_400_381_i64, "public_metadata": {"local": "2024-05-28T01:30:00"}});
+        application.expect(&updated(&id, 1, &says), "applied");
+        application.expect(&super::deleted(&id, 2), "applied");
+        assert_eq!(
+            world.sql(&format!(
+                "set timezone = 'UTC'; select at, local, day, words, tag_at from things where id = '{id}'"
+            )),
+            "2024-05-28 22:30:00.381+00|2024-05-28 01:30:00|2024-05-28|1716883201050|2024-05-28 08:00:02.05",
+            "{url}"
+        );
+        assert_eq!(
+            world.redis(&["EXISTS", "t:2024-05-28 22:30:00.381+00", "t:2024-05-28"]),
+            "0",
+            "{url}"
+        );
+    }
+}

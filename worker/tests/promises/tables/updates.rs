@@ -1,0 +1,183 @@
+//! What is written when, and by which statement.
+
+use serde_json::json;
+
+use super::{Application, address, updated};
+
+/// The application has one row, and notes each insert and each update that a trigger sees.
+const PEOPLE: &str = "
+    create table people (
+      id serial primary key, clerk_id text unique, email text, note text default 'none',
+      touched int not null default 0);
+    create table seen (what text, clerk_id text);
+    create function note() returns trigger language plpgsql as $$
+      begin insert into seen values (tg_when || ' ' || tg_op, new.clerk_id); return new; end $$;
+    insert into people (clerk_id, note, touched) values ('user_0', 'ours', 7);
+    create trigger before_each before insert or update on people for each row execute function note();
+    create trigger after_each after insert or update on people for each row execute function note();";
+
+#[test]
+fn an_update_uses_up_no_sequence_and_fires_no_insert_trigger() {
+    let application = Application::new(
+        PEOPLE,
+        r#"
+        [user]
+        table = "people"
+        key = "clerk_id"
+        columns = { email = "primary_email_address" }
+        "#,
+    );
+    let world = &application.world;
+    let _worker = application.worker();
+    let seen = |id: &str| {
+        world.sql(&format!(
+            "select what, count(*) from seen where clerk_id = '{id}' group by 1 order by 1"
+        ))
+    };
+    let last_value = || world.sql("select last_value from people_id_seq");
+    // A row that was there before us.
+    application.expect(
+        &updated("user_0", 1, &address("0@example.com", true)),
+        "applied",
+    );
+    assert_eq!(last_value(), "1");
+    assert_eq!(seen("user_0"), "AFTER UPDATE|1\nBEFORE UPDATE|1");
+    // One that we make, and then know.
+    for second in 1..=3 {
+        let email = format!("{second}@example.com");
+        application.expect(
+            &updated("user_1", second, &address(&email, true)),
+            "applied",
+        );
+    }
+    assert_eq!(last_value(), "2");
+    assert_eq!(
+        seen("user_1"),
+        "AFTER INSERT|1\nAFTER UPDATE|2\nBEFORE INSERT|1\nBEFORE UPDATE|2"
+    );
+    // Columns that are not named are never touched.
+    assert_eq!(
+        world.sql("select id, clerk_id, email, note, touched from people order by id"),
+        "1|user_0|0@example.com|ours|7\n2|user_1|3@example.com|none|0"
+    );
+    // One that we know, and the application has removed.
+    world.sql("delete from people where clerk_id = 'user_1'");
+    application.expect(
+        &updated("user_1", 4, &address("4@example.com", true)),
+        "applied",
+    );
+    assert_eq!(last_value(), "3");
+}
+
+#[test]
+fn with_nothing_but_a_key_a_row_is_made_and_never_changed() {
+    let application = Application::new(
+        PEOPLE,
+        r#"
+        [user]
+        table = "people"
+        key = "clerk_id"
+        "#,
+    );
+    let world = &application.world;
+    let _worker = application.worker();
+    for second in 1..=3 {
+        for id in ["user_0", "user_1"] {
+            application.expect(&updated(id, second, &json!({})), "applied");
+        }
+    }
+    application.expect(&updated("user_1", 2, &json!({})), "stale");
+    assert_eq!(
+        world.sql("select clerk_id, note from people order by id"),
+        "user_0|ours\nuser_1|none"
+    );
+    assert_eq!(
+        world.sql("select what, clerk_id from seen order by 1"),
+        "AFTER INSERT|user_1\nBEFORE INSERT|user_1"
+    );
+    assert_eq!(world.sql("select last_value from people_id_seq"), "2");
+    application.expect(&super::deleted("user_0", 4), "applied");
+    assert_eq!(world.sql("select clerk_id from people"), "user_1");
+}
+
+/// Every kind of constant, in `columns` and in `on_create`.
+#[test]
+fn what_is_written_when_the_row_is_made_is_never_written_again() {
+    let application = Application::new(
+        r#"create table people (
+             "clerkId" varchar(64) primary key, name text,
+             kind text, active boolean, seats int, big bigint, ratio numeric(6, 3), weight real, born date, at timestamptz,
+             settings jsonb, words text[], "braced" text, short text, whole text, joined timestamp(3), email text,
+             id uuid unique, code text unique,
+             always_on boolean, always_seven smallint, always_text text)"#,
+        r#"
+        [user]
+        table = "people"
+        key = "clerkId"
+
+        [user.columns]
+        name = "first_name"
+        always_on = true
+        always_seven = 7
+        always_text = { value = "{last_name} of {id:2}" }
+
+        [user.on_create]
+        kind = { value = "free" }
+        active = false
+        seats = 1
+        big = { value = -9223372036854775808 }
+        ratio = 1.5
+        weight = { value = 0.25 }
+        born = { value = 2001-02-03 }
+        at = { value = 2001-02-03T04:05:06+01:00 }
+        settings = { value = { theme = "dark", list = [1, "{id}", true], none = {} } }
+        words = { value = ["a", "b,c", "{id}", '"\'] }
+        braced = { value = "{{id}} {id} }}{{" }
+        short = { value = "user-{id:8}" }
+        whole = { value = "{username}/{first_name:2}/{public_metadata.plan.seats}/{last_name:9}" }
+        joined = "created_at"
+        email = { from = "primary_email_address", as = "lower" }
+        id = { generate = "uuid" }
+        code = { generate = "uuid" }
+        "#,
+    );
+    let world = &application.world;
+    let _worker = application.worker();
+    let says = |name: &str, plan: i32| {
+        let mut says = address("ADA@Example.com", true);
+        says["first_name"] = json!(name);
+        says["last_name"] = json!("Lovelace");
+        says["created_at"] = json!(1_716_883_200_381_i64);
+        says["public_metadata"] = json!({"plan": {"seats": plan}});
+        says
+    };
+    application.expect(&updated("user_é2345678", 1, &says("Ada", 3)), "applied");
+    let row = "select name, kind, active, seats, big, ratio, weight, born, at at time zone 'UTC', settings, words,
+        braced, short, whole, joined, email, always_on, always_seven, always_text from people";
+    let made = r#"Ada|free|f|1|-9223372036854775808|1.500|0.25|2001-02-03|2001-02-03 03:05:06|{"list": [1, "{id}", true], "none": {}, "theme": "dark"}|{a,"b,c","{id}","\"\\"}|{id} user_é2345678 }{|user-é2345678|/da/3/Lovelace|2024-05-28 08:00:00.381|ada@example.com|t|7|Lovelace of 78"#;
+    assert_eq!(world.sql(row), made);
+    let generated = world.sql("select id, code from people");
+    assert_eq!(
+        world.sql("select id::text <> code and code ~ '^[0-9a-f]{8}-[0-9a-f]{4}-4[0-9a-f-]{21}$' from people"),
+        "t"
+    );
+    // What the application makes of them stays, NULL too.
+    world.sql("update people set kind = 'paid', seats = null, active = true, always_on = false");
+    application.expect(&updated("user_é2345678", 2, &says("Augusta", 4)), "applied");
+    let updated_row = made
+        .replacen("Ada|free|f|1|", "Augusta|paid|t||", 1)
+        .replacen("|t|7|", "|t|7|", 1);
+    assert_eq!(world.sql(row), updated_row);
+    assert_eq!(world.sql("select id, code from people"), generated);
+    // Each row has its own.
+    for second in 1..=2 {
+        for n in 0..5 {
+            world.add_next(&updated(&format!("user_{n}"), second, &says("Ada", 3)));
+        }
+        world.settle();
+    }
+    assert_eq!(
+        world.sql("select count(distinct id), count(distinct code), count(id) from people"),
+        "6|6|6"
+    );
+}
