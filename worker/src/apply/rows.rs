@@ -26,7 +26,12 @@ pub(crate) struct Winner<'a> {
 impl Winner<'_> {
     /// Whether a row may be linked by the value of the cell at `place`: what was cut is not what Clerk has said.
     fn can_link(&self, place: usize) -> bool {
-        let said = self.object.row.cells.get(place).and_then(|cell| cell.value.text());
+        let said = self
+            .object
+            .row
+            .cells
+            .get(place)
+            .and_then(|cell| cell.value.text());
         self.object.row.can_link && said.as_deref() == self.cells[place].text()
     }
 }
