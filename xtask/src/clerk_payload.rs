@@ -19,6 +19,7 @@ fn template(text: &str) -> Value {
 pub struct UserPayload {
     id: String,
     email: Option<String>,
+    username: Option<String>,
     first_name: Option<String>,
     last_name: Option<String>,
     image_url: Option<String>,
@@ -33,6 +34,7 @@ impl UserPayload {
         Self {
             id: id.into(),
             email: Some(email.into()),
+            username: None,
             first_name: Some("Ada".into()),
             last_name: Some("Lovelace".into()),
             image_url: Some("https://img.clerk.com/ada.jpeg".into()),
@@ -46,6 +48,13 @@ impl UserPayload {
     #[must_use]
     pub fn email<'a>(mut self, email: impl Into<Option<&'a str>>) -> Self {
         self.email = email.into().map(str::to_owned);
+        self
+    }
+
+    /// Null unless set.
+    #[must_use]
+    pub fn username(mut self, username: &str) -> Self {
+        self.username = Some(username.into());
         self
     }
 
@@ -114,6 +123,7 @@ impl UserPayload {
         event["type"] = json!(event_type);
         let user = &mut event["data"];
         user["id"] = json!(self.id);
+        user["username"] = json!(self.username);
         user["first_name"] = json!(self.first_name);
         user["last_name"] = json!(self.last_name);
         user["image_url"] = json!(self.image_url);

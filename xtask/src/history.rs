@@ -1,8 +1,8 @@
 //! Histories of many users as Clerk could tell them, and what they come to.
 //!
 //! Where a test needs many events, they come from here: users are created, changed and deleted, and
-//! e-mail addresses pass from one to another, singly, in chains, in swaps and in longer rings. At
-//! any instant every address has one owner, as at Clerk; and whoever has been deleted never comes
+//! e-mail addresses and usernames pass from one to another, singly, in chains, in swaps and in longer rings. At
+//! any instant every one of them has one owner, as at Clerk; and whoever has been deleted never comes
 //! back, though the same person may sign up anew, with the same address under another id.
 //!
 //! Neither svix-ids nor envelope timestamps follow the order of `updated_at`, which they need not
@@ -17,7 +17,7 @@ use std::collections::BTreeMap;
 use rand::rngs::StdRng;
 
 use self::clerk::Clerk;
-pub use self::step::{Action, First, Step, Tie};
+pub use self::step::{Action, First, Own, Step, Tie};
 
 /// The events of many users, in Clerk's own order.
 #[derive(Clone, Debug, Default)]
@@ -64,6 +64,8 @@ pub struct Row {
     pub name: String,
     /// The primary address.
     pub email: String,
+    /// The username.
+    pub username: String,
     /// Missing in some.
     pub image_url: Option<String>,
     /// In ms since the epoch.
@@ -113,7 +115,7 @@ impl History {
     }
 
     /// A history of `events` events or a few more, of about `users` users at a time. The last step
-    /// is never cut short, so that every address has one owner in the end.
+    /// is never cut short, so that every address and every name has one owner in the end.
     pub fn generate(random: &mut StdRng, users: usize, events: usize) -> Self {
         let mut clerk = Clerk::new();
         while clerk.events.len() < events {
@@ -167,7 +169,7 @@ mod tests {
     }
 
     #[test]
-    fn in_the_end_every_address_has_one_owner() {
+    fn in_the_end_every_address_and_every_name_has_one_owner() {
         for seed in 0..20 {
             let history = generated(seed);
             let reference = Reference::of(&history.events);
@@ -177,6 +179,9 @@ mod tests {
                 .map(|row| row.email.as_str())
                 .collect();
             assert_eq!(addresses.len(), reference.users.len(), "seed {seed}");
+            let names = reference.users.values();
+            let names: BTreeSet<&str> = names.map(|row| row.username.as_str()).collect();
+            assert_eq!(names.len(), reference.users.len(), "seed {seed}");
         }
     }
 
@@ -219,6 +224,7 @@ mod tests {
             Action::Edit(1),
             Action::Pass {
                 users: vec![0, 1],
+                own: Own::Address,
                 first: First::Closes { told: false },
             },
         ]

@@ -14,7 +14,7 @@ use crate::apply::target::Target;
 use crate::apply::verdict::LeftOut;
 use crate::apply::winners::{LeftOuts, Winners};
 use crate::database::failure::{Failure, Refusal, Remedy};
-use crate::decide::plan::plan;
+use crate::decide::plan::{name, plan};
 use crate::event::Event;
 use crate::tables::section::{MissingRow, Section};
 
@@ -51,17 +51,17 @@ pub(crate) enum Written<'a> {
 impl<'a> Piece<'a> {
     /// All that concerns an object, in the order in which it is to be written.
     pub(crate) fn all(events: &[&'a Event], unique_values: UniqueValues) -> Vec<Self> {
-        let mut families: BTreeMap<&str, (&'a Arc<Section>, BTreeMap<&str, Vec<&'a Event>>)> =
-            BTreeMap::new();
+        let mut sections: BTreeMap<&str, &'a Arc<Section>> = BTreeMap::new();
+        let mut objects: BTreeMap<_, Vec<&'a Event>> = BTreeMap::new();
         for event in events {
-            if let Some(object) = event.changed() {
-                let family = families.entry(object.section.family.as_str());
-                let (_, objects) = family.or_insert_with(|| (&object.section, BTreeMap::new()));
-                objects.entry(object.id.as_str()).or_default().push(event);
+            if let (Some(object), Some(name)) = (event.changed(), name(event)) {
+                sections.insert(name.0, &object.section);
+                objects.entry(name).or_default().push(event);
             }
         }
-        let pieces = families.into_values().flat_map(|(section, objects)| {
-            let objects: Vec<_> = objects.into_values().collect();
+        let pieces = sections.into_iter().flat_map(|(family, section)| {
+            let of_family = objects.iter().filter(|((other, _), _)| *other == family);
+            let objects: Vec<_> = of_family.map(|(_, events)| events.clone()).collect();
             let at_once = match unique_values {
                 UniqueValues::Assume => OBJECTS_AT_ONCE,
                 UniqueValues::Settle => objects.len().max(1),

@@ -46,15 +46,15 @@ impl Refusal {
         matches!(self.remedy, Remedy::GiveUp | Remedy::TryLater)
     }
 
-    /// Whether it is most likely the row of this user that is refused.
+    /// Whether it is most likely the row of this object that is refused.
     #[must_use]
-    pub fn names(&self, user_id: &str) -> bool {
+    pub fn names(&self, object_id: &str) -> bool {
         let quoted = self.quoted.0.as_ref();
-        quoted.is_some_and(|text| text.contains(user_id))
+        quoted.is_some_and(|text| text.contains(object_id))
     }
 }
 
-/// Part of a row. It is searched for user ids and never shown.
+/// Part of a row. It is searched for ids and never shown.
 #[derive(Clone, Default, PartialEq, Eq)]
 pub struct Quoted(Option<Box<str>>);
 
@@ -76,7 +76,7 @@ impl std::fmt::Debug for Quoted {
 pub enum Remedy {
     /// Another transaction was in the way: at once again.
     Repeat,
-    /// A unique value is taken, by another user's address most likely: wait until it is free.
+    /// A unique value is taken, by another object most likely: wait until it is free.
     WaitUntilFree,
     /// PostgreSQL was held up on it, by another session's lock or by itself: try again later.
     Stalled,
@@ -212,7 +212,7 @@ fn reason(error: &DbError) -> String {
     let what = match *error.code() {
         SqlState::UNIQUE_VIOLATION => "a unique value is taken by another row",
         SqlState::FOREIGN_KEY_VIOLATION | SqlState::RESTRICT_VIOLATION => {
-            "another table still points at the user"
+            "a foreign key of the application refuses the change"
         }
         SqlState::NOT_NULL_VIOLATION => "a column of the application must not be null",
         SqlState::CHECK_VIOLATION => "a check of the application refuses the row",

@@ -18,7 +18,7 @@ pub struct StoresHealth {
     pub partitions: Partitions,
     /// The cache's Redis.
     pub cache_tags: CacheTags,
-    /// Where users go.
+    /// Where objects go.
     pub database: Database,
     /// What is counted.
     pub metrics: Metrics,

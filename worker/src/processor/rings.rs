@@ -41,16 +41,49 @@ impl Processor {
         let Some(object) = changed_object(event) else {
             return Ok(None);
         };
-        let Some(mut ring) = self.waiting_ring(&object, awaited).await? else {
-            return Ok(None);
-        };
-        // One that waits in two partitions comes back from the other and is found in the ledger.
-        let mut known = BTreeSet::from([event.svix_id.clone()]);
-        ring.retain(|waiting| known.insert(waiting.event.svix_id.clone()));
+        let mut search = Search::new(&object, awaited);
+        let mut ring: Vec<Waiting> = Vec::new();
+        let mut closed = None;
+        while let Some(more) = self.waiting_ring(&mut search).await? {
+            ring.extend(more);
+            // One that waits in two partitions comes back from the other and is found in the ledger.
+            let mut known = BTreeSet::from([event.svix_id.clone()]);
+            ring.retain(|waiting| known.insert(waiting.event.svix_id.clone()));
+            let applied = self.apply_ring(queue, entry, event, &ring).await?;
+            let Some((verdicts, steps)) = applied else {
+                break;
+            };
+            for verdict in &verdicts {
+                if let Verdict::Waiting(awaited) = verdict {
+                    search.go_on(&awaited.object);
+                }
+            }
+            let mut verdicts = verdicts.into_iter();
+            closed = verdicts.next().map(|verdict| (verdict, steps));
+            ring.retain(|_| {
+                verdicts
+                    .next()
+                    .is_some_and(|verdict| !is_finished(&verdict))
+            });
+            if !matches!(closed, Some((Verdict::Waiting(_), _))) {
+                break;
+            }
+        }
+        Ok(closed)
+    }
+
+    /// Applies an event together with those of a ring. Returns what became of it and of them, and when.
+    async fn apply_ring(
+        &self,
+        queue: &Queue,
+        entry: &Entry,
+        event: &Event,
+        ring: &[Waiting],
+    ) -> Result<Option<(Vec<Verdict>, Steps)>, Interrupted> {
         let mut places = BTreeMap::from([(&event.svix_id, queue)]);
         let mut holding = Holding::default();
         holding.add(&event.svix_id, queue, &entry.id);
-        for waiting in &ring {
+        for waiting in ring {
             let Some(queue) = self.partitions.get(waiting.partition) else {
                 return Ok(None);
             };
@@ -75,7 +108,7 @@ impl Processor {
         self.wake(&mut waking).await?;
         let mut finished = Vec::new();
         for (event, verdict) in events.iter().zip(&verdicts) {
-            if matches!(verdict, Verdict::Recorded(_) | Verdict::Duplicate) {
+            if is_finished(verdict) {
                 finished.push(*event);
                 self.report(event, verdict, committed);
             }
@@ -90,12 +123,12 @@ impl Processor {
         self.return_woken(&waking).await?;
         self.put_off(&hastened).await?;
         for (waiting, verdict) in ring.iter().zip(&verdicts[1..]) {
-            if matches!(verdict, Verdict::Recorded(_) | Verdict::Duplicate) {
+            if is_finished(verdict) {
                 let attempt = Attempt::of_waiting(waiting, outcome(verdict), steps);
                 self.trace(waiting.partition, &[attempt]);
             }
         }
-        Ok(verdicts.into_iter().next().map(|verdict| (verdict, steps)))
+        Ok(Some((verdicts, steps)))
     }
 
     async fn hasten<'a>(
@@ -122,12 +155,7 @@ impl Processor {
         Ok(())
     }
 
-    async fn waiting_ring(
-        &self,
-        object: &str,
-        awaited: &str,
-    ) -> Result<Option<Vec<Waiting>>, Interrupted> {
-        let mut search = Search::new(object, awaited);
+    async fn waiting_ring(&self, search: &mut Search) -> Result<Option<Vec<Waiting>>, Interrupted> {
         while let Some(object) = search.what_to_ask() {
             let waiting = self.waiting_of(&object).await?;
             let ring = search.found(waiting);
@@ -155,6 +183,10 @@ impl Processor {
         }
         Ok(found)
     }
+}
+
+const fn is_finished(verdict: &Verdict) -> bool {
+    matches!(verdict, Verdict::Recorded(_) | Verdict::Duplicate)
 }
 
 /// The svix-ids of events, by the queue of their partition.

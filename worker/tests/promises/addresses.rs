@@ -1,6 +1,7 @@
 //! E-mail addresses are unique, and events arrive in any order.
 
-use crate::helpers::{DEAD, RETRY, World, user};
+use crate::helpers::{DEAD, EVENTS, RETRY, World, user};
+use crate::tables::Application;
 
 /// P4
 #[test]
@@ -112,6 +113,54 @@ fn a_circle_of_addresses_closes() {
             "1@example.com 2@example.com 3@example.com 4@example.com 0@example.com"
         );
     }
+}
+
+/// P4: one of them swaps its address with the second and its username with the third, so that no two can be written without
+/// the third one. They come one by one, in any order.
+#[test]
+fn three_users_in_two_rings_at_once_change_places() {
+    let application = Application::new(
+        include_str!("../../../docs/tables/prisma.sql"),
+        include_str!("../../../docs/tables/prisma.toml"),
+    );
+    let world = &application.world;
+    let _worker = application.worker();
+    let told = |id: &str, address: &str, name: &str, second: i64| {
+        let user = user(id, &format!("{address}@example.com"), second);
+        user.username(name).updated()
+    };
+    let after = [("a", "x", "a"), ("b", "b", "x"), ("x", "a", "b")];
+    for (round, order) in [[0, 1, 2], [0, 2, 1], [1, 2, 0], [2, 1, 0]]
+        .into_iter()
+        .enumerate()
+    {
+        let id = |name: &str| format!("user_{round}{name}");
+        let own = |name: &str| format!("{round}{name}");
+        for name in ["a", "b", "x"] {
+            world.add_next(&told(&id(name), &own(name), &own(name), 1));
+        }
+        world.settle();
+        for (waiting, place) in order.into_iter().enumerate() {
+            let (name, address, username) = after[place];
+            let payload = told(&id(name), &own(address), &own(username), 2);
+            let svix_id = format!("last_{}", id(name));
+            // So often that the next attempt is minutes away.
+            let fields = ["svix-id", &svix_id, "payload", &payload, "attempts", "12"];
+            world.redis(&[&["XADD", EVENTS, "*"], &fields[..]].concat());
+            if waiting < 2 {
+                world.wait_for("it waits", |world| {
+                    world.redis(&["ZCARD", RETRY]) == (waiting + 1).to_string()
+                });
+            }
+        }
+        world.settle();
+        let rows = format!(
+            r#"select string_agg(concat_ws(' ', right("clerkId", 1), right(split_part(email, '@', 1), 1), right(username, 1)), ', ' order by "clerkId")
+                 from "User" where "clerkId" like 'user_{round}_'"#
+        );
+        assert_eq!(world.sql(&rows), "a x a, b b x, x a b", "{order:?}");
+    }
+    assert_eq!(world.redis(&["XLEN", DEAD]), "0");
 }
 
 /// P4: many swaps at once over several workers. The svix-ids of two who swap sort far apart, and no

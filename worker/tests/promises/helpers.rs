@@ -201,10 +201,15 @@ pub(crate) fn user(id: &str, email: &str, second: i64) -> UserPayload {
         .timestamp(milliseconds + 50)
 }
 
-/// An event as the worker reads it.
+/// An event as a worker reads it that has no tables file.
 pub(crate) fn event(svix_id: &str, payload: &str) -> Event {
+    event_of(&reader(), svix_id, payload)
+}
+
+/// An event as `reader` reads it.
+pub(crate) fn event_of(reader: &Reader, svix_id: &str, payload: &str) -> Event {
     let svix_id = SvixId::parse(svix_id).unwrap();
-    reader()
+    reader
         .read(svix_id, SystemTime::now(), payload.as_bytes())
         .unwrap()
 }

@@ -1,6 +1,8 @@
 //! `cargo xtask demo`
 
-use std::{process::ExitCode, time::Duration};
+pub(crate) mod table;
+
+use std::{path::PathBuf, process::ExitCode, time::Duration};
 
 use anyhow::{Context as _, ensure};
 use uuid::Uuid;
@@ -11,6 +13,7 @@ use xtask::{
     wait,
 };
 
+use self::table::Table;
 use super::{
     cargo::build_programs,
     stack::Stack,
@@ -29,16 +32,32 @@ pub(crate) struct Arguments {
     /// with a status other than 0.
     #[arg(long)]
     once: bool,
+    /// Shows a table of your own in place of `users`: SQL that creates it, in an empty database
+    #[arg(long, value_name = "FILE.sql", requires = "tables")]
+    schema: Option<PathBuf>,
+    /// How that table is written: the tables file of the worker
+    #[arg(long, value_name = "FILE.toml", requires = "schema")]
+    tables: Option<PathBuf>,
+}
+
+impl Arguments {
+    fn table(&self) -> anyhow::Result<Table> {
+        match (&self.schema, &self.tables) {
+            (Some(schema), Some(tables)) => Table::read(schema, tables),
+            _ => Table::built_in(),
+        }
+    }
 }
 
 pub(crate) async fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
+    let table = arguments.table()?;
     let mut stop = StopSignal::new()?;
     packages::ensure_installed(|what| println!("{what}"))?;
     build_programs()?;
     println!("Starting Redis, PostgreSQL, ingest and two workers ...");
     let show = async {
-        let stack = Stack::start().await?;
-        show(&stack).await?;
+        let stack = Stack::start(table.files.as_ref()).await?;
+        show(&stack, &table).await?;
         anyhow::Ok(stack)
     };
     let Some(stack) = stop.unless_told(show).await else {
@@ -46,7 +65,7 @@ pub(crate) async fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
     };
     let stack = stack?;
     if !arguments.once {
-        print_addresses(&stack);
+        print_addresses(&stack, &table);
         stop.told().await;
     }
     println!("\nStopping ...");
@@ -56,7 +75,7 @@ pub(crate) async fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
 }
 
 /// Sends the events and prints what becomes of them.
-async fn show(stack: &Stack) -> anyhow::Result<()> {
+async fn show(stack: &Stack, table: &Table) -> anyhow::Result<()> {
     let sender = Sender::new(&stack.url, &stack.secret)?;
     let now = milliseconds_since_epoch()?;
     let minute_ago = now - 60_000;
@@ -74,11 +93,7 @@ async fn show(stack: &Stack) -> anyhow::Result<()> {
     send(&sender, "user.created", &grace, &grace_created).await?;
     send(&sender, "user.created", &alan, &alan_created).await?;
     wait_until_finished(stack, 2).await?;
-    let tag = format!("id:{grace}:users");
-    let cached = format!("page-of:{grace}");
-    stack.redis.cli(&["SET", &cached, "a rendered page"])?;
-    stack.redis.cli(&["SADD", &tag, &cached])?;
-    println!("  cache tag {tag}, and the entry {cached} that bears it");
+    let cached = cache(stack, table, &grace)?;
 
     println!("\n1. ingest: verifies the signature, queues, answers");
     let ada_created = ada_payload.updated_at(now).created();
@@ -91,8 +106,26 @@ async fn show(stack: &Stack) -> anyhow::Result<()> {
 
     show_stream(stack)?;
     show_ledger(stack)?;
-    show_cache(stack, &tag, &cached).await?;
-    show_users(stack, &ada, &grace, &alan)
+    show_cache(stack, cached.as_ref()).await?;
+    println!("\n5. PostgreSQL: the table {}", table.name);
+    if table.files.is_some() {
+        show_table(stack, table, &ada, &grace)
+    } else {
+        show_users(stack, &ada, &grace, &alan)
+    }
+}
+
+/// A tag of the user's row and an entry that bears it; `None` where there are no tags.
+fn cache(stack: &Stack, table: &Table, user: &str) -> anyhow::Result<Option<[String; 2]>> {
+    let tag = table.tag_of(user).map(|tag| stack.sql(&tag)).transpose()?;
+    let Some(tag) = tag.filter(|tag| !tag.is_empty()) else {
+        return Ok(None);
+    };
+    let cached = format!("page-of:{user}");
+    stack.redis.cli(&["SET", &cached, "a rendered page"])?;
+    stack.redis.cli(&["SADD", &tag, &cached])?;
+    println!("  cache tag {tag}, and the entry {cached} that bears it");
+    Ok(Some([tag, cached]))
 }
 
 /// An id, and the payload of a user of that name who was created then.
@@ -125,8 +158,12 @@ fn show_ledger(stack: &Stack) -> anyhow::Result<()> {
     Ok(())
 }
 
-async fn show_cache(stack: &Stack, tag: &str, cached: &str) -> anyhow::Result<()> {
+async fn show_cache(stack: &Stack, cached: Option<&[String; 2]>) -> anyhow::Result<()> {
     println!("\n4. cache: the tag of the changed user, and what bore it");
+    let Some([tag, cached]) = cached else {
+        println!("  (the file has no tags)");
+        return Ok(());
+    };
     wait::until("the cache tag is deleted", APPLY_DEADLINE, async || {
         let exist = stack.redis.cli(&["EXISTS", tag, cached]);
         exist.is_ok_and(|count| count == "0")
@@ -137,13 +174,19 @@ async fn show_cache(stack: &Stack, tag: &str, cached: &str) -> anyhow::Result<()
 }
 
 fn show_users(stack: &Stack, ada: &str, grace: &str, alan: &str) -> anyhow::Result<()> {
-    println!("\n5. PostgreSQL: the table users");
     let users = stack.sql("select id, name, email from users order by name")?;
     print_rows(&users);
     println!("  ({alan} is deleted)");
     let expected =
         format!("{ada}|Ada Lovelace|ada@example.com\n{grace}|Grace Hopper|grace@example.com");
     ensure!(users == expected, "the table users should hold\n{expected}");
+    Ok(())
+}
+
+fn show_table(stack: &Stack, table: &Table, ada: &str, grace: &str) -> anyhow::Result<()> {
+    print_rows(&stack.sql(&table.all_rows())?);
+    let rows = stack.sql(&table.rows_of(&[ada, grace]))?;
+    ensure!(rows == "2", "{ada} and {grace} should have a row each");
     Ok(())
 }
 
@@ -169,9 +212,13 @@ async fn wait_until_finished(stack: &Stack, count: u32) -> anyhow::Result<()> {
         handled().is_ok_and(|handled| handled == expected)
             && length(stack, EVENTS).is_ok_and(|length| length == 0)
     });
-    finished
-        .await
-        .with_context(|| format!("the ledger's outcomes: {:?}", handled()))
+    finished.await.with_context(|| {
+        format!(
+            "the ledger's outcomes: {:?}; the workers say:\n{}",
+            handled(),
+            stack.complaints()
+        )
+    })
 }
 
 fn length(stack: &Stack, stream: &str) -> anyhow::Result<u64> {
@@ -180,7 +227,7 @@ fn length(stack: &Stack, stream: &str) -> anyhow::Result<u64> {
 
 fn print_rows(rows: &str) {
     for row in rows.lines() {
-        println!("  {}", row.replace('|', "  "));
+        println!("{}", format!("  {}", row.replace('|', "  ")).trim_end());
     }
 }
 
@@ -189,7 +236,7 @@ fn capitalised(name: &str) -> String {
     first.to_uppercase() + rest
 }
 
-fn print_addresses(stack: &Stack) {
+fn print_addresses(stack: &Stack, table: &Table) {
     println!("\nEverything stays up until Ctrl-C:");
     println!("  webhook     {}", stack.url);
     println!("  secret      {}", stack.secret);
@@ -209,5 +256,5 @@ fn print_addresses(stack: &Stack) {
         stack.url, stack.secret
     );
     println!("  redis-cli -p {} XLEN '{EVENTS}'", stack.redis.port());
-    println!("  psql {} -c 'table users'", stack.database_url());
+    println!("  psql {} -c 'table {}'", stack.database_url(), table.name);
 }

@@ -10,6 +10,8 @@ use xtask::{
     redis_server::RedisServer, sender::new_secret,
 };
 
+use super::demo::table::Files;
+
 /// Above the programs' default of `SHUTDOWN_GRACE_MS`.
 const STOP_DEADLINE: Duration = Duration::from_secs(15);
 const DATABASE: &str = "demo";
@@ -52,12 +54,18 @@ impl Member {
 }
 
 impl Stack {
-    /// Starts everything on free ports with a new signing secret, and waits until it is ready.
-    pub(crate) async fn start() -> anyhow::Result<Self> {
+    /// Starts everything on free ports with a new signing secret, and waits until it is ready. With files of the
+    /// caller's, their schema is there before the workers.
+    pub(crate) async fn start(files: Option<&Files>) -> anyhow::Result<Self> {
         let folder = data_folder("demo-")?;
         let redis = RedisServer::start_in(folder.path(), &[])?;
         let postgres = PostgresServer::start_in(folder.path())?;
         postgres.psql("postgres", &format!("create database {DATABASE}"))?;
+        let tables = files.map(|files| files.tables.display().to_string());
+        if let Some(files) = files {
+            let schema = files.schema.display().to_string().replace('\'', "''");
+            postgres.psql(DATABASE, &format!(r"\i '{schema}'"))?;
+        }
         let (address, secret) = (free_address()?.to_string(), new_secret());
         let (redis_url, database_url) = (redis.url(), postgres.url(DATABASE));
         let of_ingest = [
@@ -65,10 +73,11 @@ impl Stack {
             ("REDIS_URL", &redis_url),
             ("CLERK_WEBHOOK_SIGNING_SECRET", &secret),
         ];
-        let of_worker = [
+        let mut of_worker = vec![
             ("REDIS_URL", redis_url.as_str()),
             ("DATABASE_URL", &database_url),
         ];
+        of_worker.extend(tables.as_deref().map(|file| ("TABLES_FILE", file)));
         let members = vec![
             Member::start("ingest", "ingest", &of_ingest)?,
             Member::start("worker 1", "worker", &of_worker)?,
@@ -91,6 +100,15 @@ impl Stack {
     /// SQL against the database of the workers; rows as lines, columns separated by `|`.
     pub(crate) fn sql(&self, statement: &str) -> anyhow::Result<String> {
         self.postgres.psql(DATABASE, statement)
+    }
+
+    /// What the programs say about anything that has a reason.
+    pub(crate) fn complaints(&self) -> String {
+        let said = self.members.iter().map(|member| member.program.output());
+        let said: Vec<String> = said.collect();
+        let lines = said.iter().flat_map(|text| text.lines());
+        let lines: Vec<&str> = lines.filter(|line| line.contains("reason")).collect();
+        lines.join("\n")
     }
 
     pub(crate) fn database_url(&self) -> String {

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use super::{Action, Change, First, HistoryEvent, Row, Step, Tie};
+use super::{Action, Change, First, HistoryEvent, Own, Row, Step, Tie};
 use crate::clerk_payload::UserPayload;
 
 /// 28 May 2024, in ms since the epoch: the time before the first event.
@@ -16,12 +16,12 @@ const LAG: u32 = 1200;
 /// deletion may seem to be older than a change before it.
 const SKEW: i64 = 2000;
 
-/// Who has which address, and what was told of it.
+/// Who has which address and which name, and what was told of it.
 pub(super) struct Clerk {
     /// Present users, by number.
     users: BTreeMap<usize, User>,
-    /// Numbers of the users who have the addresses, by number of the address.
-    owners: BTreeMap<usize, usize>,
+    /// Numbers of the users who have the addresses and the names, by their numbers.
+    owners: BTreeMap<(Own, usize), usize>,
     /// How often a user of each number was deleted.
     deletions: BTreeMap<usize, usize>,
     clock: i64,
@@ -32,7 +32,8 @@ pub(super) struct Clerk {
 
 struct User {
     id: String,
-    address: usize,
+    /// Numbers of the address and of the name.
+    has: BTreeMap<Own, usize>,
     created_at: i64,
     /// Index of the newest event of this user that changes something.
     newest: Option<usize>,
@@ -54,26 +55,25 @@ impl Clerk {
         let tie = step.tie;
         match &step.action {
             Action::Edit(user) => {
-                if !self.users.contains_key(user) {
-                    let own = (!self.owners.contains_key(user)).then_some(*user);
-                    self.move_to(*user, own.unwrap_or_else(|| self.free_address()));
-                }
+                self.sign_up(*user);
                 self.tell(*user, tie);
             }
-            Action::Take { user, address } => {
-                if !self.owners.contains_key(address) {
-                    self.move_to(*user, *address);
+            Action::Take { user, own, number } => {
+                if !self.owners.contains_key(&(*own, *number)) {
+                    self.move_to(*user, *own, *number);
+                    self.sign_up(*user);
                     self.tell(*user, tie);
                 }
             }
-            Action::Pass { users, first } => self.pass(users, *first, tie),
+            Action::Pass { users, own, first } => self.pass(users, *own, *first, tie),
+            Action::Swap(swaps) => self.swap(swaps, tie),
             Action::Delete(user) => self.delete(*user, tie),
             Action::Other(user) => self.other(*user, tie),
         }
         self.step += 1;
     }
 
-    fn pass(&mut self, users: &[usize], first: First, tie: Tie) {
+    fn pass(&mut self, users: &[usize], own: Own, first: First, tie: Tie) {
         let mut present: Vec<usize> = Vec::new();
         for user in users {
             if self.users.contains_key(user) && !present.contains(user) {
@@ -86,24 +86,43 @@ impl Clerk {
         if others.is_empty() {
             return;
         }
-        let mut address = self.users[leader].address;
+        let mut number = self.users[leader].has[&own];
         if first == First::Leaves {
             self.delete(*leader, tie);
         } else {
-            self.move_to(*leader, self.free_address());
+            self.move_to(*leader, own, self.free(own));
             if first != (First::Closes { told: false }) {
                 self.tell(*leader, tie);
             }
         }
         for user in others {
-            let next = self.users[user].address;
-            self.move_to(*user, address);
+            let next = self.users[user].has[&own];
+            self.move_to(*user, own, number);
             self.tell(*user, tie);
-            address = next;
+            number = next;
         }
         if matches!(first, First::Closes { .. }) {
-            self.move_to(*leader, address);
+            self.move_to(*leader, own, number);
             self.tell(*leader, tie);
+        }
+    }
+
+    fn swap(&mut self, swaps: &[(Own, usize, usize)], tie: Tie) {
+        let mut changed = Vec::new();
+        for (own, one, other) in swaps {
+            let has = |user| Some(self.users.get(user)?.has[own]);
+            if let (Some(of_one), Some(of_other)) = (has(one), has(other))
+                && one != other
+            {
+                self.move_to(*one, *own, of_other);
+                self.move_to(*other, *own, of_one);
+                changed.extend([*one, *other]);
+            }
+        }
+        changed.sort_unstable();
+        changed.dedup();
+        for user in changed {
+            self.tell(user, tie);
         }
     }
 
@@ -112,7 +131,7 @@ impl Clerk {
         let Some(user) = self.users.remove(&number) else {
             return;
         };
-        self.owners.remove(&user.address);
+        self.owners.retain(|_, owner| *owner != number);
         *self.deletions.entry(number).or_default() += 1;
         let (mut timestamp, svix_id) = self.envelope(user.newest, tie);
         if self.events.len().is_multiple_of(3) {
@@ -150,8 +169,19 @@ impl Clerk {
         });
     }
 
-    /// Somebody who is not there yet signs up.
-    fn move_to(&mut self, number: usize, address: usize) {
+    /// Who is not there yet signs up; who has no address or no name gets the one of its own number, or a free one.
+    fn sign_up(&mut self, number: usize) {
+        for own in [Own::Address, Own::Name] {
+            let user = self.users.get(&number);
+            if !user.is_some_and(|user| user.has.contains_key(&own)) {
+                let is_taken = self.owners.contains_key(&(own, number));
+                let of_its_own = (!is_taken).then_some(number);
+                self.move_to(number, own, of_its_own.unwrap_or_else(|| self.free(own)));
+            }
+        }
+    }
+
+    fn move_to(&mut self, number: usize, own: Own, to: usize) {
         let deletions = self.deletions.get(&number).copied().unwrap_or_default();
         let clock = self.clock;
         let user = self.users.entry(number).or_insert_with(|| User {
@@ -159,25 +189,23 @@ impl Clerk {
                 0 => format!("user_{number}"),
                 _ => format!("user_{number}_{deletions}"),
             },
-            address,
+            has: BTreeMap::new(),
             created_at: clock,
             newest: None,
         });
-        // Whoever is next in a ring may have this address by now.
-        if self.owners.get(&user.address) == Some(&number) {
-            self.owners.remove(&user.address);
+        // Whoever is next in a ring may have it by now.
+        if let Some(before) = user.has.insert(own, to)
+            && self.owners.get(&(own, before)) == Some(&number)
+        {
+            self.owners.remove(&(own, before));
         }
-        user.address = address;
-        self.owners.insert(address, number);
+        self.owners.insert((own, to), number);
     }
 
-    /// The free address with the lowest number.
-    fn free_address(&self) -> usize {
-        self.owners
-            .keys()
-            .zip(0..)
-            .find(|(taken, number)| *taken != number)
-            .map_or(self.owners.len(), |(_, number)| number)
+    /// The free address or name with the lowest number.
+    fn free(&self, own: Own) -> usize {
+        let is_free = |number: &usize| !self.owners.contains_key(&(own, *number));
+        (0..=self.owners.len()).find(is_free).unwrap_or_default()
     }
 
     /// Clerk sends what the user is now.
@@ -190,12 +218,14 @@ impl Clerk {
         let (timestamp, svix_id) = self.envelope(user.newest, tie);
         let row = Row {
             name: format!("Ada {event}"),
-            email: format!("{}@example.com", user.address),
+            email: format!("{}@example.com", user.has[&Own::Address]),
+            username: format!("name-{}", user.has[&Own::Name]),
             image_url: (!event.is_multiple_of(3)).then(|| format!("https://img.clerk.com/{event}")),
             created_at: user.created_at,
             updated_at: self.clock,
         };
         let payload = UserPayload::new(&user.id, &row.email)
+            .username(&row.username)
             .last_name(event.to_string().as_str())
             .image_url(row.image_url.as_deref())
             .created_at(row.created_at)

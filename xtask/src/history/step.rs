@@ -3,7 +3,7 @@
 use rand::RngExt as _;
 use rand::rngs::StdRng;
 
-/// Something that happens at Clerk. One that cannot happen, because an address is taken or a user is
+/// Something that happens at Clerk. One that cannot happen, because an address or a name is taken or a user is
 /// not there, makes no event.
 #[derive(Clone, Debug)]
 pub struct Step {
@@ -13,39 +13,54 @@ pub struct Step {
     pub tie: Tie,
 }
 
-/// What happens. Users and addresses are numbered; after a deletion the number is another user's.
+/// What one user has at a time.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Own {
+    /// The primary e-mail address.
+    Address,
+    /// The username.
+    Name,
+}
+
+/// What happens. Users, addresses and names are numbered; after a deletion the number is another user's.
 #[derive(Clone, Debug)]
 pub enum Action {
-    /// The user changes, but keeps the address. One who is not there yet signs up.
+    /// The user changes, but keeps address and name. One who is not there yet signs up.
     Edit(usize),
-    /// The user takes the address, if it is free. One who is not there yet signs up with it.
+    /// The user takes an address or a name, if it is free. One who is not there yet signs up with it.
     Take {
         /// Who.
         user: usize,
+        /// What.
+        own: Own,
         /// Which.
-        address: usize,
+        number: usize,
     },
-    /// Each of the users takes the address of the one before.
+    /// Each of the users takes what the one before has.
     Pass {
         /// At least two who are there.
         users: Vec<usize>,
+        /// What.
+        own: Own,
         /// What becomes of the first.
         first: First,
     },
+    /// Two users at a time swap what they have; afterwards each of them tells once what it is then.
+    Swap(Vec<(Own, usize, usize)>),
     /// The user is deleted.
     Delete(usize),
     /// The user does something that nobody acts on.
     Other(usize),
 }
 
-/// What becomes of the first of those who pass their addresses on.
+/// What becomes of the first of those who pass on what they have.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum First {
-    /// It takes a free address.
+    /// It takes a free one.
     Moves,
     /// It is deleted.
     Leaves,
-    /// It takes the address of the last: a swap, or a longer ring. Meanwhile it has a free one.
+    /// It takes that of the last: a swap, or a longer ring. Meanwhile it has a free one.
     Closes {
         /// Whether an event tells of that one. Clerk may send only what the user is in the end.
         told: bool,
@@ -66,7 +81,7 @@ pub enum Tie {
 impl Step {
     pub(super) fn random(random: &mut StdRng, users: usize) -> Self {
         let mut one = || random.random_range(0..users);
-        let (user, address) = (one(), one());
+        let (user, number) = (one(), one());
         let several: Vec<usize> = (0..4).map(|_| one()).collect();
         let first = match random.random_range(0..4) {
             0 => First::Moves,
@@ -74,14 +89,22 @@ impl Step {
             2 => First::Closes { told: true },
             _ => First::Closes { told: false },
         };
-        let action = match random.random_range(0..20) {
+        let own = match random.random_range(0..3) {
+            0 => Own::Name,
+            _ => Own::Address,
+        };
+        let swaps = several.windows(2).zip([Own::Address, Own::Name, own]);
+        let swaps = swaps.map(|(users, own)| (own, users[0], users[1]));
+        let action = match random.random_range(0..21) {
             0..=7 => Action::Edit(user),
-            8..=13 => Action::Take { user, address },
+            8..=13 => Action::Take { user, own, number },
             14..=16 => Action::Pass {
                 users: several[..random.random_range(2..=4)].to_vec(),
+                own,
                 first,
             },
             17..=18 => Action::Delete(user),
+            19 => Action::Swap(swaps.collect()),
             _ => Action::Other(user),
         };
         let tie = match random.random_range(0..8) {

@@ -115,7 +115,7 @@ pub enum Place {
     },
 }
 
-/// A row of the ledger, and what it has to do with the user's newest state.
+/// A row of the ledger, and what it has to do with the object's newest state.
 #[derive(Debug, Serialize)]
 pub struct Recorded {
     /// The event's type.
@@ -128,9 +128,9 @@ pub struct Recorded {
     pub processed_at: String,
     /// Milliseconds since then.
     pub age: i64,
-    /// Whether the user is deleted.
+    /// Whether the object is deleted.
     pub deleted: bool,
-    /// The newest event of the user, if it is another one.
+    /// The newest event of the object, if it is another one.
     pub newest: Option<String>,
 }
 

@@ -94,19 +94,20 @@ impl fmt::Display for Recorded {
         let age = Span(self.age.try_into().unwrap_or(0));
         let r#type = line(r#type.as_bytes());
         write!(formatter, "{outcome}: {type} at {processed_at}, {age} ago")?;
-        let Some(user) = &self.object_id else {
+        let Some(object_id) = &self.object_id else {
             return Ok(());
         };
-        write!(formatter, ", user {}", line(user.as_bytes()))?;
+        let family = r#type.split('.').next().unwrap_or_default();
+        write!(formatter, ", {family} {}", line(object_id.as_bytes()))?;
         if let Some(newest) = &self.newest {
             write!(
                 formatter,
-                "; the newest event of the user is {}",
+                "; the newest event of the {family} is {}",
                 line(newest.as_bytes())
             )?;
         }
         if self.deleted {
-            formatter.write_str("; the user is deleted and stays so")?;
+            write!(formatter, "; the {family} is deleted and stays so")?;
         }
         Ok(())
     }

@@ -6,7 +6,7 @@ use std::fmt;
 use proptest::collection::vec;
 use proptest::prelude::*;
 use proptest::sample::Index;
-use xtask::history::{Action, First, History, HistoryEvent, Reference, Row, Step, Tie};
+use xtask::history::{Action, First, History, HistoryEvent, Own, Reference, Row, Step, Tie};
 
 /// Tasks or workers that apply batches at the same time.
 pub(super) const MAX_HANDS: usize = 4;
@@ -108,6 +108,7 @@ impl Scenario {
 
 fn step() -> impl Strategy<Value = DeliveredStep> {
     let user = || 0_usize..5;
+    let own = || prop_oneof![2 => Just(Own::Address), 1 => Just(Own::Name)];
     let first = prop_oneof![
         Just(First::Moves),
         Just(First::Leaves),
@@ -116,8 +117,11 @@ fn step() -> impl Strategy<Value = DeliveredStep> {
     ];
     let action = prop_oneof![
         4 => user().prop_map(Action::Edit),
-        4 => (user(), 0_usize..6).prop_map(|(user, address)| Action::Take { user, address }),
-        3 => (vec(user(), 2..=4), first).prop_map(|(users, first)| Action::Pass { users, first }),
+        4 => (user(), own(), 0_usize..6)
+            .prop_map(|(user, own, number)| Action::Take { user, own, number }),
+        3 => (vec(user(), 2..=4), own(), first)
+            .prop_map(|(users, own, first)| Action::Pass { users, own, first }),
+        2 => vec((own(), user(), user()), 1..=4).prop_map(Action::Swap),
         2 => user().prop_map(Action::Delete),
         1 => user().prop_map(Action::Other),
     ];

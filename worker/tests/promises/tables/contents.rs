@@ -35,8 +35,11 @@ fn check(column: &str, sql_type: &str, steps: &[(Value, &str)]) {
     }
 }
 
+/// A column, its type, and what is written there one after the other.
+type Case<'a> = (&'a str, &'a str, &'a [(Value, &'a str)]);
+
 /// Many at once: each has a table and a worker.
-fn check_all(cases: &[(&str, &str, &[(Value, &str)])]) {
+fn check_all(cases: &[Case<'_>]) {
     let next = std::sync::atomic::AtomicUsize::new(0);
     std::thread::scope(|scope| {
         for _ in 0..6 {

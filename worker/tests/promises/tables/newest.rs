@@ -43,11 +43,20 @@ fn check(sql_type: &str, newest: Option<&str>, stamped: &str, steps: &[(i64, &st
     assert_eq!(world.sql(&kept), "t", "the column is not ours");
 }
 
+/// The column's type, its name if the file names it, the row's time, events with their outcomes, and the row in the end.
+type Case<'a> = (
+    &'a str,
+    Option<&'a str>,
+    &'a str,
+    &'a [(i64, &'a str)],
+    &'a str,
+);
+
 #[test]
 fn a_row_that_is_newer_is_left_until_clerk_says_something_newer() {
     let (stale, applied) = ("stale", "applied");
     let day = 24 * 60 * 60;
-    let cases: [(&str, Option<&str>, &str, &[(i64, &str)], &str); 16] = [
+    let cases: [Case<'_>; 16] = [
         (
             "timestamptz",
             Some("Stamped"),

@@ -401,7 +401,7 @@ fn under_any_other_unique_index_it_waits_and_is_retried() {
             });
         }
         world.wait_for("it has been tried again", |world| {
-            waiting(world, &waits, "attempts") >= "2".to_owned()
+            waiting(world, &waits, "attempts").as_str() >= "2"
         });
         let reason = waiting(world, &waits, "reason");
         assert!(reason.contains("constraint taken"), "{index}: {reason}");
@@ -422,7 +422,7 @@ fn under_any_other_unique_index_it_waits_and_is_retried() {
 
 fn waits(world: &World, svix_id: &str, column: &str) {
     world.wait_for("it waits", |world| {
-        world.redis(&["ZSCORE", RETRY, svix_id]) != ""
+        !world.redis(&["ZSCORE", RETRY, svix_id]).is_empty()
     });
     assert_eq!(waiting(world, svix_id, "reason"), reason(column));
 }

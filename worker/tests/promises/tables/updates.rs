@@ -164,9 +164,7 @@ fn what_is_written_when_the_row_is_made_is_never_written_again() {
     // What the application makes of them stays, NULL too.
     world.sql("update people set kind = 'paid', seats = null, active = true, always_on = false");
     application.expect(&updated("user_é2345678", 2, &says("Augusta", 4)), "applied");
-    let updated_row = made
-        .replacen("Ada|free|f|1|", "Augusta|paid|t||", 1)
-        .replacen("|t|7|", "|t|7|", 1);
+    let updated_row = made.replacen("Ada|free|f|1|", "Augusta|paid|t||", 1);
     assert_eq!(world.sql(row), updated_row);
     assert_eq!(world.sql("select id, code from people"), generated);
     // Each row has its own.

@@ -16,7 +16,7 @@ use super::{
     process_usage::{resident_memory, usage},
     rows::{self, Mix, grouped},
     scale::Scale,
-    stores::{Stores, info},
+    stores::{Stores, Table, info},
 };
 use programs::Programs;
 
@@ -56,7 +56,7 @@ fn sizes_of_binaries() -> anyhow::Result<Vec<Measurement>> {
 
 /// From the start of the process to the moment when it answers that it is ready.
 async fn start_up(stores: &mut Stores, rounds: usize) -> anyhow::Result<Vec<Measurement>> {
-    let database = block_in_place(|| stores.new_database())?;
+    let database = block_in_place(|| stores.new_database(Table::BuiltIn))?;
     let mut rows = NAMES.map(|name| Measurement::new("cost", format!("{name}, start-up"), "ms"));
     for _ in 0..rounds {
         let programs = Programs::start(stores, &database).await?;
@@ -71,7 +71,7 @@ async fn start_up(stores: &mut Stores, rounds: usize) -> anyhow::Result<Vec<Meas
 /// The worker drains a backlog, then the ingest takes events for a while, then nothing happens.
 async fn at_work_and_idle(stores: &mut Stores, scale: Scale) -> anyhow::Result<Vec<Measurement>> {
     let [_, events, _] = scale.backlogs();
-    let database = block_in_place(|| stores.new_database())?;
+    let database = block_in_place(|| stores.new_database(Table::BuiltIn))?;
     let programs = Programs::start(stores, &database).await?;
     let mut measurements = vec![worker_at_work(stores, &programs, events).await?];
     measurements.extend(sizes_of_tables(stores, &database, events)?);
@@ -172,7 +172,7 @@ fn sizes_of_tables(
 async fn at_full_load(stores: &mut Stores, scale: Scale) -> anyhow::Result<Vec<Measurement>> {
     let [_, _, waiting] = scale.backlogs();
     let seconds = if scale.short { 1 } else { 15 };
-    let database = block_in_place(|| stores.new_database())?;
+    let database = block_in_place(|| stores.new_database(Table::BuiltIn))?;
     stores.empty_queue().await?;
     let before: f64 = info(&mut stores.redis, "memory", "used_memory").await?;
     stores.begin_filling().await?;

@@ -56,6 +56,11 @@ pub(crate) fn drain(events: usize, mix: Mix, workers: usize) -> String {
     )
 }
 
+/// One worker, where the table is Prisma's, with an id that the worker makes.
+pub(crate) fn drain_to_prisma(events: usize) -> String {
+    format!("drain {}, Prisma's table, 1 worker", grouped(events as f64))
+}
+
 /// pgbench: the upsert one statement an event, 8 clients.
 pub(crate) const ONE_BY_ONE: &str = "pgbench, one by one, 8 clients";
 /// The same three writes in batches of 256 straight from SQL, one connection.

@@ -27,6 +27,52 @@ const KEYS: [&str; 7] = [
     "{clerk:0}:retry:awaited",
 ];
 
+/// The table that workers write.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Table {
+    /// `users`.
+    BuiltIn,
+    /// That of docs/tables/prisma.sql.
+    Prisma,
+}
+
+impl Table {
+    /// As SQL has it.
+    pub(crate) const fn name(self) -> &'static str {
+        match self {
+            Self::BuiltIn => "users",
+            Self::Prisma => "\"User\"",
+        }
+    }
+
+    /// What is said to the worker besides where the stores are.
+    const fn environment(self) -> &'static [(&'static str, &'static str)] {
+        const FILE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../docs/tables/prisma.toml");
+        match self {
+            Self::BuiltIn => &[],
+            Self::Prisma => &[("TABLES_FILE", FILE)],
+        }
+    }
+
+    /// SQL that comes before the worker's tables, and after them.
+    fn schema(self) -> (&'static str, String) {
+        match self {
+            // The application's own constraint, which refuses some events.
+            Self::BuiltIn => (
+                "",
+                format!(
+                    "alter table users add constraint nobody_is_refused
+                     check (name not like '{REFUSED_NAME}%')"
+                ),
+            ),
+            Self::Prisma => (
+                include_str!("../../../../docs/tables/prisma.sql"),
+                String::new(),
+            ),
+        }
+    }
+}
+
 /// Both stores, and a connection to Redis.
 pub(crate) struct Stores {
     pub(crate) redis: MultiplexedConnection,
@@ -86,17 +132,15 @@ impl Stores {
         Ok(command.exec_async(&mut self.redis).await?)
     }
 
-    /// A new database with our tables, and with the application's own constraint that refuses some
-    /// events.
-    pub(crate) fn new_database(&self) -> anyhow::Result<String> {
+    /// A new database with our tables and the application's.
+    pub(crate) fn new_database(&self, table: Table) -> anyhow::Result<String> {
         let url = self.postgres.create_database()?;
-        let migrated = Program::run("worker", &["migrate"], &[("DATABASE_URL", &url)])?;
+        let (before, after) = table.schema();
+        self.postgres.psql(&url, before)?;
+        let environment = [&[("DATABASE_URL", &*url)], table.environment()].concat();
+        let migrated = Program::run("worker", &["migrate"], &environment)?;
         ensure!(migrated.status.success(), "worker migrate: {migrated:?}");
-        let constraint = format!(
-            "alter table users add constraint nobody_is_refused
-             check (name not like '{REFUSED_NAME}%')"
-        );
-        self.postgres.psql(&url, &constraint)?;
+        self.postgres.psql(&url, &after)?;
         // So that what others have written is not written out during what is measured next.
         self.postgres.psql(&url, "checkpoint")?;
         Ok(url)
@@ -119,12 +163,14 @@ impl Stores {
         &mut self,
         number: usize,
         database: &str,
+        table: Table,
     ) -> anyhow::Result<Vec<Program>> {
         self.empty_queue().await?;
-        let environment = [
+        let stores = [
             ("REDIS_URL", self.redis_url.as_str()),
             ("DATABASE_URL", database),
         ];
+        let environment = [&stores, table.environment()].concat();
         let mut workers = Vec::new();
         for _ in 0..number {
             workers.push(Program::start_ready("worker", &environment).await?.0);

@@ -11,7 +11,7 @@ use super::{
     pgbench::{self, Script},
     rows::{self, Mix, grouped},
     scale::Scale,
-    stores::Stores,
+    stores::{Stores, Table},
 };
 use drain::{cpu_between, cpu_of};
 
@@ -29,7 +29,12 @@ pub(crate) async fn run(scale: &Scale) -> anyhow::Result<Vec<Measurement>> {
                 let measured = match row.what {
                     What::Drain(size, mix, workers) => {
                         let backlog = find(&backlogs, size, mix).context("no such backlog")?;
-                        stores.drain(backlog, workers).await?
+                        stores.drain(backlog, workers, Table::BuiltIn).await?
+                    }
+                    What::DrainToPrisma(size) => {
+                        let backlog = find(&backlogs, size, Mix::Upserts);
+                        let backlog = backlog.context("no such backlog")?;
+                        stores.drain(backlog, 1, Table::Prisma).await?
                     }
                     What::Pgbench(script) => {
                         let seconds = if scale.short { 1 } else { 6 };
@@ -65,7 +70,7 @@ async fn build(stores: &mut Stores, rows: &[Row]) -> anyhow::Result<Vec<Backlog>
 }
 
 fn run_pgbench(stores: &Stores, script: Script, seconds: u32) -> anyhow::Result<Round> {
-    let database = stores.new_database()?;
+    let database = stores.new_database(Table::BuiltIn)?;
     let before = stores.cpu_seconds(&[])?;
     let outcome = pgbench::run(&stores.postgres, &database, script, seconds)?;
     let used = cpu_between(&before, &stores.cpu_seconds(&[])?, outcome.events);
@@ -78,6 +83,8 @@ fn run_pgbench(stores: &Stores, script: Script, seconds: u32) -> anyhow::Result<
 enum What {
     /// So many entries of this mix, by so many workers.
     Drain(usize, Mix, usize),
+    /// So many upserts, by one worker, to the table of docs/tables/prisma.sql.
+    DrainToPrisma(usize),
     Pgbench(Script),
 }
 
@@ -95,6 +102,10 @@ impl Row {
         for size in [few, many] {
             for mix in MIXES {
                 all.extend(numbers.iter().map(|&number| What::Drain(size, mix, number)));
+                // Beside the row that it is compared with.
+                if (size, mix) == (many, Mix::Upserts) {
+                    all.push(What::DrainToPrisma(size));
+                }
             }
         }
         all.push(What::Pgbench(Script::OneByOne));
@@ -112,6 +123,7 @@ impl Row {
     fn new(what: What) -> Self {
         let name = match what {
             What::Drain(size, mix, workers) => rows::drain(size, mix, workers),
+            What::DrainToPrisma(size) => rows::drain_to_prisma(size),
             What::Pgbench(Script::OneByOne) => rows::ONE_BY_ONE.into(),
             What::Pgbench(Script::Batched) => rows::BATCHED.into(),
         };

@@ -31,7 +31,7 @@ pub(crate) fn key(partition: u32, name: &str) -> String {
 const APPLICATION: &str =
     "alter table users add constraint nobody_is_refused check (name <> 'Refused')";
 /// Tells from outside the ledger what was written, and how often. A row that makes room for another
-/// one (see `worker/src/apply/vacate_addresses.sql`) is not yet what the event says, so it is not counted.
+/// one (see `worker/src/apply/statements/unique_values.rs`) is not yet what the event says, so it is not counted.
 const WITNESS: &str = r#"
     create table witness (number bigserial, operation text, id text, row jsonb);
     create function note() returns trigger language plpgsql as $$

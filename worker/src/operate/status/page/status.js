@@ -130,7 +130,7 @@ function table(name, headings) {
 const letters = table('letters', ['svix-id', 'Failed', 'Attempts', 'Reason', 'Replay']);
 const retries = table('retries', ['svix-id', 'Next attempt', 'Failed attempts', 'Reason']);
 const consumers = table('consumers', ['Worker', 'Holds', 'Of partitions', 'Last sign of life']);
-const outcomes = table('outcomes', ['svix-id', 'Outcome', 'When', 'Type', 'User']);
+const outcomes = table('outcomes', ['svix-id', 'Outcome', 'When', 'Type', 'Object']);
 
 function copying(line) {
   return box => {

@@ -1,5 +1,5 @@
--- 256 events in one transaction: the same three writes as the worker's (worker/src/apply/record_events.sql,
--- claim_versions.sql and upsert_users.sql), with values that PostgreSQL makes itself and nobody waits for.
+-- 256 events in one transaction: the worker's writes (worker/src/apply/record_events.sql, claim_versions.sql, and one
+-- upsert where the worker tells updates from inserts), with values that PostgreSQL makes itself and nobody waits for.
 -- As in real ids, the first six digits tell the time.
 -- 128 create a user, 128 change those of 20 batches ago. pgbench keeps :batch.
 \set batch :batch + 1

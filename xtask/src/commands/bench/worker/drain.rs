@@ -11,7 +11,7 @@ use super::super::{
     measurement::Round,
     process_usage::{cpu_seconds_of_family, usage},
     rows,
-    stores::Stores,
+    stores::{Stores, Table},
 };
 
 /// Backlogs up to this size are gone so fast that looking seldom would blur the result.
@@ -24,9 +24,10 @@ impl Stores {
         &mut self,
         backlog: &Backlog,
         workers: usize,
+        table: Table,
     ) -> anyhow::Result<Round> {
-        let database = block_in_place(|| self.new_database())?;
-        let workers = self.start_workers(workers, &database).await?;
+        let database = block_in_place(|| self.new_database(table))?;
+        let workers = self.start_workers(workers, &database, table).await?;
         let before = self.cpu_seconds(&workers)?;
         backlog.put(&mut self.redis).await?;
         let begin = Instant::now();
@@ -34,7 +35,7 @@ impl Stores {
         self.until_drained(&workers, pause).await?;
         let seconds = begin.elapsed().as_secs_f64();
         let after = self.cpu_seconds(&workers)?;
-        self.verify(backlog, &database).await?;
+        self.verify(backlog, &database, table).await?;
 
         let mut peak_memory = 0;
         for worker in &workers {
@@ -63,7 +64,12 @@ impl Stores {
         ])
     }
 
-    async fn verify(&mut self, backlog: &Backlog, database: &str) -> anyhow::Result<()> {
+    async fn verify(
+        &mut self,
+        backlog: &Backlog,
+        database: &str,
+        table: Table,
+    ) -> anyhow::Result<()> {
         let mut length = redis::cmd("XLEN");
         let dead: usize = length
             .arg("{clerk:0}:dead")
@@ -73,7 +79,7 @@ impl Stores {
         ensure!(dead == refused, "{dead} dead letters, not {refused}");
         for (table, expected) in [
             ("clerk_sync.events", backlog.events - refused),
-            ("users", backlog.users),
+            (table.name(), backlog.users),
         ] {
             let count = format!("select count(*) from {table}");
             let rows: usize = block_in_place(|| self.postgres.psql(database, &count))?.parse()?;
