@@ -245,7 +245,12 @@ async fn write_rows<'w, 'a>(
     let yields =
         |winner: &&Winner<'_>| target.section.newest.is_some() && !winner.event.is_asked_for();
     let (yielding, there): (Vec<_>, Vec<_>) = there.into_iter().partition(yields);
-    let written = rows::write_again(transaction, target, &yielding, &there, &gone).await?;
+    let mut written = rows::write_again(transaction, target, &yielding, &there, &gone).await?;
+    // Their rows may have come back since the first look, and were then not made.
+    let gone = self::left(gone, &written);
+    if !gone.is_empty() {
+        written.extend(rows::write_again(transaction, target, &[], &gone, &[]).await?);
+    }
     let rowless = self::left(rowless, &written);
     let mut other = self::left(left, &written);
     other.retain(|winner| {
