@@ -200,7 +200,7 @@ fn booleans_and_numbers_are_their_json_or_text_that_reads_as_one() {
 fn a_single_real_holds_less_than_a_double_one() {
     let single = |says| {
         let column = Stored {
-            sql_type: "real".to_owned(),
+            base_sql_type: "real".to_owned(),
             ..stored(Kind::Real)
         };
         fitted_from(from(&["field"]), said(number(says)), column).is_ok()
