@@ -265,6 +265,12 @@ fn an_object_with_a_row_of_its_own_does_not_link() {
     let _worker = application.worker();
     application.expect(&verified("user_1", 1, "old@example.com"), "applied");
     invite(world, "new@example.com");
+    // Nor if that row was there before us.
+    world.sql("insert into people (clerk_id, email) values ('user_0', '0@example.com')");
+    let early = world.add_next(&verified("user_0", 2, "new@example.com"));
+    waits(world, &early, OF_NO_USER);
+    world.sql("delete from people where clerk_id = 'user_0'");
+    world.redis(&["ZREM", RETRY, &early]);
     let waiting = world.add_next(&verified("user_1", 2, "new@example.com"));
     waits(world, &waiting, OF_NO_USER);
     let rows = "select clerk_id, email from people order by id";
