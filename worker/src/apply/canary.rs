@@ -65,7 +65,12 @@ pub(crate) async fn ask(
 
 /// Lets a statement be explained with NULL for each of its parameters.
 async fn explain(transaction: &Transaction<'_>, sql: &str) -> Result<(), Error> {
-    let is_parameter = |number: &usize| sql.contains(&format!("${number}"));
+    // Between quotation marks is the name of somebody's table or column.
+    let outside = || sql.split('"').step_by(2);
+    let is_parameter = |number: &usize| {
+        let parameter = format!("${number}::");
+        outside().any(|sql| sql.contains(&parameter))
+    };
     // Every parameter is cast where it stands in the statement, so PostgreSQL knows its type.
     let parameters: Vec<(&(dyn ToSql + Sync), Type)> = (1..)
         .take_while(is_parameter)

@@ -1,9 +1,11 @@
 #![doc = include_str!("README.md")]
 
+mod arrays;
 pub mod awaited;
 mod canary;
 pub mod fence;
 pub mod fit;
+mod holders;
 mod piece;
 pub(crate) mod rows;
 pub mod statements;
@@ -12,7 +14,9 @@ mod tags;
 pub mod target;
 mod transaction;
 mod verdict;
+pub(crate) mod winner;
 pub(crate) mod winners;
+mod wishes;
 
 use std::time::Duration;
 

@@ -7,11 +7,13 @@ use std::sync::Arc;
 use deadpool_postgres::Transaction;
 use shared::fault_point::{FaultPoint, reach};
 
-use crate::apply::rows::{self, Told, Winner};
+use crate::apply::holders;
+use crate::apply::rows::{self, Told};
 use crate::apply::storage;
 use crate::apply::tags;
 use crate::apply::target::Target;
 use crate::apply::verdict::LeftOut;
+use crate::apply::winner::Winner;
 use crate::apply::winners::{LeftOuts, Winners};
 use crate::database::failure::{Failure, Refusal, Remedy};
 use crate::decide::plan::{name, plan};
@@ -243,7 +245,12 @@ async fn write_rows<'w, 'a>(
     let yields =
         |winner: &&Winner<'_>| target.section.newest.is_some() && !winner.event.is_asked_for();
     let (yielding, there): (Vec<_>, Vec<_>) = there.into_iter().partition(yields);
-    let written = rows::write_again(transaction, target, &yielding, &there, &gone).await?;
+    let mut written = rows::write_again(transaction, target, &yielding, &there, &gone).await?;
+    // Their rows may have come back since the first look, and were then not made.
+    let gone = self::left(gone, &written);
+    if !gone.is_empty() {
+        written.extend(rows::write_again(transaction, target, &[], &gone, &[]).await?);
+    }
     let rowless = self::left(rowless, &written);
     let mut other = self::left(left, &written);
     other.retain(|winner| {
@@ -280,7 +287,7 @@ async fn rowless<'w, 'a>(
     target: &Target,
     winners: &[&'w Winner<'a>],
 ) -> Result<Vec<&'w Winner<'a>>, Failure> {
-    let places = rows::places(transaction, target, winners).await?;
+    let places = holders::places(transaction, target, winners).await?;
     let own = places.iter().filter(|place| place.is_own);
     let own: HashSet<&str> = own.map(|place| place.object_id.as_str()).collect();
     let has_none = |winner: &&Winner<'_>| !own.contains(winner.object.id.as_str());

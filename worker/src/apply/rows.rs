@@ -1,40 +1,13 @@
 //! What is said to PostgreSQL about the rows of a table, as verbs.
 
-use std::time::SystemTime;
-
 use deadpool_postgres::Transaction;
-use tokio_postgres::types::{ToSql, Type};
 use tokio_postgres::{Error, Row};
 
-use crate::apply::fit::Fitted;
+use crate::apply::arrays::{Array, Arrays};
 use crate::apply::target::Target;
+use crate::apply::winner::Winner;
 use crate::database::pooler;
-use crate::event::Event;
-use crate::event::object::Object;
 use crate::tables::section::OnDelete;
-
-/// A row that is to be written.
-pub(crate) struct Winner<'a> {
-    /// What brings it.
-    pub(crate) event: &'a Event,
-    /// The same, as far as the row is concerned.
-    pub(crate) object: &'a Object,
-    /// One for each of the section's cells.
-    pub(crate) cells: Vec<Fitted<'a>>,
-}
-
-impl Winner<'_> {
-    /// Whether a row may be linked by the value of the cell at `place`: what was cut is not what Clerk has said.
-    fn can_link(&self, place: usize) -> bool {
-        let said = self
-            .object
-            .row
-            .cells
-            .get(place)
-            .and_then(|cell| cell.value.text());
-        self.object.row.can_link && said.as_deref() == self.cells[place].text()
-    }
-}
 
 /// What a statement tells of a row.
 #[derive(Debug, Clone)]
@@ -43,76 +16,6 @@ pub(crate) struct Told {
     pub(crate) object_id: String,
     /// What it says in the columns that the tags need.
     pub(crate) columns: Vec<Option<String>>,
-}
-
-/// An array for `unnest`.
-enum Array<'a> {
-    Texts(Vec<Option<&'a str>>),
-    Times(Vec<Option<SystemTime>>),
-    Flags(Vec<bool>),
-}
-
-/// The parameters of a statement.
-pub(crate) struct Arrays<'a>(Vec<Array<'a>>);
-
-impl<'a> Arrays<'a> {
-    fn of_ids(winners: &[&'a Winner<'a>]) -> Self {
-        let ids = winners.iter().map(|winner| Some(winner.object.id.as_str()));
-        Self(vec![Array::Texts(ids.collect())])
-    }
-
-    fn with_texts(mut self, texts: impl Iterator<Item = Option<&'a str>>) -> Self {
-        self.0.push(Array::Texts(texts.collect()));
-        self
-    }
-
-    /// The first `cells` cells.
-    fn with_cells(mut self, target: &Target, winners: &[&'a Winner<'a>], cells: usize) -> Self {
-        for (place, kind) in target.statements.cell_types.iter().enumerate().take(cells) {
-            if let Some(kind) = kind {
-                let cells = winners.iter().map(|winner| &winner.cells[place]);
-                self.0.push(Array::of(kind, cells));
-            }
-        }
-        self
-    }
-
-    fn with_keeping(mut self, target: &Target, winners: &[&'a Winner<'a>]) -> Self {
-        for place in &target.statements.keeping {
-            let keeps = |winner: &&Winner<'_>| winner.object.row.cells[*place].keeps;
-            self.0
-                .push(Array::Flags(winners.iter().map(keeps).collect()));
-        }
-        self
-    }
-
-    fn with_updated_at(mut self, winners: &[&'a Winner<'a>]) -> Self {
-        let times = winners.iter().map(|winner| Some(winner.object.updated_at));
-        self.0.push(Array::Times(times.collect()));
-        self
-    }
-
-    pub(crate) fn parameters(&self) -> Vec<(&(dyn ToSql + Sync), Type)> {
-        self.0.iter().map(Array::parameter).collect()
-    }
-}
-
-impl<'a> Array<'a> {
-    fn parameter(&self) -> (&(dyn ToSql + Sync), Type) {
-        match self {
-            Self::Texts(texts) => (texts, Type::TEXT_ARRAY),
-            Self::Times(times) => (times, Type::TIMESTAMPTZ_ARRAY),
-            Self::Flags(flags) => (flags, Type::BOOL_ARRAY),
-        }
-    }
-
-    fn of<'b: 'a>(kind: &Type, cells: impl Iterator<Item = &'a Fitted<'b>>) -> Self {
-        if *kind == Type::TIMESTAMPTZ_ARRAY {
-            Self::Times(cells.map(Fitted::time).collect())
-        } else {
-            Self::Texts(cells.map(Fitted::text).collect())
-        }
-    }
 }
 
 fn told(row: &Row) -> Result<Told, Error> {
@@ -301,107 +204,6 @@ pub(crate) async fn delete(
     let [before, after, ..] =
         say_all(transaction, [first, Some((sql, arrays)), None, None]).await?;
     Ok((before, after))
-}
-
-/// A row that a winner has, or would be linked to.
-#[derive(Debug)]
-pub(crate) struct Place {
-    pub(crate) object_id: String,
-    /// Where it lies.
-    pub(crate) row: String,
-    /// Whether it says that it is newer than the object.
-    pub(crate) is_newer: bool,
-    /// Whether it is the object's, not one that it would be linked to.
-    pub(crate) is_own: bool,
-}
-
-/// Which row each winner has, or would be linked to; the oldest event first. Nobody where there is none.
-///
-/// # Errors
-/// What PostgreSQL says.
-pub(crate) async fn places(
-    transaction: &Transaction<'_>,
-    target: &Target,
-    oldest_first: &[&Winner<'_>],
-) -> Result<Vec<Place>, Error> {
-    let mut arrays = Arrays::of_ids(oldest_first).with_updated_at(oldest_first);
-    if let Some(place) = target.section.link_by {
-        let links = oldest_first.iter().map(|winner| {
-            let text = winner.cells[place].text();
-            text.filter(|_| winner.can_link(place))
-        });
-        arrays = arrays.with_texts(links);
-    }
-    let rows = pooler::query(transaction, &target.statements.rows, &arrays.parameters()).await?;
-    let place = |row: &Row| {
-        Ok(Place {
-            object_id: row.try_get(0)?,
-            row: row.try_get(1)?,
-            is_newer: row.try_get(2)?,
-            is_own: row.try_get(3)?,
-        })
-    };
-    rows.iter().map(place).collect()
-}
-
-/// Who has a value that somebody wants.
-#[derive(Debug)]
-pub(crate) struct Holder {
-    /// The place of the wish, counted from 0.
-    pub(crate) wish: usize,
-    /// Equal values have the same number.
-    pub(crate) value: i64,
-    /// Where the row lies that has it, if one has.
-    pub(crate) row: Option<String>,
-    /// The object whose row that is, if it is anybody's.
-    pub(crate) object_id: Option<String>,
-    /// The svix-id of that object's newest event.
-    pub(crate) version: Option<String>,
-}
-
-/// Who holds what winners want of one unique column; NULL is nobody's wish.
-///
-/// # Errors
-/// What PostgreSQL says.
-pub(crate) async fn holders(
-    transaction: &Transaction<'_>,
-    (place, sql): &(usize, String),
-    target: &Target,
-    winners: &[&Winner<'_>],
-) -> Result<Vec<Holder>, Error> {
-    let Some(kind) = &target.statements.cell_types[*place] else {
-        return Ok(Vec::new());
-    };
-    let cells = winners.iter().map(|winner| &winner.cells[*place]);
-    let arrays = Arrays(vec![Array::of(kind, cells)]);
-    let rows = pooler::query(transaction, sql, &arrays.parameters()).await?;
-    let holder = |row: &Row| {
-        let number: i64 = row.try_get(0)?;
-        Ok(Holder {
-            wish: usize::try_from(number - 1).unwrap_or(usize::MAX),
-            value: row.try_get(1)?,
-            row: row.try_get(2)?,
-            object_id: row.try_get(3)?,
-            version: row.try_get(4)?,
-        })
-    };
-    rows.iter().map(holder).collect()
-}
-
-/// Takes values of a unique column from the rows that have them.
-///
-/// # Errors
-/// What PostgreSQL says.
-pub(crate) async fn vacate<'a>(
-    transaction: &Transaction<'_>,
-    sql: &str,
-    kind: &Type,
-    values: impl Iterator<Item = &'a Fitted<'a>>,
-) -> Result<(), Error> {
-    let arrays = Arrays(vec![Array::of(kind, values)]);
-    pooler::query(transaction, sql, &arrays.parameters())
-        .await
-        .map(drop)
 }
 
 /// The statement that compares the rows of objects with what they say, without writing.

@@ -1,19 +1,18 @@
 //! Whom a piece writes: the objects of which nothing newer is known.
 
-use std::collections::{BTreeMap, HashMap, HashSet};
+use std::collections::{HashMap, HashSet};
 
 use deadpool_postgres::Transaction;
-use shared::fault_point::{FaultPoint, reach};
 
-use crate::apply::awaited::{Awaited, Version};
 use crate::apply::fit::{Fitted, fit};
-use crate::apply::rows::{self, Holder, Place, Winner};
+use crate::apply::holders::{self, Place};
 use crate::apply::storage::Claim;
 use crate::apply::target::Target;
 use crate::apply::verdict::LeftOut;
+use crate::apply::winner::Winner;
+use crate::apply::wishes::Wishes;
 use crate::database::catalogue::column::Kind;
-use crate::database::failure::{Failure, Refusal, Remedy};
-use crate::decide::settlement::{Value, settle};
+use crate::database::failure::{Failure, Refusal};
 use crate::event::object::Object;
 use crate::event::{Change, Event};
 use crate::tables::section::{self, Content, OnDelete};
@@ -100,7 +99,7 @@ impl<'a> Winners<'a> {
     ) -> Result<LeftOuts<'a>, Failure> {
         let mut oldest_first: Vec<&Winner<'_>> = self.written.iter().collect();
         oldest_first.sort_by_key(|winner| winner.event.revision());
-        let places = rows::places(transaction, target, &oldest_first).await?;
+        let places = holders::places(transaction, target, &oldest_first).await?;
         // The application's own row, newer than what we have: it will stay as it is. Every other one that is there is
         // written, though a trigger of the application may say meanwhile that it is newer: it must get its values.
         let stay: HashSet<String> = places
@@ -123,7 +122,7 @@ impl<'a> Winners<'a> {
             .collect();
         let mut wishes = Wishes::new(&oldest_first, &rows);
         for holders in &target.statements.holders {
-            let held = rows::holders(transaction, holders, target, &oldest_first).await?;
+            let held = holders::holders(transaction, holders, target, &oldest_first).await?;
             wishes.add(target, holders.0, held, known);
         }
         let (waiting, vacating) = wishes.settle(target);
@@ -131,209 +130,6 @@ impl<'a> Winners<'a> {
             return Ok(waiting);
         }
         wishes.vacate(transaction, target, &vacating).await
-    }
-}
-
-/// What winners want of unique columns, and who has it.
-struct Wishes<'w, 'a> {
-    winners: &'w [&'w Winner<'a>],
-    rows: Vec<Row<'w>>,
-    wanted: Vec<Vec<Value>>,
-    /// Of each value that is held: the row, and what to wait for.
-    held: Vec<(Value, String, Awaited)>,
-    /// Of each value a winner that wants it.
-    wanting: BTreeMap<Value, usize>,
-}
-
-/// The row of a winner.
-struct Row<'w> {
-    /// Where it lies, or what stands for one that is to be made.
-    place: &'w str,
-    is_there: bool,
-    /// Whether it is the winner's already, not one that the winner is to be linked to.
-    is_own: bool,
-}
-
-impl<'w, 'a> Wishes<'w, 'a> {
-    fn new(winners: &'w [&'w Winner<'a>], places: &HashMap<&str, &'w Place>) -> Self {
-        let row = |winner: &&'w Winner<'a>| {
-            let id = winner.object.id.as_str();
-            let place = places.get(id);
-            Row {
-                // An id is no place, so the two are never taken for each other.
-                place: place.map_or(id, |place| place.row.as_str()),
-                is_there: place.is_some(),
-                is_own: place.is_some_and(|place| place.is_own),
-            }
-        };
-        Self {
-            rows: winners.iter().map(row).collect(),
-            wanted: vec![Vec::new(); winners.len()],
-            held: Vec::new(),
-            wanting: BTreeMap::new(),
-            winners,
-        }
-    }
-
-    fn add(
-        &mut self,
-        target: &Target,
-        column: usize,
-        holders: Vec<Holder>,
-        known: &HashMap<String, String>,
-    ) {
-        let is_on_create = column >= target.statements.cells_of_columns;
-        for holder in holders {
-            let Some(winner) = self.winners.get(holder.wish) else {
-                continue;
-            };
-            let value = (column, holder.value);
-            let says_nothing = matches!(winner.cells[column], Fitted::Null);
-            let row = &self.rows[holder.wish];
-            let is_kept = row.is_there && self.keeps(holder.wish, column);
-            if !(says_nothing || is_kept || is_on_create && row.is_own) {
-                self.wanted[holder.wish].push(value);
-                self.wanting.entry(value).or_insert(holder.wish);
-            }
-            if let Some(row) = holder.row {
-                let whose = self.rows.iter().position(|known| known.place == row);
-                // What stays as it is nobody else gets.
-                if let Some(whose) =
-                    whose.filter(|whose| is_on_create || self.keeps(*whose, column))
-                {
-                    self.wanted[whose].push(value);
-                }
-                let object_id = holder.object_id.as_deref();
-                let name = target
-                    .section
-                    .cells()
-                    .nth(column)
-                    .map_or("", |cell| &cell.name);
-                // What a winner of this piece has claimed here may end otherwise.
-                let is_here = self
-                    .winners
-                    .iter()
-                    .any(|winner| object_id == Some(winner.object.id.as_str()));
-                let version = match object_id.filter(|_| is_here) {
-                    Some(object_id) => known.get(object_id).cloned(),
-                    None => holder.version,
-                };
-                let version = Version::Of(version);
-                let awaited = Awaited::of(target, name, object_id, version);
-                self.held.push((value, row, awaited));
-            }
-        }
-    }
-
-    /// Whether Clerk says nothing of the column, and it is then left as it is.
-    fn keeps(&self, place: usize, column: usize) -> bool {
-        let cells = &self.winners[place].object.row.cells;
-        cells.get(column).is_some_and(|cell| cell.keeps)
-    }
-
-    /// Who has to wait, and which values change hands.
-    fn settle(&self, target: &Target) -> (LeftOuts<'a>, Vec<Value>) {
-        let moving: Vec<(&str, Vec<Value>)> = self
-            .rows
-            .iter()
-            .zip(&self.wanted)
-            .map(|(row, wanted)| (row.place, wanted.clone()))
-            .collect();
-        let held: Vec<(&str, Value)> = self
-            .held
-            .iter()
-            .map(|(value, row, _)| (row.as_str(), *value))
-            .collect();
-        let settlement = settle(&moving, &held);
-        let svix_id = |row: &str| {
-            let place = self.rows.iter().position(|known| known.place == row)?;
-            Some(self.winners[place].event.svix_id.as_str())
-        };
-        let waiting = settlement.waiting.iter().filter_map(|(row, holder)| {
-            Some((
-                svix_id(row)?,
-                LeftOut::Waiting(self.awaited(target, holder)?),
-            ))
-        });
-        (waiting.collect(), settlement.vacating.into_iter().collect())
-    }
-
-    /// The next event of whom to wait for, who has `row`.
-    fn awaited(&self, target: &Target, row: &str) -> Option<Awaited> {
-        let holds = self.held.iter().find(|(_, held, _)| held == row);
-        if let Some((_, _, awaited)) = holds {
-            return Some(awaited.clone());
-        }
-        // Somebody who takes the value in this very transaction.
-        let place = self.rows.iter().position(|known| known.place == row)?;
-        let object = self.winners[place].object;
-        let column = self.wanted[place].first().map_or(0, |value| value.0);
-        let name = target
-            .section
-            .cells()
-            .nth(column)
-            .map_or("", |cell| &cell.name);
-        Some(Awaited::of(
-            target,
-            name,
-            Some(object.id.as_str()),
-            Version::Uncommitted,
-        ))
-    }
-
-    /// Takes the values from the rows that have them. Where that is not possible, who wants them waits.
-    async fn vacate(
-        &self,
-        transaction: &Transaction<'_>,
-        target: &Target,
-        values: &[Value],
-    ) -> Result<LeftOuts<'a>, Failure> {
-        let statements = &target.statements;
-        for (column, sql) in &statements.vacate {
-            let of_column: Vec<Value> = values
-                .iter()
-                .copied()
-                .filter(|value| value.0 == *column)
-                .collect();
-            let Some(kind) = statements.cell_types[*column]
-                .as_ref()
-                .filter(|_| !of_column.is_empty())
-            else {
-                continue;
-            };
-            let Some(sql) = sql else {
-                return Ok(self.who_wants(&of_column));
-            };
-            let fitted = of_column.iter().filter_map(|value| {
-                let winner = self.winners[*self.wanting.get(value)?];
-                Some(&winner.cells[*column])
-            });
-            let vacated = rows::vacate(transaction, sql, kind, fitted).await;
-            match vacated.map_err(Failure::from) {
-                // A check or a trigger of the application refuses the placeholder, not the event.
-                Err(Failure::Refused(refusal)) if refusal.remedy != Remedy::Repeat => {
-                    return Ok(self.who_wants(&of_column));
-                }
-                outcome => outcome?,
-            }
-        }
-        if !values.is_empty() {
-            reach(FaultPoint::AddressesVacated).await;
-        }
-        Ok(HashMap::new())
-    }
-
-    fn who_wants(&self, values: &[Value]) -> LeftOuts<'a> {
-        let waits = |(place, wanted): (usize, &Vec<Value>)| {
-            let value = wanted.iter().find(|value| values.contains(value))?;
-            let holds = |(held, row, _): &&(Value, String, Awaited)| {
-                held == value && row != self.rows[place].place
-            };
-            let (_, _, awaited) = self.held.iter().find(holds)?;
-            let svix_id = self.winners[place].event.svix_id.as_str();
-            Some((svix_id, LeftOut::Waiting(awaited.clone())))
-        };
-        self.wanted.iter().enumerate().filter_map(waits).collect()
     }
 }
 

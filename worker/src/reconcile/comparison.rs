@@ -5,8 +5,9 @@ use std::time::{Duration, SystemTime};
 
 use tokio_postgres::Row;
 
-use crate::apply::rows::{self, Winner};
+use crate::apply::rows;
 use crate::apply::target::Target;
+use crate::apply::winner::Winner;
 use crate::database::Database;
 use crate::database::failure::Failure;
 use crate::event::object::Object;

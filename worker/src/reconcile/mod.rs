@@ -20,8 +20,8 @@ use std::time::SystemTime;
 use serde_json::value::RawValue;
 use shared::redis_link::RedisLink;
 
-use crate::apply::rows::Winner;
 use crate::apply::target::{Target, Targets};
+use crate::apply::winner::Winner;
 use crate::apply::winners::fit_cells;
 use crate::database::Database;
 use crate::event::Event;

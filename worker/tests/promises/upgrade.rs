@@ -7,7 +7,7 @@ use crate::helpers::{EVENTS, World, user};
 fn before_the_last_migration() -> World {
     let world = World::migrated();
     world.sql(
-        "drop table clerk_sync.events, clerk_sync.versions; \
+        "drop table clerk_sync.events, clerk_sync.versions, clerk_sync.cache_tags; \
          delete from clerk_sync.schema_history \
           where version = (select max(version) from clerk_sync.schema_history)",
     );
@@ -37,16 +37,21 @@ fn a_worker_brings_the_schema_before_to_today_and_keeps_its_rows() {
 /// P12
 #[test]
 fn tables_of_a_form_that_no_migration_knows_are_told_with_what_to_do() {
-    let world = World::migrated();
-    world.sql("alter table clerk_sync.versions rename to user_versions");
-    let url = [("DATABASE_URL", world.database_url.as_str())];
-    let migrate = || xtask::program::Program::run("worker", &["migrate"], &url).unwrap();
-    let refused = String::from_utf8(migrate().stderr).unwrap();
-    let remedy = "DROP SCHEMA clerk_sync CASCADE";
-    assert!(refused.contains(remedy), "{refused}");
-    world.sql(remedy);
-    assert!(migrate().status.success());
-    assert_eq!(world.sql("select count(*) from clerk_sync.versions"), "0");
+    for form in [
+        "alter table clerk_sync.versions rename to user_versions",
+        "drop table clerk_sync.cache_tags",
+    ] {
+        let world = World::migrated();
+        world.sql(form);
+        let url = [("DATABASE_URL", world.database_url.as_str())];
+        let migrate = || xtask::program::Program::run("worker", &["migrate"], &url).unwrap();
+        let refused = String::from_utf8(migrate().stderr).unwrap();
+        let remedy = "DROP SCHEMA clerk_sync CASCADE";
+        assert!(refused.contains(remedy), "{form}: {refused}");
+        world.sql(remedy);
+        assert!(migrate().status.success());
+        assert_eq!(world.sql("select count(*) from clerk_sync.versions"), "0");
+    }
 }
 
 /// P3 and P4 hold over an upgrade: the ledger and the tombstones of the version before count.

@@ -145,7 +145,7 @@ fn stored(sql_type: &str, kind: Kind) -> Stored {
         kind,
         sql_type: sql_type.to_owned(),
         exact_sql_type: sql_type.to_owned(),
-        base_sql_type: String::new(),
+        base_sql_type: sql_type.to_owned(),
         collation: None,
         takes_null: true,
         has_default: false,

@@ -308,7 +308,7 @@ fn all_who_wait_for_an_object_are_woken_and_none_is_lost() {
     }
     add(&world, 0, "msg_gone", &old().deleted());
     world.wait_for("one has it", |world| {
-        world.sql("select count(*) from users") == "1" && world.outcome("msg_gone") == "applied"
+        world.outcome("msg_gone") == "applied" && world.sql("select count(*) from users") == "1"
     });
     let winner = world.sql("select id from users");
     for svix_id in &svix_ids {

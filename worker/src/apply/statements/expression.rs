@@ -16,7 +16,10 @@ pub(super) fn assigned(value: &str, column: &Column) -> String {
 pub(super) fn compared(value: &str, column: &Column) -> String {
     let value = match (&column.kind, column.base_sql_type.as_str()) {
         (Kind::Text { .. }, "text" | "character varying") => value.to_owned(),
-        (Kind::Time | Kind::Date, _) => format!("{value}::{}", column.exact_sql_type),
+        // What the column rounds.
+        (Kind::Time | Kind::Date | Kind::Numeric, _) => {
+            format!("{value}::{}", column.exact_sql_type)
+        }
         (_, base) => format!("{value}::{base}"),
     };
     match &column.collation {
@@ -31,6 +34,9 @@ pub(super) fn compared_array(parameter: &str, column: &Column) -> String {
     match &column.kind {
         Kind::Text { .. } if matches!(base.as_str(), "text" | "character varying") => {
             format!("{parameter}::{given}[]")
+        }
+        Kind::Time | Kind::Date | Kind::Numeric => {
+            format!("{parameter}::{given}[]::{}[]", column.exact_sql_type)
         }
         _ => format!("{parameter}::{given}[]::{base}[]"),
     }

@@ -5,6 +5,7 @@
 
 mod comparison;
 mod expression;
+mod listing;
 mod source;
 mod unique_values;
 
@@ -61,39 +62,6 @@ pub struct Statements {
     pub(crate) cell_types: Vec<Option<Type>>,
     /// The places of cells that may be kept as they are.
     pub(crate) keeping: Vec<usize>,
-}
-
-/// For people.
-impl std::fmt::Display for Statements {
-    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        let (update, rows) = (Some(&self.update), Some(&self.rows));
-        let (compare, altered) = (Some(&self.compare), Some(&self.remember_altered));
-        for (name, sql) in [
-            ("before rows are written", self.before.as_ref()),
-            ("update", update),
-            ("update older rows", self.update_older.as_ref()),
-            ("link", self.link.as_ref()),
-            ("insert", self.insert.as_ref()),
-            ("adopt the times of newer rows", self.adopt.as_ref()),
-            ("before rows are deleted", self.before_deletion.as_ref()),
-            ("delete", self.delete.as_ref()),
-            ("rows of objects", rows),
-            ("compare", compare),
-            ("remember what triggers have altered", altered),
-            ("rows after another", Some(&self.rows_after)),
-        ] {
-            if let Some(sql) = sql {
-                writeln!(formatter, "-- {name}\n{sql};\n")?;
-            }
-        }
-        for (_, sql) in &self.holders {
-            writeln!(formatter, "-- holders of a unique value\n{sql};\n")?;
-        }
-        for sql in self.vacate.iter().filter_map(|(_, sql)| sql.as_ref()) {
-            writeln!(formatter, "-- vacate a unique value\n{sql};\n")?;
-        }
-        Ok(())
-    }
 }
 
 /// The characters that a placeholder takes at the least.

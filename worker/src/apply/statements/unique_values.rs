@@ -71,10 +71,12 @@ impl Writer<'_> {
                 let name = most
                     .saturating_sub("@moving.invalid".len())
                     .max(SHORTEST_PLACEHOLDER);
-                format!(
-                    "left(left(md5(present.{}::text), {name}) || '@moving.invalid', {most})",
-                    self.key
-                )
+                // A row that is being linked has no key yet.
+                let whose = match self.section.link_by {
+                    Some(_) => format!("coalesce(present.{}::text, present.ctid::text)", self.key),
+                    None => format!("present.{}::text", self.key),
+                };
+                format!("left(left(md5({whose}), {name}) || '@moving.invalid', {most})")
             }
             _ => return None,
         };

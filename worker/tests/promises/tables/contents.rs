@@ -426,7 +426,7 @@ fn what_does_not_fit_is_dead_lettered_at_once_with_field_and_column() {
         create domain short as varchar(4);
         create table things (
           id varchar(20) primary key, number int, small smallint, amount numeric, weight real, mood mood, token uuid,
-          flag boolean, at timestamptz, day date, words text[], data jsonb, label text, code varchar(4) unique,
+          flag boolean, at timestamptz, day date, words text[], data jsonb, label text, code varchar(4) unique, nick varchar(4) unique,
           short short not null default '', cut varchar(4), must text not null default '', address inet)";
     let application = Application::new(
         table,
@@ -449,6 +449,7 @@ fn what_does_not_fit_is_dead_lettered_at_once_with_field_and_column() {
         data = "public_metadata.data"
         label = "public_metadata.label"
         code = "public_metadata.code"
+        nick = "public_metadata.name"
         short = { from = "public_metadata.short", default = "" }
         cut = { from = "public_metadata.cut", too_long = "dead_letter" }
         must = { from = ["first_name", "public_metadata.must"] }
@@ -486,6 +487,7 @@ fn what_does_not_fit_is_dead_lettered_at_once_with_field_and_column() {
         ("label", json!({"a": secret}), unreadable("label", "text")),
         ("label", json!([secret]), unreadable("label", "text")),
         ("code", json!(secret), "data.public_metadata.code is too long for column \"code\"".to_owned()),
+        ("name", json!(secret), "data.public_metadata.name is too long for column \"nick\"".to_owned()),
         ("short", json!(secret), "data.public_metadata.short is too long for column \"short\"".to_owned()),
         ("cut", json!(secret), "data.public_metadata.cut is too long for column \"cut\"".to_owned()),
         ("must", json!(" "), "data.first_name or data.public_metadata.must says nothing, and column \"must\" takes no NULL".to_owned()),

@@ -15,7 +15,7 @@ fn application() -> Application {
            create type "we""ird {{%s}} Schema"."mo.od" as enum ('it''s', '"', 'a,b');
            create domain "we""ird {{%s}} Schema"."do main" as varchar(40);
            create table "we""ird {{%s}} Schema"."SELECT ""* {{row}} $1" (
-             "primary" serial primary key, "Clerk""Id.$9" text unique, "e mail%s" text collate "C" unique,
+             "primary" serial primary key, "Clerk""Id.$2" text unique, "e mail%s" text collate "C" unique,
              "order" int unique, "a.b" "we""ird {{%s}} Schema"."mo.od", "null" jsonb, "{{id}}" text[],
              "'; drop table x; --" "we""ird {{%s}} Schema"."do main" unique, "{LONG}" timestamp(3),
              "UPPER" text, "upper" text, "$1::text" text, "user" text, "c0" text, "k1" text, "winner" text default 'w');
@@ -25,10 +25,10 @@ fn application() -> Application {
         r#"
         [user]
         table = 'we"ird {{%s}} Schema.SELECT "* {{row}} $1'
-        key = 'Clerk"Id.$9'
+        key = 'Clerk"Id.$2'
         link_by = "e mail%s"
         newest = "{LONG}"
-        tags = ["t:{{row.primary}}", 't:{{row.e mail%s}}', 't:{{row.{LONG}}}', 't:{{row.Clerk"Id.$9}}', "t:{{row.'; drop table x; --}}"]
+        tags = ["t:{{row.primary}}", 't:{{row.e mail%s}}', 't:{{row.{LONG}}}', 't:{{row.Clerk"Id.$2}}', "t:{{row.'; drop table x; --}}"]
 
         [user.columns]
         "e mail%s" = "primary_email_address"
@@ -47,7 +47,7 @@ fn application() -> Application {
         "c0" = {{ generate = "uuid" }}
 
         [user.on_delete]
-        'Clerk"Id.$9' = "null"
+        'Clerk"Id.$2' = "null"
         "user" = {{ value = "user's \\ {{id}}" }}
         "#
     );
@@ -70,7 +70,7 @@ fn names_full_of_signs_name_what_they_name() {
     };
     let rows = || {
         world.sql(&format!(
-            r#"select "primary", "Clerk""Id.$9", "e mail%s", "order", "a.b", "null", "{{id}}", "'; drop table x; --",
+            r#"select "primary", "Clerk""Id.$2", "e mail%s", "order", "a.b", "null", "{{id}}", "'; drop table x; --",
                  "{LONG}", "UPPER", "upper", length("c0"), "winner", "user" from {TABLE} order by 1"#
         ))
     };

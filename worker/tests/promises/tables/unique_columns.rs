@@ -34,7 +34,7 @@ fn values() -> Vec<(&'static str, Value, Value, Value)> {
         ("handle", json!("Ada"), json!("ADA"), json!("Eve")),
         ("number", json!(7), json!("7"), json!(8)),
         ("big", json!(-7), json!(-7.0), json!(-8)),
-        ("price", json!(1.04), json!("1.0"), json!(1.06)),
+        ("price", json!("1.0"), json!(1.04), json!(1.06)),
         (
             "token",
             json!(format!("{uuid}A")),
@@ -448,4 +448,35 @@ fn any_number_of_rows_say_nothing_in_a_unique_column() {
         world.sql("select count(*) from things") == "6"
     });
     waits(world, &waiting, "email");
+}
+
+/// P4: one of two who swap in one batch has no row yet, but one that it is to be linked to.
+#[test]
+fn a_row_that_is_being_linked_swaps_like_others() {
+    let application = Application::new(
+        "create table things (id serial primary key, key text unique, email text unique, nick text not null unique);
+         insert into things (key, email, nick) values (null, 'a@example.com', 'ada'), ('user_b', 'b@example.com', 'bob')",
+        r#"
+        [user]
+        table = "things"
+        key = "key"
+        link_by = "email"
+        columns = { email = "external_id", nick = "username" }
+        "#,
+    );
+    let world = &application.world;
+    world.migrate();
+    for (id, email, nick) in [
+        ("user_a", "a@example.com", "bob"),
+        ("user_b", "b@example.com", "ada"),
+    ] {
+        let says = json!({"external_id": email, "username": nick});
+        world.add_next(&updated(id, 1, &says));
+    }
+    let _worker = application.worker();
+    world.settle();
+    assert_eq!(
+        world.sql("select key, email, nick from things order by id"),
+        "user_a|a@example.com|bob\nuser_b|b@example.com|ada"
+    );
 }

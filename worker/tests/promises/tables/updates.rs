@@ -179,3 +179,82 @@ fn what_is_written_when_the_row_is_made_is_never_written_again() {
         "6|6|6"
     );
 }
+
+/// P4: the time of an object that has none is that of its event, and else that of its arrival.
+#[test]
+fn an_object_without_a_time_is_as_new_as_its_event() {
+    let application = Application::new(
+        "create table people (id text primary key, name text)",
+        "[user]\ntable = \"people\"\nkey = \"id\"\ncolumns = { name = \"first_name\" }",
+    );
+    let world = &application.world;
+    let _worker = application.worker();
+    let without_time = |timestamp: Option<i64>, name: &str| {
+        let data = json!({"id": "user_1", "first_name": name});
+        json!({"type": "user.updated", "timestamp": timestamp, "data": data}).to_string()
+    };
+    for (event, outcome) in [
+        (
+            updated("user_1", 5, &json!({"first_name": "five"})),
+            "applied",
+        ),
+        (without_time(Some(super::milliseconds(4)), "four"), "stale"),
+        (
+            without_time(Some(super::milliseconds(7)), "seven"),
+            "applied",
+        ),
+        (updated("user_1", 6, &json!({"first_name": "six"})), "stale"),
+        // It arrives now, long after those.
+        (without_time(None, "now"), "applied"),
+        (without_time(Some(super::milliseconds(8)), "eight"), "stale"),
+    ] {
+        application.expect(&event, outcome);
+    }
+    assert_eq!(world.sql("select name from people"), "now");
+}
+
+/// Rows of a partitioned table lie in several tables.
+#[test]
+fn a_partitioned_table_is_written() {
+    let application = Application::new(
+        "create table people (id text primary key, name text, stamped timestamptz, gone boolean) partition by hash (id);
+         create table people_0 partition of people for values with (modulus 2, remainder 0);
+         create table people_1 partition of people for values with (modulus 2, remainder 1);
+         insert into people (id, name, stamped) select 'user_' || n, 'ours', case when n < 5 then timestamptz '2030-01-01' end
+           from generate_series(0, 9) as n",
+        r#"
+        [user]
+        table = "people"
+        key = "id"
+        newest = "stamped"
+        tags = ["t:{row.name}"]
+        on_delete = { gone = true }
+        columns = { name = "first_name" }
+        "#,
+    );
+    let world = &application.world;
+    let worker = application.worker();
+    let add_all = |second: i64, name: &str| {
+        for n in 0..20 {
+            world.add_next(&updated(
+                &format!("user_{n}"),
+                second,
+                &json!({"first_name": name}),
+            ));
+        }
+        world.settle();
+    };
+    let count =
+        || world.sql("select name, count(*), count(gone) from people group by 1 order by 1");
+    add_all(1, "first");
+    assert_eq!(count(), "first|15|0\nours|5|0");
+    add_all(2, "second");
+    assert_eq!(count(), "ours|5|0\nsecond|15|0");
+    for n in 0..20 {
+        world.add_next(&super::deleted(&format!("user_{n}"), 3));
+    }
+    world.settle();
+    add_all(4, "late");
+    assert_eq!(count(), "ours|5|5\nsecond|15|15");
+    drop(worker);
+}
