@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 
 use super::{Application, deleted, updated};
-use crate::helpers::{DEAD, RETRY, World};
+use crate::helpers::{DEAD, World};
 use crate::waking::{waiting, waits_for_long};
 
 /// A column for each type that a unique value may have.
