@@ -66,7 +66,7 @@ impl Queue {
 
     /// Lets an entry wait for its next attempt, and tells why. Returns when it is due and when it is to be due, as
     /// Redis has them; `None` if it has been taken over and is not ours. One that waits for another object is found by
-    /// [`Queue::waiting_of`] and [`Queue::wake`], and is due after [`RECOVERY`] at the latest until it is put off.
+    /// [`Queue::waiting_of`] and [`Queue::wake`], and is due after 30 s at the latest until it is put off.
     ///
     /// # Errors
     /// When Redis cannot be used.
