@@ -1,16 +1,36 @@
 //! What must hold of everything that was parsed, whatever the bytes were. Each function panics where it
 //! does not.
 
+use std::sync::LazyLock;
 use std::time::{Duration, SystemTime};
 
-use serde_json::{Value, json};
+use serde_json::{Value as Json, json};
 use shared::queue::field;
 use shared::svix_id::SvixId;
+use worker::apply::fit::{Fitted, fit};
+use worker::database::catalogue::column::{Column as Stored, Kind};
 use worker::event::entry::{Entry, Unreadable};
+use worker::event::object::Object;
+use worker::event::reader::Reader;
+use worker::event::row::Cell;
 use worker::event::unusable::Unusable;
-use worker::event::user::User;
 use worker::event::{Change, Event};
 use worker::source::raw_entry::RawEntry;
+use worker::tables::Tables;
+use worker::tables::section::{Column, OnDelete};
+use worker::tables::value::Value;
+
+/// A file that reads all that can be read.
+const EVERYTHING: &str = include_str!("../corpus/tables/everything");
+
+/// Reads events as the built-in file wants them.
+pub static READER: LazyLock<Reader> = LazyLock::new(|| Reader::new(&Tables::built_in()));
+
+/// Reads events as a file wants them that reads all that can be read.
+pub static READER_OF_EVERYTHING: LazyLock<Reader> = LazyLock::new(|| {
+    let report = Tables::parse("everything", EVERYTHING);
+    Reader::new(&report.unwrap().tables)
+});
 
 /// The entry that the ingest would make of an event.
 pub fn queued(svix_id: &SvixId, event_type: &str, payload: &[u8]) -> RawEntry {
@@ -24,17 +44,17 @@ pub fn queued(svix_id: &SvixId, event_type: &str, payload: &[u8]) -> RawEntry {
     ("1716883200000-0".into(), bytes.into())
 }
 
-/// What the worker read fits the columns that it is written to, and nothing of it is changed by
-/// reading it again.
+/// What the worker read can be stored, and nothing of it is changed by reading it again.
 pub fn check_entry(entry: &Entry) {
     match &entry.event {
         Ok(event) => check_event(event),
-        Err(reason) => {
-            // A reason that quotes nothing has few forms.
-            let reason = reason.to_string();
-            assert!(reason.len() < 100 && reason.is_ascii(), "{reason}");
-        }
+        Err(reason) => check_reason(&reason.to_string()),
     }
+}
+
+/// A reason that quotes nothing has few forms.
+fn check_reason(reason: &str) {
+    assert!(reason.len() < 200 && reason.is_ascii(), "{reason}");
 }
 
 fn check_event(event: &Event) {
@@ -43,28 +63,110 @@ fn check_event(event: &Event) {
     for time in [event.event_at, event.received_at] {
         check_time(time);
     }
-    if let Some(id) = event.user_id() {
+    if let Some(id) = event.object_id() {
         assert!(is_text(id.as_str(), 1, 255));
     }
-    if let Change::Upsert(user) = &event.change {
-        check_user(user);
-        let again = Event::parse(
-            event.svix_id.clone(),
-            event.received_at,
-            print(user).as_bytes(),
-        );
-        assert_eq!(again.as_ref().ok().and_then(Event::upserted), Some(user));
+    if let Some(object) = event.changed() {
+        check_object(event, object);
     }
 }
 
-fn check_user(user: &User) {
-    assert!(is_text(&user.name, 1, 255) && !user.name.trim().is_empty());
-    assert!(is_text(&user.email, 1, 255) && !user.email.trim().is_empty());
-    if let Some(url) = &user.image_url {
-        assert!(is_text(url, 0, 1000));
+fn check_object(event: &Event, object: &Object) {
+    check_time(object.updated_at);
+    let columns: Vec<&Column> = match (&event.change, &object.section.on_delete) {
+        (Change::Upsert(_), _) => object.section.cells().collect(),
+        (_, OnDelete::Set(columns)) => columns.iter().collect(),
+        _ => Vec::new(),
+    };
+    assert_eq!(object.row.cells.len(), columns.len());
+    for (cell, column) in object.row.cells.iter().zip(columns) {
+        check_value(&cell.value);
+        if let Some(value) = &cell.instead {
+            check_value(value);
+        }
+        for kind in kinds() {
+            check_fit(cell, column, kind);
+        }
     }
-    check_time(user.created_at);
-    check_time(user.updated_at);
+}
+
+/// What comes out of an event is what PostgreSQL can hold.
+fn check_value(value: &Value) {
+    match value {
+        Value::Nothing | Value::Integer(_) | Value::Boolean(_) => {}
+        Value::Text(text) => assert!(!text.contains('\0')),
+        Value::Number(number) => {
+            assert!(number.starts_with(|first: char| first == '-' || first.is_ascii_digit()));
+            assert!(number.is_ascii());
+        }
+        Value::Json(json) => check_json(json),
+    }
+}
+
+/// The other parser gives up on deep nesting and on numbers that it cannot hold.
+fn check_json(json: &str) {
+    assert!(json.starts_with(['{', '[']) && !json.contains('\0'));
+    if let Ok(parsed) = serde_json::from_str::<Json>(json) {
+        assert!(!parsed.to_string().contains("\\u0000"));
+    }
+}
+
+fn kinds() -> [Kind; 13] {
+    let text = |characters, is_padded| Kind::Text {
+        characters,
+        is_padded,
+    };
+    [
+        text(None, false),
+        text(Some(3), false),
+        text(Some(3), true),
+        Kind::Enum(vec!["verified".to_owned()]),
+        Kind::Time,
+        Kind::Date,
+        Kind::Boolean,
+        Kind::Integer {
+            least: -32_768,
+            greatest: 32_767,
+        },
+        Kind::Numeric,
+        Kind::Real,
+        Kind::Uuid,
+        Kind::Json,
+        Kind::TextArray,
+    ]
+}
+
+/// Whatever is said, what is written to a column of this kind is what the column takes.
+fn check_fit(cell: &Cell, column: &Column, kind: Kind) {
+    let stored = Stored {
+        name: column.name.clone(),
+        kind,
+        sql_type: String::new(),
+        exact_sql_type: String::new(),
+        base_sql_type: String::new(),
+        collation: None,
+        takes_null: column.name.len() % 2 == 0,
+        has_default: false,
+        is_unique: column.name.len() % 3 == 0,
+    };
+    match fit(cell, column, &stored) {
+        Err(misfit) => check_reason(&misfit.to_string()),
+        Ok(Fitted::Null) => assert!(stored.takes_null),
+        Ok(Fitted::Time(time)) => check_time(time),
+        Ok(Fitted::Text(text)) => match &stored.kind {
+            Kind::Text { characters, .. } => {
+                assert!(is_text(&text, 0, characters.unwrap_or(usize::MAX)));
+            }
+            Kind::Enum(words) => assert!(words.contains(&text.into_owned())),
+            Kind::Boolean => assert!(["true", "false"].contains(&&*text)),
+            Kind::Integer { least, greatest } => {
+                assert!((*least..=*greatest).contains(&text.parse().unwrap()));
+            }
+            Kind::Json => assert!(!text.contains('\0')),
+            Kind::TextArray => assert!(text.starts_with('{') && !text.contains('\0')),
+            _ => assert!(text.is_ascii()),
+        },
+    }
 }
 
 /// The years that PostgreSQL, and every reader of its timestamps, can hold.
@@ -85,28 +187,50 @@ fn milliseconds(time: SystemTime) -> i64 {
     }
 }
 
+/// What the built-in file reads of a user is not changed by reading it once more.
+pub fn check_again(event: &Event) {
+    let Some(user) = event.upserted() else {
+        return;
+    };
+    let payload = print(user);
+    let read = READER.read(event.svix_id.clone(), event.received_at, payload.as_bytes());
+    let again = read.unwrap();
+    let again = again.upserted().unwrap();
+    let values = |user: &Object| {
+        let cells = user.row.cells.iter();
+        cells.map(|cell| cell.value.clone()).collect::<Vec<_>>()
+    };
+    assert_eq!(values(again), values(user));
+    assert_eq!((&again.id, again.updated_at), (&user.id, user.updated_at));
+}
+
 /// The payload that says of a user what was read.
-fn print(user: &User) -> String {
-    json!({
-        "type": "user.updated",
-        "data": {
-            "id": user.id.as_str(),
-            "first_name": user.name,
-            "image_url": user.image_url,
-            "primary_email_address_id": "primary",
-            "email_addresses": [{ "id": "primary", "email_address": user.email }],
-            "created_at": milliseconds(user.created_at),
-            "updated_at": milliseconds(user.updated_at),
-        }
-    })
-    .to_string()
+fn print(user: &Object) -> String {
+    let [name, email, image_url, created_at, updated_at] = user.row.cells.as_slice() else {
+        panic!("the built-in file has another form");
+    };
+    let json = |cell: &Cell| match &cell.value {
+        Value::Text(text) => json!(text).to_string(),
+        value => value.text().unwrap_or("null".into()).into_owned(),
+    };
+    // What is no time counts as none, and then the envelope's counts.
+    let timestamp = milliseconds(user.updated_at);
+    format!(
+        r#"{{"type":"user.updated","timestamp":{timestamp},"data":{{"id":{},"first_name":{},"image_url":{},"primary_email_address_id":"primary","email_addresses":[{{"id":"primary","email_address":{}}}],"created_at":{},"updated_at":{}}}}}"#,
+        json!(user.id.as_str()),
+        json(name),
+        json(image_url),
+        json(email),
+        json(created_at),
+        json(updated_at),
+    )
 }
 
 /// What an accepted body says, read once more by another parser: the worker must have understood the
 /// same. That parser gives up on deep nesting and on halves of surrogate pairs, which the worker does
 /// not, and then this says nothing.
 pub fn check_against_another_parser(event: &Event, body: &[u8]) {
-    let Ok(json) = serde_json::from_slice::<Value>(body) else {
+    let Ok(json) = serde_json::from_slice::<Json>(body) else {
         return;
     };
     let data = &json["data"];
@@ -114,36 +238,61 @@ pub fn check_against_another_parser(event: &Event, body: &[u8]) {
     if event_type.chars().count() <= 255 && !event_type.contains('\0') {
         assert_eq!(event.event_type, event_type);
     }
+    let is_of_users = event_type.starts_with("user.");
+    assert_eq!(event.changed().is_some(), is_of_users);
     assert_eq!(
-        event.user_id().is_some(),
-        ["user.created", "user.updated", "user.deleted"].contains(&event_type)
+        event.upserted().is_some(),
+        is_of_users && event_type != "user.deleted"
     );
-    if let Some(id) = event.user_id() {
+    if let Some(id) = event.object_id() {
         assert_eq!(data["id"], id.as_str());
     }
     if let Some(user) = event.upserted() {
-        let primary = &data["primary_email_address_id"];
-        let addresses = data["email_addresses"].as_array().unwrap();
-        assert!(addresses.iter().any(|address| {
-            address["id"] == *primary && address["email_address"] == user.email.as_str()
-        }));
-        if let Some(url) = &user.image_url {
-            assert_eq!(data["image_url"], url.as_str());
-        }
-        for (field, time) in [
-            ("created_at", user.created_at),
-            ("updated_at", user.updated_at),
-        ] {
-            let number = &data[field];
-            let written = number
-                .as_i64()
-                .or(number.as_f64().map(|float| float as i64));
-            assert_eq!(written, Some(milliseconds(time)), "{field}");
-        }
-        for part in ["first_name", "last_name"] {
-            assert!(data[part].is_null() || data[part].is_string(), "{part}");
-        }
+        check_user(user, data);
     }
+}
+
+/// As the built-in file reads it.
+fn check_user(user: &Object, data: &Json) {
+    let [name, email, image_url, created_at, updated_at] = user.row.cells.as_slice() else {
+        panic!("the built-in file has another form");
+    };
+    let primary = &data["primary_email_address_id"];
+    let addresses = data["email_addresses"].as_array();
+    let is_primary = |address: &&Json| primary.is_string() && address["id"] == *primary;
+    let address = addresses.and_then(|all| all.iter().find(is_primary));
+    check_said(email, address.map(|address| &address["email_address"]));
+    check_said(image_url, Some(&data["image_url"]));
+    check_said(created_at, Some(&data["created_at"]));
+    check_said(updated_at, Some(&data["updated_at"]));
+    let names = ["first_name", "last_name"].map(|part| stored(&data[part]));
+    let names = names.into_iter().flatten();
+    let full_name = names.collect::<Vec<_>>().join(" ");
+    let expected = if full_name.is_empty() {
+        "User"
+    } else {
+        &full_name
+    };
+    assert_eq!(name.value, Value::Text(expected.to_owned()));
+}
+
+fn check_said(cell: &Cell, json: Option<&Json>) {
+    let json = json.unwrap_or(&Json::Null);
+    match (&cell.value, json) {
+        (Value::Nothing, Json::Null) => {}
+        (Value::Nothing, text) => assert!(text.is_string() && stored(text).is_none()),
+        (Value::Text(text), json) => assert_eq!(Some(text), stored(json).as_ref()),
+        (Value::Integer(number), json) => assert_eq!(json.as_i64(), Some(*number)),
+        (Value::Boolean(boolean), json) => assert_eq!(json.as_bool(), Some(*boolean)),
+        (Value::Number(_), json) => assert!(json.is_number()),
+        (Value::Json(_), json) => assert!(json.is_object() || json.is_array()),
+    }
+}
+
+/// A text that is not blank, as PostgreSQL holds it.
+fn stored(json: &Json) -> Option<String> {
+    let text = json.as_str()?.replace('\0', "");
+    (!text.trim().is_empty()).then_some(text)
 }
 
 /// The worker refuses what the ingest refuses, for the same reason.

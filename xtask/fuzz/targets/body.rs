@@ -2,7 +2,10 @@
 
 #![no_main]
 
-use fuzz::{check_against_another_parser, check_entry, is_no_event, queued};
+use fuzz::{
+    READER, READER_OF_EVERYTHING, check_again, check_against_another_parser, check_entry,
+    is_no_event, queued,
+};
 use hyper::HeaderMap;
 use ingest::signature::{Rejection, Verifier};
 use libfuzzer_sys::fuzz_target;
@@ -21,15 +24,21 @@ fuzz_target!(|body: &[u8]| {
     let svix_id = verified.unwrap();
     match Envelope::parse(body) {
         Ok(envelope) => {
-            let entry = Entry::parse(&queued(&svix_id, &envelope.event_type, body));
+            let queued = queued(&svix_id, &envelope.event_type, body);
+            let entry = Entry::parse(&queued, &READER);
             assert!(!is_no_event(&entry), "the worker refuses what was accepted");
             assert_eq!(entry.svix_id(), Some(&svix_id));
             check_entry(&entry);
+            check_entry(&Entry::parse(&queued, &READER_OF_EVERYTHING));
             if let Ok(event) = &entry.event {
+                check_again(event);
                 check_against_another_parser(event, body);
             }
         }
-        Err(_) => assert!(is_no_event(&Entry::parse(&queued(&svix_id, "", body)))),
+        Err(_) => {
+            let entry = Entry::parse(&queued(&svix_id, "", body), &READER);
+            assert!(is_no_event(&entry));
+        }
     }
 });
 

@@ -5,7 +5,7 @@
 
 use std::time::SystemTime;
 
-use fuzz::check_entry;
+use fuzz::{READER, READER_OF_EVERYTHING, check_entry};
 use libfuzzer_sys::fuzz_target;
 use shared::queue::field;
 use worker::event::entry::{Entry, Unreadable};
@@ -19,8 +19,9 @@ fuzz_target!(|input: &[u8]| {
         fields.push((name, parts.next().unwrap_or_default()));
     }
     let entry: RawEntry = (id, fields);
-    let parsed = Entry::parse(&entry);
+    let parsed = Entry::parse(&entry, &READER);
     check_entry(&parsed);
+    check_entry(&Entry::parse(&entry, &READER_OF_EVERYTHING));
     assert_eq!(parsed.id, entry.0);
     match &parsed.event {
         Err(Unreadable::Payload) => assert!(value(&entry, field::PAYLOAD).is_none()),
@@ -38,7 +39,7 @@ fuzz_target!(|input: &[u8]| {
     let mut more = entry.clone();
     more.1.retain(|(name, _)| name != field::TYPE.as_bytes());
     more.1.push((b"more".to_vec(), b"of it".to_vec()));
-    let with_more = Entry::parse(&more);
+    let with_more = Entry::parse(&more, &READER);
     assert_eq!(with_more.failed_attempts, parsed.failed_attempts);
     assert_eq!(with_more.event, parsed.event);
 });

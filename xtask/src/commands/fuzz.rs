@@ -8,7 +8,7 @@ use std::{
 
 use anyhow::{Context as _, ensure};
 
-const TARGETS: [&str; 3] = ["body", "entry", "headers"];
+const TARGETS: [&str; 4] = ["body", "entry", "headers", "tables"];
 
 /// Fuzzes whatever parses bytes from outside, each target for a while. It needs the nightly toolchain
 /// and cargo-fuzz: `rustup toolchain install nightly`, `cargo install --locked cargo-fuzz`.
