@@ -212,7 +212,7 @@ impl<'a> Piece<'a> {
 /// Winners whose rows could not be written.
 #[derive(Default)]
 struct Unwritten<'w, 'a> {
-    /// Who has no row, where this section makes none.
+    /// Who has no row, where this section makes none, or none of what is said.
     rowless: Vec<&'w Winner<'a>>,
     /// Who is newer, or was left out by a trigger of the application.
     other: Vec<&'w Winner<'a>>,
@@ -236,10 +236,15 @@ async fn write_rows<'w, 'a>(
     }
     // Before they are tried again: who has no row now, and is not written then, has none for us. The application may make
     // one at any moment.
-    let rowless = match target.section.missing_row {
-        MissingRow::Create => Vec::new(),
-        MissingRow::Wait | MissingRow::Ignore => rowless(transaction, target, &left).await?,
+    let makes_row = |winner: &&Winner<'_>| match target.section.missing_row {
+        MissingRow::Create => winner.unfit.is_none(),
+        MissingRow::Wait | MissingRow::Ignore => false,
     };
+    let mut rowless = left.clone();
+    rowless.retain(|winner| !makes_row(winner));
+    if !rowless.is_empty() {
+        rowless = self::rowless(transaction, target, &rowless).await?;
+    }
     let is_known = |winner: &&Winner<'_>| known.iter().any(|other| std::ptr::eq(*other, *winner));
     let (gone, there): (Vec<_>, Vec<_>) = left.iter().copied().partition(is_known);
     let yields =
@@ -294,20 +299,21 @@ async fn rowless<'w, 'a>(
     Ok(winners.iter().copied().filter(has_none).collect())
 }
 
-/// What becomes of those who have no row, where this section makes none.
+/// What becomes of those who have no row, where none is made.
 fn without_row<'a>(target: &Target, rowless: &[&Winner<'a>]) -> LeftOuts<'a> {
     let left_out = |winner: &&Winner<'a>| {
         let left_out = match target.section.missing_row {
+            MissingRow::Create => return winner.unfit(),
             MissingRow::Ignore => LeftOut::Ignored,
-            _ => LeftOut::Refused(Refusal {
+            MissingRow::Wait => LeftOut::Refused(Refusal {
                 reason: format!("waits for a row of {} that belongs to it", target.table),
                 remedy: Remedy::TryLater,
                 ..Refusal::default()
             }),
         };
-        (winner.event.svix_id.as_str(), left_out)
+        Some((winner.event.svix_id.as_str(), left_out))
     };
-    rowless.iter().map(left_out).collect()
+    rowless.iter().filter_map(left_out).collect()
 }
 
 #[cfg(test)]

@@ -78,8 +78,10 @@ fn link<'a>(target: &'a Target, winners: &[&'a Winner<'a>]) -> Step<'a> {
 fn insert<'a>(target: &'a Target, winners: &[&'a Winner<'a>]) -> Step<'a> {
     let sql = target.statements.insert.as_deref()?;
     let cells = target.statements.cell_types.len();
-    let arrays = || Arrays::of_ids(winners).with_cells(target, winners, cells);
-    (!winners.is_empty()).then(|| (sql, arrays()))
+    let mut fit = winners.to_vec();
+    fit.retain(|winner| winner.unfit.is_none());
+    let arrays = || Arrays::of_ids(&fit).with_cells(target, &fit, cells);
+    (!fit.is_empty()).then(|| (sql, arrays()))
 }
 
 /// Says one thing and tells what PostgreSQL answers.

@@ -4,18 +4,14 @@ use std::collections::{HashMap, HashSet};
 
 use deadpool_postgres::Transaction;
 
-use crate::apply::fit::{Fitted, fit};
 use crate::apply::holders::{self, Place};
 use crate::apply::storage::Claim;
 use crate::apply::target::Target;
 use crate::apply::verdict::LeftOut;
 use crate::apply::winner::Winner;
 use crate::apply::wishes::Wishes;
-use crate::database::catalogue::column::Kind;
-use crate::database::failure::{Failure, Refusal};
-use crate::event::object::Object;
+use crate::database::failure::Failure;
 use crate::event::{Change, Event};
-use crate::tables::section::{self, Content, OnDelete};
 
 /// The objects that are to be written.
 pub(crate) struct Winners<'a> {
@@ -49,10 +45,8 @@ impl<'a> Winners<'a> {
         };
         let mut misfits = HashMap::new();
         for event in newest {
-            let (object, columns) = match &event.change {
-                Change::Upsert(object) => (object, object.section.cells().collect()),
-                Change::Delete(object) => (object, set_on_delete(object)),
-                Change::Ignore(_) => continue,
+            let Some(object) = event.changed() else {
+                continue;
             };
             let Some(first_seen) = claims.get(object.id.as_str()) else {
                 continue;
@@ -60,12 +54,8 @@ impl<'a> Winners<'a> {
             if *first_seen {
                 winners.first_seen.insert(object.id.as_str());
             }
-            let winner = match fit_cells(object, &columns, target) {
-                Ok(cells) => Winner {
-                    event,
-                    object,
-                    cells,
-                },
+            let winner = match Winner::fit(event, object, target) {
+                Ok(winner) => winner,
                 Err(refusal) => {
                     misfits.insert(event.svix_id.as_str(), LeftOut::Refused(refusal));
                     continue;
@@ -100,6 +90,15 @@ impl<'a> Winners<'a> {
         let mut oldest_first: Vec<&Winner<'_>> = self.written.iter().collect();
         oldest_first.sort_by_key(|winner| winner.event.revision());
         let places = holders::places(transaction, target, &oldest_first).await?;
+        let has_place = |winner: &Winner<'_>| {
+            let id = winner.object.id.as_str();
+            places.iter().any(|place| place.object_id == id)
+        };
+        let unfit = self.written.iter().filter(|winner| !has_place(winner));
+        let unfit: LeftOuts<'_> = unfit.filter_map(Winner::unfit).collect();
+        if !unfit.is_empty() {
+            return Ok(unfit);
+        }
         // The application's own row, newer than what we have: it will stay as it is. Every other one that is there is
         // written, though a trigger of the application may say meanwhile that it is newer: it must get its values.
         let stay: HashSet<String> = places
@@ -130,55 +129,5 @@ impl<'a> Winners<'a> {
             return Ok(waiting);
         }
         wishes.vacate(transaction, target, &vacating).await
-    }
-}
-
-fn set_on_delete(object: &Object) -> Vec<&section::Column> {
-    match &object.section.on_delete {
-        OnDelete::Set(columns) => columns.iter().collect(),
-        OnDelete::Delete | OnDelete::Keep => Vec::new(),
-    }
-}
-
-/// Fits what an object says to the columns of its table.
-pub(crate) fn fit_cells<'a>(
-    object: &'a Object,
-    columns: &[&section::Column],
-    target: &Target,
-) -> Result<Vec<Fitted<'a>>, Refusal> {
-    let mut fitted = Vec::with_capacity(columns.len());
-    let key = target.table.column(&target.section.key);
-    if let Some(Kind::Text {
-        characters: Some(most),
-        ..
-    }) = key.map(|key| &key.kind)
-        && object.id.as_str().chars().nth(*most).is_some()
-    {
-        let key = &target.section.key;
-        return Err(misfit(
-            target,
-            &format!("data.id is too long for column \"{key}\""),
-        ));
-    }
-    for (cell, column) in object.row.cells.iter().zip(columns) {
-        // The statement makes it.
-        if column.content == Content::Uuid {
-            fitted.push(Fitted::Null);
-            continue;
-        }
-        // The table has all that the section names.
-        let Some(stored) = target.table.column(&column.name) else {
-            continue;
-        };
-        fitted.push(fit(cell, column, stored).map_err(|why| misfit(target, &why))?);
-    }
-    Ok(fitted)
-}
-
-fn misfit(target: &Target, why: &impl std::fmt::Display) -> Refusal {
-    Refusal {
-        reason: format!("{why} (table {})", target.table),
-        doubts_the_table: true,
-        ..Refusal::default()
     }
 }

@@ -93,6 +93,12 @@ impl Present {
         })
     }
 
+    /// Whether there is no row, but one that belongs to nobody.
+    #[must_use]
+    pub const fn can_be_linked(&self) -> bool {
+        self.can_be_linked
+    }
+
     /// Compares with `object`, which was asked for at `asked_at`.
     #[must_use]
     pub fn compare(&self, object: &Object, asked_at: SystemTime) -> Comparison {

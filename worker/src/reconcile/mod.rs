@@ -22,7 +22,6 @@ use shared::redis_link::RedisLink;
 
 use crate::apply::target::{Target, Targets};
 use crate::apply::winner::Winner;
-use crate::apply::winners::fit_cells;
 use crate::database::Database;
 use crate::event::Event;
 use crate::event::reader::Reader;
@@ -174,6 +173,12 @@ impl Reconciliation {
             let object = winner.object;
             let present = present.remove(object.id.as_str()).unwrap_or_default();
             let comparison = present.compare(object, asked_at);
+            if let (Comparison::Missing(_), Some(unfit)) = (comparison, &winner.unfit)
+                && !present.can_be_linked()
+            {
+                self.tell_unusable(object.id.as_str(), &unfit.refusal.reason);
+                continue;
+            }
             self.counts.add(comparison);
             let (word, r#type, event_at) = match comparison {
                 Comparison::Equal
@@ -220,14 +225,18 @@ impl Reconciliation {
             match usable {
                 Ok(event) => users.push((event, &**json)),
                 Err(reason) => {
-                    self.counts.unusable += 1;
                     let id = id.as_deref().unwrap_or("without an id");
-                    self.progress
-                        .tell(&format!("unusable {}: {reason}", line(id.as_bytes())));
+                    self.tell_unusable(id, &reason);
                 }
             }
         }
         users
+    }
+
+    fn tell_unusable(&mut self, id: &str, reason: &str) {
+        self.counts.unusable += 1;
+        self.progress
+            .tell(&format!("unusable {}: {reason}", line(id.as_bytes())));
     }
 
     async fn delete_missing(&mut self) -> Result<(), String> {
@@ -247,11 +256,5 @@ impl Reconciliation {
 /// What is written of a user, or why it cannot be.
 fn winner<'a>(event: &'a Event, target: &Target) -> Result<Winner<'a>, String> {
     let object = event.upserted().ok_or("not a user")?;
-    let columns: Vec<_> = object.section.cells().collect();
-    let cells = fit_cells(object, &columns, target).map_err(|refusal| refusal.reason)?;
-    Ok(Winner {
-        event,
-        object,
-        cells,
-    })
+    Winner::fit(event, object, target).map_err(|refusal| refusal.reason)
 }

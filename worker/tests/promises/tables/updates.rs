@@ -258,3 +258,39 @@ fn a_partitioned_table_is_written() {
     assert_eq!(count(), "ours|5|5\nsecond|15|15");
     drop(worker);
 }
+
+/// What is written only when a row is made refuses nothing else: neither the update of a row that is there, nor its
+/// neighbours.
+#[test]
+fn a_value_of_on_create_that_does_not_fit_is_in_the_way_of_new_rows_alone() {
+    let application = Application::new(
+        "create table people (id text primary key, email text, seats int not null); \
+         insert into people values ('user_1', 'old@example.com', 7)",
+        r#"
+        [user]
+        table = "people"
+        key = "id"
+        [user.columns]
+        email = "primary_email_address"
+        [user.on_create]
+        seats = { from = "public_metadata.seats" }
+        "#,
+    );
+    let world = &application.world;
+    let _worker = application.worker();
+    let says = |email: &str| crate::helpers::user("user_1", email, 2).updated();
+    let there =
+        application.apply(&says("new@example.com").replace("\"public_metadata\"", "\"other\""));
+    assert_eq!(world.outcome(&there), "applied");
+    assert_eq!(
+        world.sql("select * from people"),
+        "user_1|new@example.com|7"
+    );
+    let new = crate::helpers::user("user_2", "two@example.com", 2).created();
+    let none = application.apply(&new.replace("\"public_metadata\"", "\"other\""));
+    let reason = world.reason(&none).unwrap();
+    assert!(
+        reason.contains("data.public_metadata.seats says nothing"),
+        "{reason}"
+    );
+}
