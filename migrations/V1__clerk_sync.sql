@@ -33,8 +33,7 @@ CREATE TABLE clerk_sync.versions (
 
 -- Cache tags that are to be deleted and that nothing but a row tells, which may be gone or another one by now.
 CREATE TABLE clerk_sync.cache_tags (
-    svix_id text COLLATE "C" NOT NULL,
-    tag     text COLLATE "C" NOT NULL,
-    kept_at timestamptz      NOT NULL,
-    PRIMARY KEY (svix_id, tag)
+    svix_id text COLLATE "C" PRIMARY KEY,
+    tags    text[]           NOT NULL,
+    kept_at timestamptz      NOT NULL
 );

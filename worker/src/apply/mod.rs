@@ -159,7 +159,7 @@ fn outcome(
     (decided, rest, unique_values)
 }
 
-/// One part, as often as it meets another transaction; with unique_values settled once one is taken.
+/// One part, as often as it meets another transaction; with unique values settled once one is taken.
 async fn apply_part(
     database: &Database,
     targets: &Targets,

@@ -120,7 +120,10 @@ impl<'a> Piece<'a> {
         let known = match unique_values {
             UniqueValues::Assume => HashMap::new(),
             UniqueValues::Settle => {
-                storage::lock_versions(transaction, self.family(), &newest).await?
+                let mut known = storage::lock_versions(transaction, self.family(), &newest).await?;
+                let ids = newest.iter().filter_map(|event| event.object_id());
+                ids.map(|id| (id.as_str(), known.remove(id.as_str())))
+                    .collect()
             }
         };
         let claims = storage::claim_versions(transaction, self.family(), &newest).await?;
@@ -245,7 +248,7 @@ async fn write_rows<'w, 'a>(
     if !rowless.is_empty() {
         rowless = self::rowless(transaction, target, &rowless).await?;
     }
-    let is_known = |winner: &&Winner<'_>| known.iter().any(|other| std::ptr::eq(*other, *winner));
+    let is_known = |winner: &&Winner<'_>| !winners.first_seen.contains(winner.object.id.as_str());
     let (gone, there): (Vec<_>, Vec<_>) = left.iter().copied().partition(is_known);
     let yields =
         |winner: &&Winner<'_>| target.section.newest.is_some() && !winner.event.is_asked_for();

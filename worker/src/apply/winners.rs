@@ -23,6 +23,9 @@ pub(crate) struct Winners<'a> {
     pub(crate) first_seen: HashSet<&'a str>,
 }
 
+/// The svix-ids of the newest events that were known of objects before this piece claimed them, by object.
+pub(crate) type Known<'a> = HashMap<&'a str, Option<String>>;
+
 /// Who does not get what it wants, by svix-id.
 pub(crate) type LeftOuts<'a> = HashMap<&'a str, LeftOut>;
 
@@ -85,7 +88,7 @@ impl<'a> Winners<'a> {
         &mut self,
         transaction: &Transaction<'_>,
         target: &Target,
-        known: &HashMap<String, String>,
+        known: &Known<'_>,
     ) -> Result<LeftOuts<'a>, Failure> {
         let mut oldest_first: Vec<&Winner<'_>> = self.written.iter().collect();
         oldest_first.sort_by_key(|winner| winner.event.revision());

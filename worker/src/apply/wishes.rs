@@ -11,7 +11,7 @@ use crate::apply::holders::{self, Holder, Place};
 use crate::apply::target::Target;
 use crate::apply::verdict::LeftOut;
 use crate::apply::winner::Winner;
-use crate::apply::winners::LeftOuts;
+use crate::apply::winners::{Known, LeftOuts};
 use crate::database::failure::{Failure, Remedy};
 use crate::decide::settlement::{Value, settle};
 
@@ -19,6 +19,8 @@ use crate::decide::settlement::{Value, settle};
 pub(super) struct Wishes<'w, 'a> {
     winners: &'w [&'w Winner<'a>],
     rows: Vec<Row<'w>>,
+    /// Whose row lies where.
+    places: HashMap<&'w str, usize>,
     wanted: Vec<Vec<Value>>,
     /// Of each value that is held: the row, and what to wait for.
     held: Vec<(Value, String, Awaited)>,
@@ -47,8 +49,11 @@ impl<'w, 'a> Wishes<'w, 'a> {
                 is_own: place.is_some_and(|place| place.is_own),
             }
         };
+        let rows: Vec<Row<'_>> = winners.iter().map(row).collect();
+        let places = rows.iter().enumerate();
         Self {
-            rows: winners.iter().map(row).collect(),
+            places: places.map(|(winner, row)| (row.place, winner)).collect(),
+            rows,
             wanted: vec![Vec::new(); winners.len()],
             held: Vec::new(),
             wanting: BTreeMap::new(),
@@ -61,9 +66,11 @@ impl<'w, 'a> Wishes<'w, 'a> {
         target: &Target,
         column: usize,
         holders: Vec<Holder>,
-        known: &HashMap<String, String>,
+        known: &Known<'_>,
     ) {
         let is_on_create = column >= target.statements.cells_of_columns;
+        let name = target.section.cells().nth(column);
+        let name = name.map_or("", |cell| &cell.name);
         for holder in holders {
             let Some(winner) = self.winners.get(holder.wish) else {
                 continue;
@@ -77,7 +84,7 @@ impl<'w, 'a> Wishes<'w, 'a> {
                 self.wanting.entry(value).or_insert(holder.wish);
             }
             if let Some(row) = holder.row {
-                let whose = self.rows.iter().position(|known| known.place == row);
+                let whose = self.places.get(row.as_str()).copied();
                 // What stays as it is nobody else gets.
                 if let Some(whose) =
                     whose.filter(|whose| is_on_create || self.keeps(*whose, column))
@@ -85,18 +92,9 @@ impl<'w, 'a> Wishes<'w, 'a> {
                     self.wanted[whose].push(value);
                 }
                 let object_id = holder.object_id.as_deref();
-                let name = target
-                    .section
-                    .cells()
-                    .nth(column)
-                    .map_or("", |cell| &cell.name);
-                // What a winner of this piece has claimed here may end otherwise.
-                let is_here = self
-                    .winners
-                    .iter()
-                    .any(|winner| object_id == Some(winner.object.id.as_str()));
-                let version = match object_id.filter(|_| is_here) {
-                    Some(object_id) => known.get(object_id).cloned(),
+                // What this piece has claimed may end otherwise: the version before counts.
+                let version = match object_id.and_then(|id| known.get(id)) {
+                    Some(before) => before.clone(),
                     None => holder.version,
                 };
                 let version = Version::Of(version);
@@ -126,40 +124,29 @@ impl<'w, 'a> Wishes<'w, 'a> {
             .map(|(value, row, _)| (row.as_str(), *value))
             .collect();
         let settlement = settle(&moving, &held);
-        let svix_id = |row: &str| {
-            let place = self.rows.iter().position(|known| known.place == row)?;
-            Some(self.winners[place].event.svix_id.as_str())
-        };
-        let waiting = settlement.waiting.iter().filter_map(|(row, holder)| {
-            Some((
-                svix_id(row)?,
-                LeftOut::Waiting(self.awaited(target, holder)?),
-            ))
-        });
+        let waiting = settlement
+            .waiting
+            .iter()
+            .filter_map(|(row, (holder, value))| {
+                let winner = self.winners[*self.places.get(row)?];
+                let awaited = self.awaited(target, holder, *value)?;
+                Some((winner.event.svix_id.as_str(), LeftOut::Waiting(awaited)))
+            });
         (waiting.collect(), settlement.vacating.into_iter().collect())
     }
 
-    /// The next event of whom to wait for, who has `row`.
-    fn awaited(&self, target: &Target, row: &str) -> Option<Awaited> {
-        let holds = self.held.iter().find(|(_, held, _)| held == row);
-        if let Some((_, _, awaited)) = holds {
+    /// The next event of whom to wait for, whose row has `value`, or is to have it.
+    fn awaited(&self, target: &Target, row: &str, value: Value) -> Option<Awaited> {
+        let holds = |(held, holder, _): &&(Value, String, Awaited)| *held == value && holder == row;
+        if let Some((_, _, awaited)) = self.held.iter().find(holds) {
             return Some(awaited.clone());
         }
         // Somebody who takes the value in this very transaction.
-        let place = self.rows.iter().position(|known| known.place == row)?;
-        let object = self.winners[place].object;
-        let column = self.wanted[place].first().map_or(0, |value| value.0);
-        let name = target
-            .section
-            .cells()
-            .nth(column)
-            .map_or("", |cell| &cell.name);
-        Some(Awaited::of(
-            target,
-            name,
-            Some(object.id.as_str()),
-            Version::Uncommitted,
-        ))
+        let winner = self.winners[*self.places.get(row)?];
+        let name = target.section.cells().nth(value.0);
+        let name = name.map_or("", |cell| &cell.name);
+        let id = Some(winner.object.id.as_str());
+        Some(Awaited::of(target, name, id, Version::Uncommitted))
     }
 
     /// Takes the values from the rows that have them. Where that is not possible, who wants them waits.

@@ -9,8 +9,8 @@ pub type Value = (usize, i64);
 /// What is to happen to rows that are to get values in one transaction.
 #[derive(Debug, PartialEq, Eq)]
 pub struct Settlement<'a> {
-    /// Rows whose value another one keeps or takes first, and which one that is.
-    pub waiting: BTreeMap<&'a str, &'a str>,
+    /// Rows that have to wait, and for what: a row that keeps a value, or takes it first, and that value.
+    pub waiting: BTreeMap<&'a str, (&'a str, Value)>,
     /// Values that go from one row to another in the same transaction.
     pub vacating: BTreeSet<Value>,
 }
@@ -28,19 +28,19 @@ pub fn settle<'a>(moving: &[(&'a str, Vec<Value>)], held: &[(&'a str, Value)]) -
         .iter()
         .map(|(row, values)| (*row, values.as_slice()))
         .collect();
-    let mut waiting: BTreeMap<&'a str, &'a str> = BTreeMap::new();
+    let mut waiting: BTreeMap<&'a str, (&'a str, Value)> = BTreeMap::new();
     loop {
         let is_moving = |row: &str| wishes.contains_key(row) && !waiting.contains_key(row);
         let gives_away = |row: &str, value: &Value| is_moving(row) && !wishes[row].contains(value);
         let holder = |row: &str, values: &[Value]| {
             let keeps = |value: &Value| {
                 let holder = *holders.get(value)?;
-                (holder != row && !gives_away(holder, value)).then_some(holder)
+                (holder != row && !gives_away(holder, value)).then_some((holder, *value))
             };
             values.iter().find_map(keeps)
         };
         let still_moving = || moving.iter().filter(|(row, _)| is_moving(row));
-        let mut blocked: Vec<(&'a str, &'a str)> = still_moving()
+        let mut blocked: Vec<Blocked<'a>> = still_moving()
             .filter_map(|(row, values)| Some((*row, holder(row, values)?)))
             .collect();
         if blocked.is_empty() {
@@ -60,15 +60,19 @@ pub fn settle<'a>(moving: &[(&'a str, Vec<Value>)], held: &[(&'a str, Value)]) -
     }
 }
 
+/// A row, and what it has to wait for.
+type Blocked<'a> = (&'a str, (&'a str, Value));
+
 /// Rows that want what an earlier one takes, and which one that is.
-fn late<'r, 'a: 'r>(
-    moving: impl Iterator<Item = &'r (&'a str, Vec<Value>)>,
-) -> Vec<(&'a str, &'a str)> {
+fn late<'r, 'a: 'r>(moving: impl Iterator<Item = &'r (&'a str, Vec<Value>)>) -> Vec<Blocked<'a>> {
     let mut taken: BTreeMap<Value, &'a str> = BTreeMap::new();
     let mut late = Vec::new();
     for (row, values) in moving {
-        match values.iter().find_map(|value| taken.get(value)) {
-            Some(first) => late.push((*row, *first)),
+        let first = values
+            .iter()
+            .find_map(|value| Some((*taken.get(value)?, *value)));
+        match first {
+            Some(first) => late.push((*row, first)),
             None => taken.extend(values.iter().map(|value| (*value, *row))),
         }
     }
@@ -102,7 +106,11 @@ mod tests {
         let held: Vec<_> = held.iter().map(|(row, name)| (*row, value(name))).collect();
         let settlement = settle(&moving, &held);
         (
-            settlement.waiting.into_iter().collect(),
+            settlement
+                .waiting
+                .into_iter()
+                .map(|(row, (holder, _))| (row, holder))
+                .collect(),
             settlement.vacating.into_iter().collect(),
         )
     }
