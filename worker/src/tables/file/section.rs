@@ -11,7 +11,7 @@ use crate::tables::file::notes::Notes;
 use crate::tables::file::scope::{KEYS, Place, Scope};
 use crate::tables::file::template::tag;
 use crate::tables::path::Path;
-use crate::tables::section::{Column, Content, MissingRow, OnDelete, Section, TableName};
+use crate::tables::section::{Column, Content, From, MissingRow, OnDelete, Section, TableName};
 use crate::tables::tag::Tag;
 
 const MISSING_ROW: &Words<MissingRow> = &[
@@ -30,12 +30,14 @@ pub(super) fn section(
     keys.check(&KEYS, &or, notes);
     let table = table_name(keys, notes);
     let key = key(keys, notes);
-    let columns = columns_of(Place::Columns, family, keys, notes);
+    let mut columns = columns_of(Place::Columns, family, keys, notes);
+    // It holds Clerk's id, whether the file says so or not.
+    columns.retain(|column| Some(&column.name) != key.as_ref() || !is_clerks_id(column));
     let on_create = columns_of(Place::OnCreate, family, keys, notes);
     let missing_row = keys.word("missing_row", MISSING_ROW, notes);
     let missing_row = missing_row.unwrap_or(MissingRow::Create);
     let on_delete = on_delete(family, keys, missing_row, notes);
-    check_places(keys, key.as_deref(), notes);
+    check_places(keys, key.as_deref(), &columns, notes);
     // A row that is linked takes them, too.
     let makes_rows = missing_row == MissingRow::Create || keys.has("link_by");
     if let Some((at, _)) = keys.get("on_create").filter(|_| !makes_rows) {
@@ -116,8 +118,20 @@ fn key(keys: Keys<'_>, notes: &mut Notes) -> Option<String> {
     }
 }
 
+fn is_clerks_id(column: &Column) -> bool {
+    let id = From {
+        paths: vec![Path::Field(vec!["id".to_owned()])],
+        as_lower: false,
+        map: None,
+        default: None,
+        keeps_when_silent: false,
+        too_long: None,
+    };
+    column.content == Content::From(id)
+}
+
 /// Tells columns that stand where they may not.
-fn check_places(keys: Keys<'_>, key: Option<&str>, notes: &mut Notes) {
+fn check_places(keys: Keys<'_>, key: Option<&str>, read: &[Column], notes: &mut Notes) {
     let table = |place: Place| {
         let value = keys.get(place.key())?.1.get_ref();
         value.as_table()
@@ -126,12 +140,18 @@ fn check_places(keys: Keys<'_>, key: Option<&str>, notes: &mut Notes) {
     for place in [Place::Columns, Place::OnCreate] {
         for name in table(place).into_iter().flat_map(|table| table.keys()) {
             let (at, name) = (name.span().start, name.get_ref().as_ref());
-            if Some(name) == key {
+            let is_supported =
+                place == Place::Columns && !read.iter().any(|column| column.name == name);
+            if Some(name) == key && !is_supported {
                 let what = format!(
                     "the key {name:?} in {} is not supported by this version",
                     place.key()
                 );
-                notes.mistake(at, what, "it as \"key\" only: it holds Clerk's id");
+                notes.mistake(
+                    at,
+                    what,
+                    "it as \"key\" only, or \"id\" for it: it holds Clerk's id",
+                );
             }
             if place == Place::OnCreate && columns.is_some_and(|table| table.contains_key(name)) {
                 let what = format!("{name:?} stands in columns, too");
@@ -181,6 +201,14 @@ fn on_delete(
 
 fn link_by(family: &str, keys: Keys<'_>, columns: &[Column], notes: &mut Notes) -> Option<usize> {
     let (at, name) = keys.text("link_by", notes)?;
+    if keys
+        .text("key", &mut Notes::default())
+        .is_some_and(|(_, key)| key == name)
+    {
+        let expected = "another column: the key of a row that is linked is NULL";
+        notes.mistake(at, "\"link_by\" is the key", expected);
+        return None;
+    }
     let named = keys.get("columns");
     let named = named.and_then(|(_, value)| value.get_ref().as_table());
     if !named.is_some_and(|named| named.contains_key(name)) {

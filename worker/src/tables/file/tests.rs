@@ -285,6 +285,22 @@ fn a_path_below_data_is_the_same_without_it() {
 }
 
 #[test]
+fn the_key_may_be_a_list_of_one_and_be_said_to_hold_clerks_id() {
+    let section = |key: &str, columns: &str| {
+        let text = format!("[user]\ntable = \"t\"\nkey = {key}\n[user.columns]\n{columns}");
+        section_of(&report(&text).tables)
+    };
+    let expected = section(r#""c""#, r#"e = "username""#);
+    for (key, columns) in [
+        (r#"["c"]"#, r#"e = "username""#),
+        (r#""c""#, "c = \"id\"\ne = \"username\""),
+        (r#"["c"]"#, "c = { from = \"data.id\" }\ne = \"username\""),
+    ] {
+        assert_eq!(section(key, columns), expected, "{key} {columns}");
+    }
+}
+
+#[test]
 fn any_name_that_postgresql_takes_may_be_a_column() {
     for name in [
         "a.b", "a\"b", "{a}", "100%", "a b", "'", "\\", "\n", "ñ", "a;--",
