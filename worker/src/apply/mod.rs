@@ -6,6 +6,7 @@ mod canary;
 pub mod fence;
 pub mod fit;
 mod holders;
+mod owners;
 mod piece;
 pub(crate) mod rows;
 pub mod statements;

@@ -1,13 +1,14 @@
 //! A row that is to be written.
 
-use crate::apply::fit::{Fitted, Misfit, fit};
+use crate::apply::fit::misfit::{Misfit, Problem};
+use crate::apply::fit::{Fitted, fit};
 use crate::apply::target::Target;
 use crate::apply::verdict::LeftOut;
 use crate::database::catalogue::column::Kind;
 use crate::database::failure::Refusal;
 use crate::event::object::Object;
 use crate::event::{Change, Event};
-use crate::tables::section::{Column, Content, OnDelete};
+use crate::tables::section::{Column, Content, Key, OnDelete};
 
 /// A row that is to be written.
 pub(crate) struct Winner<'a> {
@@ -15,6 +16,8 @@ pub(crate) struct Winner<'a> {
     pub(crate) event: &'a Event,
     /// The same, as far as the row is concerned.
     pub(crate) object: &'a Object,
+    /// What the key of its row says, as texts, where that is not the object's id. Of a deletion: if it has a row.
+    pub(crate) key: Vec<String>,
     /// One for each of the section's cells; of a deletion one for each column that it sets.
     pub(crate) cells: Vec<Fitted<'a>>,
     /// Why no row can be made of it, though one that is there can be written.
@@ -46,6 +49,7 @@ impl<'a> Winner<'a> {
             _ => ([].as_slice(), [].as_slice()),
         };
         let mut winner = Self {
+            key: Vec::new(),
             cells: Vec::with_capacity(columns.len() + on_create.len()),
             unfit: None,
             event,
@@ -57,6 +61,7 @@ impl<'a> Winner<'a> {
                 .cells
                 .push(fitted.map_err(|why| misfit(target, &why))?);
         }
+        winner.key = winner.said_key(target)?;
         for column in on_create {
             let fitted = winner.fit_next(column, target).unwrap_or_else(|why| {
                 let stored = target.table.column(&column.name);
@@ -71,6 +76,24 @@ impl<'a> Winner<'a> {
             winner.cells.push(fitted);
         }
         Ok(winner)
+    }
+
+    /// What the event says of the key; nothing where that is Clerk's id, and of a deletion.
+    fn said_key(&self, target: &Target) -> Result<Vec<String>, Refusal> {
+        let (Change::Upsert(_), Key::Said(places)) = (&self.event.change, &target.section.key)
+        else {
+            return Ok(Vec::new());
+        };
+        let text = |place: &usize| {
+            let text = self.cells[*place].text().map(str::to_owned);
+            text.ok_or_else(|| {
+                let column = &target.section.columns[*place];
+                let problem = Problem::NoKey(column.name.clone());
+                let cell = &self.object.row.cells[*place];
+                misfit(target, &Misfit::new(cell, column, problem))
+            })
+        };
+        places.iter().map(text).collect()
     }
 
     fn fit_next(&self, column: &Column, target: &Target) -> Result<Fitted<'a>, Misfit> {
@@ -105,7 +128,9 @@ impl<'a> Winner<'a> {
 }
 
 fn check_id(object: &Object, target: &Target) -> Result<(), Refusal> {
-    let key = &target.section.key;
+    let Key::Id(key) = &target.section.key else {
+        return Ok(());
+    };
     let most = match target.table.column(key).map(|key| &key.kind) {
         Some(Kind::Text { characters, .. }) => *characters,
         _ => None,
@@ -117,7 +142,7 @@ fn check_id(object: &Object, target: &Target) -> Result<(), Refusal> {
     Ok(())
 }
 
-fn misfit(target: &Target, why: &impl std::fmt::Display) -> Refusal {
+pub(super) fn misfit(target: &Target, why: &impl std::fmt::Display) -> Refusal {
     Refusal {
         reason: format!("{why} (table {})", target.table),
         doubts_the_table: true,

@@ -9,6 +9,7 @@ mod kept_values;
 mod links;
 mod missing_rows;
 mod newest;
+mod owners;
 mod row_tags;
 mod statements;
 mod triggers;

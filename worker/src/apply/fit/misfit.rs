@@ -20,6 +20,8 @@ pub struct Misfit {
 pub(crate) enum Problem {
     #[error("says nothing, and column \"{0}\" takes no NULL")]
     Nothing(String),
+    #[error("says nothing, and column \"{0}\" is of the key")]
+    NoKey(String),
     #[error("is too long for column \"{0}\"")]
     TooLong(String),
     #[error("is none of the words that column \"{0}\" takes")]

@@ -12,7 +12,7 @@ use tokio_postgres::types::Type;
 use tokio_postgres::{Error, Row};
 
 use crate::database::catalogue::column::{Column, Kind};
-use crate::tables::section::{OnDelete, Section, TableName};
+use crate::tables::section::{Key, OnDelete, Section, TableName};
 
 /// A table that has all that a section names.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -64,8 +64,11 @@ pub async fn read(
         let column = read_column(row)?;
         table.columns.insert(column.name.clone(), column);
     }
-    if let Some(key) = table.columns.get_mut(&section.key) {
-        key.is_unique = false;
+    for name in section.key_columns() {
+        if let Some(key) = table.columns.get_mut(name) {
+            // What is unique is neither cut nor emptied, and a key that objects say is unique in any case.
+            key.is_unique = matches!(section.key, Key::Said(_));
+        }
     }
     let missing = named(section).find(|name| !table.columns.contains_key(*name));
     Ok(match missing {
@@ -84,8 +87,8 @@ fn named(section: &Section) -> impl Iterator<Item = &str> {
         OnDelete::Delete | OnDelete::Keep => &[],
     };
     let columns = section.cells().chain(on_delete);
-    std::iter::once(section.key.as_str())
-        .chain(columns.map(|column| column.name.as_str()))
+    let keys = section.key_columns().into_iter();
+    keys.chain(columns.map(|column| column.name.as_str()))
         .chain(section.newest.as_deref())
         .chain(section.tags.iter().flat_map(|tag| tag.columns()))
 }

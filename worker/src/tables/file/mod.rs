@@ -6,6 +6,7 @@ mod constant;
 mod content;
 mod family;
 mod identifier;
+mod key;
 mod keys;
 mod nearest;
 mod notes;

@@ -5,13 +5,14 @@ use toml::de::DeValue;
 use crate::tables::file::columns::columns;
 use crate::tables::file::family::Family;
 use crate::tables::file::identifier::identifier;
+use crate::tables::file::key::{key, key_names};
 use crate::tables::file::keys::{Keys, Words, described};
 use crate::tables::file::nearest::nearest;
 use crate::tables::file::notes::Notes;
 use crate::tables::file::scope::{KEYS, Place, Scope};
 use crate::tables::file::template::tag;
 use crate::tables::path::Path;
-use crate::tables::section::{Column, Content, From, MissingRow, OnDelete, Section, TableName};
+use crate::tables::section::{Column, Content, MissingRow, OnDelete, Section, TableName};
 use crate::tables::tag::Tag;
 
 const MISSING_ROW: &Words<MissingRow> = &[
@@ -29,15 +30,13 @@ pub(super) fn section(
     let or = format!(", or a column of this name below [{}.columns]", family.name);
     keys.check(&KEYS, &or, notes);
     let table = table_name(keys, notes);
-    let key = key(keys, notes);
     let mut columns = columns_of(Place::Columns, family, keys, notes);
-    // It holds Clerk's id, whether the file says so or not.
-    columns.retain(|column| Some(&column.name) != key.as_ref() || !is_clerks_id(column));
+    let key = key(keys, &mut columns, notes);
     let on_create = columns_of(Place::OnCreate, family, keys, notes);
     let missing_row = keys.word("missing_row", MISSING_ROW, notes);
     let missing_row = missing_row.unwrap_or(MissingRow::Create);
     let on_delete = on_delete(family, keys, missing_row, notes);
-    check_places(keys, key.as_deref(), &columns, notes);
+    check_places(keys, notes);
     // A row that is linked takes them, too.
     let makes_rows = missing_row == MissingRow::Create || keys.has("link_by");
     if let Some((at, _)) = keys.get("on_create").filter(|_| !makes_rows) {
@@ -98,65 +97,23 @@ fn table_name(keys: Keys<'_>, notes: &mut Notes) -> Option<TableName> {
     Some(TableName { schema, name })
 }
 
-fn key(keys: Keys<'_>, notes: &mut Notes) -> Option<String> {
-    const EXPECTED: &str = "the one column that holds Clerk's id";
-    if !keys.has("key") {
-        notes.mistake(keys.at, "\"key\" is missing", EXPECTED);
-    }
-    let (at, _) = keys.get("key")?;
-    match keys.texts("key", notes)?.as_slice() {
-        [(_, name)] => identifier(name, at, notes),
-        [] => {
-            notes.mistake(at, "\"key\" has no column", EXPECTED);
-            None
-        }
-        _ => {
-            let what = "a key of several columns is not supported by this version";
-            notes.mistake(at, what, EXPECTED);
-            None
-        }
-    }
-}
-
-fn is_clerks_id(column: &Column) -> bool {
-    let id = From {
-        paths: vec![Path::Field(vec!["id".to_owned()])],
-        as_lower: false,
-        map: None,
-        default: None,
-        keeps_when_silent: false,
-        too_long: None,
-    };
-    column.content == Content::From(id)
-}
-
-/// Tells columns that stand where they may not.
-fn check_places(keys: Keys<'_>, key: Option<&str>, read: &[Column], notes: &mut Notes) {
+/// Tells columns that stand in two lists.
+fn check_places(keys: Keys<'_>, notes: &mut Notes) {
     let table = |place: Place| {
         let value = keys.get(place.key())?.1.get_ref();
         value.as_table()
     };
     let columns = table(Place::Columns);
-    for place in [Place::Columns, Place::OnCreate] {
-        for name in table(place).into_iter().flat_map(|table| table.keys()) {
-            let (at, name) = (name.span().start, name.get_ref().as_ref());
-            let is_supported =
-                place == Place::Columns && !read.iter().any(|column| column.name == name);
-            if Some(name) == key && !is_supported {
-                let what = format!(
-                    "the key {name:?} in {} is not supported by this version",
-                    place.key()
-                );
-                notes.mistake(
-                    at,
-                    what,
-                    "it as \"key\" only, or \"id\" for it: it holds Clerk's id",
-                );
-            }
-            if place == Place::OnCreate && columns.is_some_and(|table| table.contains_key(name)) {
-                let what = format!("{name:?} stands in columns, too");
-                notes.mistake(at, what, "it in one of the two");
-            }
+    let on_create = table(Place::OnCreate).into_iter();
+    for name in on_create.flat_map(|table| table.keys()) {
+        let (at, name) = (name.span().start, name.get_ref().as_ref());
+        if columns.is_some_and(|table| table.contains_key(name)) {
+            let what = format!("{name:?} stands in columns, too");
+            notes.mistake(at, what, "it in one of the two");
+        }
+        if key_names(keys).contains(&name) {
+            let what = format!("the key column {name:?} stands in on_create");
+            notes.mistake(at, what, "it in columns");
         }
     }
 }
@@ -201,12 +158,9 @@ fn on_delete(
 
 fn link_by(family: &str, keys: Keys<'_>, columns: &[Column], notes: &mut Notes) -> Option<usize> {
     let (at, name) = keys.text("link_by", notes)?;
-    if keys
-        .text("key", &mut Notes::default())
-        .is_some_and(|(_, key)| key == name)
-    {
+    if key_names(keys).contains(&name) {
         let expected = "another column: the key of a row that is linked is NULL";
-        notes.mistake(at, "\"link_by\" is the key", expected);
+        notes.mistake(at, "\"link_by\" is a column of the key", expected);
         return None;
     }
     let named = keys.get("columns");

@@ -45,8 +45,10 @@ SELECT coalesce(present."clerkId"::text, ''), present."id"::text
 
 -- delete
 DELETE FROM "public"."User" AS present
- WHERE present."clerkId" = ANY($1::text[])
-RETURNING present."clerkId"::text, present."id"::text;
+ USING unnest($1::text[])
+    AS gone (object_id)
+ WHERE present."clerkId" = gone.object_id
+RETURNING gone.object_id, present."id"::text;
 
 -- rows of objects
 SELECT winner.object_id, present.tableoid || ' ' || present.ctid::text, false, true
