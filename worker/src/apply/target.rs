@@ -11,7 +11,8 @@ use tokio_util::sync::CancellationToken;
 use crate::apply::statements::Statements;
 use crate::back_off::BackOff;
 use crate::database::Database;
-use crate::database::catalogue::{self, Table};
+use crate::database::catalogue;
+use crate::database::catalogue::table::Table;
 use crate::database::failure::Failure;
 use crate::tables::Tables;
 use crate::tables::section::Section;
@@ -151,20 +152,25 @@ impl Targets {
     /// As [`Targets::read`].
     pub(crate) async fn look(&self, transaction: &Transaction<'_>) -> Result<(), Failure> {
         let mut targets = BTreeMap::new();
+        let names: Vec<_> = self
+            .tables
+            .sections()
+            .map(|section| section.table.clone())
+            .collect();
+        let catalogue = catalogue::read(transaction, &names).await?;
         for section in self.tables.sections() {
-            let table = catalogue::read(transaction, section).await?;
-            let table = table.map_err(|missing| Failure::Unavailable(missing.to_string()))?;
-            // The table has all that the section names.
-            if let Some(statements) = Statements::new(section, &table) {
-                let section = Arc::clone(section);
-                let family = section.family.clone();
-                let target = Target {
-                    section,
-                    table,
-                    statements,
-                };
-                targets.insert(family, Arc::new(target));
-            }
+            let missing =
+                || Failure::Unavailable(format!("{} or a column of it is missing", section.table));
+            let table = catalogue.table(&section.table).ok_or_else(missing)?.clone();
+            let statements = Statements::new(section, &table).ok_or_else(missing)?;
+            let section = Arc::clone(section);
+            let family = section.family.clone();
+            let target = Target {
+                section,
+                table,
+                statements,
+            };
+            targets.insert(family, Arc::new(target));
         }
         let mut known = self.known.write().unwrap_or_else(PoisonError::into_inner);
         known.snapshot = Arc::new(targets);

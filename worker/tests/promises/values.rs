@@ -146,10 +146,8 @@ fn stored(sql_type: &str, kind: Kind) -> Stored {
         sql_type: sql_type.to_owned(),
         exact_sql_type: sql_type.to_owned(),
         base_sql_type: sql_type.to_owned(),
-        collation: None,
         takes_null: true,
-        has_default: false,
-        is_unique: false,
+        ..Stored::default()
     }
 }
 

@@ -154,13 +154,9 @@ fn check_fit(cell: &Cell, column: &Column, kind: Kind) {
     let stored = Stored {
         name: column.name.clone(),
         kind,
-        sql_type: String::new(),
-        exact_sql_type: String::new(),
-        base_sql_type: String::new(),
-        collation: None,
         takes_null: column.name.len() % 2 == 0,
-        has_default: false,
         is_unique: column.name.len() % 3 == 0,
+        ..Stored::default()
     };
     match fit(cell, column, &stored) {
         Err(misfit) => check_reason(&misfit.to_string()),

@@ -4,7 +4,7 @@ use super::Writer;
 use super::expression::{compared, literal};
 use super::source::Source;
 use crate::database::catalogue::column::Kind;
-use crate::database::catalogue::quoted;
+use crate::database::catalogue::name::quoted;
 use crate::tables::path::Path;
 use crate::tables::section::Key;
 

@@ -19,7 +19,8 @@ use self::expression::{
 };
 use self::source::Source;
 use crate::database::catalogue::column::Column;
-use crate::database::catalogue::{Table, quoted};
+use crate::database::catalogue::name::quoted;
+use crate::database::catalogue::table::Table;
 use crate::tables::section::{self, Content, Key, OnDelete, Section};
 
 /// The statements of one section.
@@ -92,7 +93,7 @@ impl Statements {
         let writer = Writer {
             section,
             table,
-            name: format!("{}.{}", quoted(&table.schema), quoted(&table.name)),
+            name: table.id.quoted(),
             key: quoted(section.key_columns().first()?),
             key_column: table.column(section.key_columns().first()?)?,
             cells,

@@ -4,7 +4,7 @@ use super::Writer;
 use super::expression::{compared, compared_array, literal};
 use super::source::Source;
 use crate::database::catalogue::column::{Column, Kind};
-use crate::database::catalogue::quoted;
+use crate::database::catalogue::name::quoted;
 use crate::tables::section::Key;
 
 impl Writer<'_> {

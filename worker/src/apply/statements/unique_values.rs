@@ -4,7 +4,7 @@ use super::expression::{compared, compared_array, literal, parameter_sql_type};
 use super::source::Source;
 use super::{SHORTEST_PLACEHOLDER, Writer};
 use crate::database::catalogue::column::Kind;
-use crate::database::catalogue::quoted;
+use crate::database::catalogue::name::quoted;
 
 impl Writer<'_> {
     /// A row is named by where it lies: only this transaction, or one that it collides with, moves it.

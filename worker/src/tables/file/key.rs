@@ -49,6 +49,17 @@ pub(super) fn key(keys: Keys<'_>, columns: &mut Vec<Column>, notes: &mut Notes) 
         columns.push(Column { name, content });
     }
     check(&names, columns, keys, notes);
+    // A key is neither cut nor left out.
+    for column in columns
+        .iter_mut()
+        .filter(|column| names.contains(&column.name))
+    {
+        if let Content::From(From { too_long, .. }) | Content::Constant(_, too_long) =
+            &mut column.content
+        {
+            *too_long = Some(TooLong::DeadLetter);
+        }
+    }
     let place = |name: &String| columns.iter().position(|column| column.name == *name);
     let places = names.iter().map(place);
     places.collect::<Option<_>>().map(Key::Said)

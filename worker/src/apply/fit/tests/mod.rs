@@ -11,13 +11,8 @@ fn stored(kind: Kind) -> Stored {
     Stored {
         name: "c".to_owned(),
         kind,
-        sql_type: String::new(),
-        exact_sql_type: String::new(),
-        base_sql_type: String::new(),
-        collation: None,
         takes_null: true,
-        has_default: false,
-        is_unique: false,
+        ..Stored::default()
     }
 }
 
