@@ -364,7 +364,7 @@ impl Writer<'_> {
         stored.map(array_type).collect()
     }
 
-    /// In the order of keys, so that two transactions never wait for each other.
+    /// Without locks: what the application changes between this look and our statement it has to tell its cache itself.
     fn before(&self, link_by: Option<usize>) -> String {
         let (name, told) = (&self.name, self.told("present"));
         let mut is_one = self.is_of_one();
@@ -376,11 +376,9 @@ impl Writer<'_> {
                 self.column(place)
             ));
         }
-        let keys = self.section.key_columns().into_iter();
-        let order = Vec::from_iter(keys.map(|name| format!("present.{}", quoted(name)))).join(", ");
         let name_of_row = self.row_name();
         format!(
-            "SELECT coalesce({name_of_row}, ''){told}\n  FROM {name} AS present\n WHERE {is_one}\n ORDER BY {order}\n   FOR NO KEY UPDATE"
+            "SELECT coalesce({name_of_row}, ''){told}\n  FROM {name} AS present\n WHERE {is_one}"
         )
     }
 }
