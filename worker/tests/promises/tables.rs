@@ -4,6 +4,7 @@ mod column_changes;
 mod contents;
 mod deletions;
 mod examples;
+mod families;
 mod identifiers;
 mod kept_values;
 mod links;

@@ -22,11 +22,7 @@ const MISSING_ROW: &Words<MissingRow> = &[
 ];
 
 /// Reads a section; `None` where a name without which there is none is missing.
-pub(super) fn section(
-    family: &'static Family,
-    keys: Keys<'_>,
-    notes: &mut Notes,
-) -> Option<Section> {
+pub(super) fn section(family: &Family<'_>, keys: Keys<'_>, notes: &mut Notes) -> Option<Section> {
     let or = format!(", or a column of this name below [{}.columns]", family.name);
     keys.check(&KEYS, &or, notes);
     let table = table_name(keys, notes);
@@ -59,12 +55,7 @@ pub(super) fn section(
     })
 }
 
-fn columns_of(
-    place: Place,
-    family: &'static Family,
-    keys: Keys<'_>,
-    notes: &mut Notes,
-) -> Vec<Column> {
+fn columns_of(place: Place, family: &Family<'_>, keys: Keys<'_>, notes: &mut Notes) -> Vec<Column> {
     let keys = keys.table(place.key(), notes);
     let scope = Scope { family, place };
     keys.map(|keys| columns(keys, scope, notes))
@@ -119,7 +110,7 @@ fn check_places(keys: Keys<'_>, notes: &mut Notes) {
 }
 
 fn on_delete(
-    family: &'static Family,
+    family: &Family<'_>,
     keys: Keys<'_>,
     missing_row: MissingRow,
     notes: &mut Notes,
