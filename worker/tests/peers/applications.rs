@@ -2,9 +2,11 @@
 //! sessions and the worker are in New York.
 
 use std::io::Write as _;
+use std::thread;
 
 use serde_json::{Value, json};
 use tempfile::NamedTempFile;
+use xtask::clerk_payload::UserPayload;
 
 use crate::node::Node;
 use crate::peer::TIME_ZONE;
@@ -29,6 +31,60 @@ struct Application<'a> {
     written: fn(&User) -> Value,
     /// The columns that the application alone writes: a number, which is 10 by default, and times.
     own: fn(u32, Option<i64>) -> Value,
+}
+
+/// As long as both are there: docs/from-a-route.md.
+#[test]
+fn a_route_that_writes_the_same_rows_at_the_same_time_is_in_nobodys_way() {
+    let Some(node) = Node::present() else { return };
+    let world = World::new();
+    world.sql(include_str!("../../../docs/tables/prisma.sql"));
+    world.sql(
+        r#"alter table "User" add credits integer not null default 10, add "seenAt" timestamp(3)"#,
+    );
+    let tables = tables_file(include_str!("../../../docs/tables/prisma.toml"));
+    let _worker = world.worker_with(&[("TABLES_FILE", tables.path().to_str().unwrap())]);
+    let users: Vec<_> = (100..200)
+        .map(|number| {
+            let user =
+                UserPayload::new(&format!("user_{number}"), &format!("{number}@example.com"));
+            [
+                user.clone().first_name(None).updated_at(SPRING),
+                user.updated_at(SPRING + 1),
+            ]
+        })
+        .collect();
+    let events: Vec<_> = users
+        .iter()
+        .flat_map(|[before, after]| [before.created(), after.updated()])
+        .collect();
+    let row = |number: usize, first_name: Option<&str>, updated_at: i64| {
+        json!({
+            "clerkId": format!("user_{number}"), "email": format!("{number}@example.com"),
+            "firstName": first_name, "lastName": "Lovelace", "updatedAt": updated_at,
+        })
+    };
+    let upserts: Vec<_> = (100..200)
+        .flat_map(|number| {
+            [
+                row(number, None, SPRING),
+                row(number, Some("Ada"), SPRING + 1),
+            ]
+        })
+        .collect();
+    let question = json!({
+        "client": "prisma", "databaseUrl": world.database_url,
+        "insert": [], "update": [], "upsert": upserts,
+    });
+    thread::scope(|scope| {
+        scope.spawn(|| node.ask("application.mjs", &question));
+        world.send(node, &events);
+        world.settle();
+    });
+    let dead_letters = world.redis.cli(&["XLEN", "{clerk:0}:dead"]).unwrap();
+    assert_eq!(dead_letters, "0");
+    let written = r#"select count(*) from "User" where "firstName" = 'Ada' and "updatedAt" = '2024-03-10 02:30:00.124'"#;
+    assert_eq!(world.sql(written), "100");
 }
 
 #[test]
@@ -152,8 +208,7 @@ impl Application<'_> {
             panic!("{rows:?}")
         };
 
-        let mut file = NamedTempFile::with_suffix(".toml").unwrap();
-        file.write_all(self.tables.as_bytes()).unwrap();
+        let file = tables_file(self.tables);
         let file = file.path().to_str().unwrap();
         let _worker = world.worker_with(&[("TABLES_FILE", file), ("TZ", TIME_ZONE)]);
         world.deliver(node, &users.each_ref().map(|user| user.payload().created()));
@@ -199,6 +254,12 @@ impl Application<'_> {
         let rows = (self.ask)(&both(question, &database));
         rows.as_array().unwrap().clone()
     }
+}
+
+fn tables_file(text: &str) -> NamedTempFile {
+    let mut file = NamedTempFile::with_suffix(".toml").unwrap();
+    file.write_all(text.as_bytes()).unwrap();
+    file
 }
 
 /// The fields of both.

@@ -1,5 +1,6 @@
 // An application beside the worker: it adds rows, changes its own columns, and reads.
 // Reads {client: "prisma" | "drizzle", databaseUrl, insert: [row], update: [row]}; what to update is found by `email`.
+// With Prisma also upsert: [row], as a webhook route does.
 // Prints all rows in the order of their addresses. Times are in milliseconds since the epoch, in columns named …At.
 import { readFileSync } from "node:fs";
 
@@ -12,6 +13,10 @@ const CLIENTS = {
     return {
       insert: (data) => prisma.user.create({ data }),
       update: (email, data) => prisma.user.update({ where: { email }, data }),
+      upsert: (data) => {
+        const { clerkId } = data;
+        return prisma.user.upsert({ where: { clerkId }, create: data, update: data });
+      },
       read: () => prisma.user.findMany({ orderBy: { email: "asc" } }),
       end: () => prisma.$disconnect(),
     };
@@ -46,6 +51,11 @@ for (const row of question.insert) {
 }
 for (const { email, ...row } of question.update) {
   await client.update(email, eachTime(row, toDate));
+}
+for (const row of question.upsert ?? []) {
+  const upsert = () => client.upsert(eachTime(row, toDate));
+  // Svix repeats what fails; an upsert can meet a row that is being inserted.
+  await upsert().catch(upsert);
 }
 const rows = await client.read();
 await client.end();
