@@ -32,7 +32,7 @@ pub struct Arguments {
     /// The PostgreSQL that holds the users: postgres://user:password@host:port/database?sslmode=... What it leaves out is read from libpq's variables: PGHOST, PGSSLMODE, PGPASSFILE, ... [required, or PGHOST]
     #[arg(long, env = "DATABASE_URL", hide_env_values = true, global = true)]
     database_url: Option<String>,
-    /// The file (TOML) that tells which columns of which tables say what of Clerk's users [default: the built-in one, for the table users]
+    /// The TOML file that says which tables and columns are written, and with what: docs/tables.md [default: the built-in file, for the table users]
     #[arg(long, env = "TABLES_FILE", hide_env_values = true, global = true)]
     tables_file: Option<String>,
     /// How many entries are applied in one transaction at the most [default: 256]

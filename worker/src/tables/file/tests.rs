@@ -124,6 +124,24 @@ fn each_mistake_is_told_with_its_line_and_what_is_expected() {
 }
 
 #[test]
+fn the_files_in_the_text_of_the_documentation_have_no_mistake() {
+    let pages = [
+        include_str!("../../../../docs/tables.md"),
+        include_str!("../../../../docs/from-a-route.md"),
+    ];
+    for page in pages {
+        let blocks = page.split("```toml\n").skip(1);
+        let files = blocks.filter(|block| block.starts_with("[user]\n"));
+        let files: Vec<_> = files.map(|block| block.split("```").next()).collect();
+        assert!(!files.is_empty());
+        for file in files.into_iter().flatten() {
+            let told = Tables::parse("f", file).map(|report| report.warnings);
+            assert_eq!(told.map_err(|mistakes| mistakes.to_string()), Ok(vec![]));
+        }
+    }
+}
+
+#[test]
 fn the_built_in_file_is_read() {
     let tables = Tables::built_in();
     assert!(tables.is_built_in());
