@@ -7,6 +7,7 @@ pub mod fence;
 pub mod fit;
 mod holders;
 mod piece;
+pub(crate) mod probe;
 pub(crate) mod rows;
 pub mod statements;
 pub mod storage;

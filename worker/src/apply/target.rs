@@ -30,6 +30,18 @@ pub struct Target {
     pub statements: Statements,
 }
 
+impl Target {
+    /// `None` where the table has not all that the section names.
+    #[must_use]
+    pub fn new(section: &Arc<Section>, table: Table) -> Option<Self> {
+        Some(Self {
+            statements: Statements::new(section, &table)?,
+            section: Arc::clone(section),
+            table,
+        })
+    }
+}
+
 /// The targets as they were at one look, by family.
 pub type Snapshot = Arc<BTreeMap<String, Arc<Target>>>;
 
@@ -155,15 +167,8 @@ impl Targets {
             let table = catalogue::read(transaction, section).await?;
             let table = table.map_err(|missing| Failure::Unavailable(missing.to_string()))?;
             // The table has all that the section names.
-            if let Some(statements) = Statements::new(section, &table) {
-                let section = Arc::clone(section);
-                let family = section.family.clone();
-                let target = Target {
-                    section,
-                    table,
-                    statements,
-                };
-                targets.insert(family, Arc::new(target));
+            if let Some(target) = Target::new(section, table) {
+                targets.insert(section.family.clone(), Arc::new(target));
             }
         }
         let mut known = self.known.write().unwrap_or_else(PoisonError::into_inner);

@@ -1,6 +1,7 @@
 //! A row that is to be written.
 
-use crate::apply::fit::{Fitted, Misfit, fit};
+use crate::apply::fit::misfit::{Misfit, Problem};
+use crate::apply::fit::{Fitted, fit};
 use crate::apply::target::Target;
 use crate::apply::verdict::LeftOut;
 use crate::database::catalogue::column::Kind;
@@ -38,7 +39,7 @@ impl<'a> Winner<'a> {
         object: &'a Object,
         target: &Target,
     ) -> Result<Self, Refusal> {
-        check_id(object, target)?;
+        check_id(object, target).map_err(|why| misfit(target, &why))?;
         let section = &object.section;
         let (columns, on_create) = match (&event.change, &section.on_delete) {
             (Change::Upsert(_), _) => (section.columns.as_slice(), section.on_create.as_slice()),
@@ -89,7 +90,7 @@ impl<'a> Winner<'a> {
     }
 
     /// Whether a row may be linked by the value of the cell at `place`: what was cut is not what Clerk has said.
-    pub(super) fn can_link(&self, place: usize) -> bool {
+    pub(crate) fn can_link(&self, place: usize) -> bool {
         let said = self
             .object
             .row
@@ -104,20 +105,21 @@ impl<'a> Winner<'a> {
     }
 }
 
-fn check_id(object: &Object, target: &Target) -> Result<(), Refusal> {
+/// Whether the key has room for the id.
+pub(crate) fn check_id(object: &Object, target: &Target) -> Result<(), Misfit> {
     let key = &target.section.key;
     let most = match target.table.column(key).map(|key| &key.kind) {
         Some(Kind::Text { characters, .. }) => *characters,
         _ => None,
     };
     if most.is_some_and(|most| object.id.as_str().chars().nth(most).is_some()) {
-        let why = format!("data.id is too long for column \"{key}\"");
-        return Err(misfit(target, &why));
+        return Err(Misfit::of_id(Problem::TooLong(key.clone())));
     }
     Ok(())
 }
 
-fn misfit(target: &Target, why: &impl std::fmt::Display) -> Refusal {
+/// The refusal of an event because something does not fit.
+pub(crate) fn misfit(target: &Target, why: &Misfit) -> Refusal {
     Refusal {
         reason: format!("{why} (table {})", target.table),
         doubts_the_table: true,

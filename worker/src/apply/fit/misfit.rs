@@ -26,9 +26,17 @@ pub(crate) enum Problem {
     NoWord(String),
     #[error("does not read as {1}, which column \"{0}\" takes")]
     Unreadable(String, Cow<'static, str>),
+    #[error("is refused by the check {1} of the type of column \"{0}\"")]
+    Checked(String, String),
 }
 
 impl Misfit {
+    /// Of the key, which holds Clerk's id.
+    pub(crate) fn of_id(problem: Problem) -> Self {
+        let what = "data.id".to_owned();
+        Self { what, problem }
+    }
+
     pub(crate) fn new(cell: &Cell, mapped: &Column, problem: Problem) -> Self {
         let what = match &mapped.content {
             Content::From(from) => match cell.said_by {

@@ -1,7 +1,7 @@
 //! What an event says of a column, as the column takes it. What does not fit is cut, left out or refused before
 //! PostgreSQL refuses it.
 
-mod misfit;
+pub(crate) mod misfit;
 mod moment;
 mod number;
 #[cfg(test)]
