@@ -7,11 +7,17 @@ use deadpool_postgres::Transaction;
 use tokio_postgres::Error;
 use tokio_postgres::error::{DbError, Severity, SqlState};
 use tokio_postgres::types::{ToSql, Type};
+use uuid::Uuid;
 
 use crate::apply::fit::Fitted;
-use crate::apply::fit::misfit::Problem;
+use crate::apply::fit::misfit::{Misfit, Problem};
 use crate::apply::statements;
+use crate::apply::target::Target;
+use crate::apply::winner::{Winner, misfit};
 use crate::database::catalogue::column::Column;
+use crate::database::failure::Refusal;
+use crate::event::Event;
+use crate::tables::section::{Column as MappedColumn, Content};
 
 /// What PostgreSQL says of a value.
 pub(crate) enum Answer {
@@ -75,6 +81,52 @@ pub(crate) async fn ask(
         .batch_execute("ROLLBACK TO SAVEPOINT probe; RELEASE SAVEPOINT probe")
         .await?;
     Ok(answer)
+}
+
+/// The refusal of `event`, with the field and the column whose value is refused, if that is what it is about. Asks about
+/// one column after the other, so only once it is known which event is refused.
+///
+/// # Errors
+/// As [`ask`].
+pub(crate) async fn named(
+    transaction: &Transaction<'_>,
+    target: &Target,
+    event: Option<&Event>,
+    refusal: Refusal,
+) -> Result<Refusal, Error> {
+    let event = event.filter(|_| refusal.doubts_a_value);
+    let object = event.and_then(|event| Some((event, event.changed()?)));
+    let Some((event, object)) = object else {
+        return Ok(refusal);
+    };
+    let Ok(winner) = Winner::fit(event, object, target) else {
+        return Ok(refusal);
+    };
+    if let Some(key) = target.table.column(&target.section.key) {
+        let id = Fitted::Text(object.id.as_str().into());
+        if let Some(problem) = ask(transaction, &id, key).await?.problem(&id, key) {
+            return Ok(misfit(target, &Misfit::of_id(problem)));
+        }
+    }
+    for (mapped, cell, fitted) in winner.columns() {
+        let Some(stored) = target.table.column(&mapped.name) else {
+            continue;
+        };
+        let fitted = expected(mapped, fitted);
+        let answer = ask(transaction, &fitted, stored).await?;
+        if let Some(problem) = answer.problem(&fitted, stored) {
+            return Ok(misfit(target, &Misfit::new(cell, mapped, problem)));
+        }
+    }
+    Ok(refusal)
+}
+
+/// What stands for a value that only the statement makes: any UUID is as long.
+pub(crate) fn expected<'a>(mapped: &MappedColumn, fitted: &Fitted<'a>) -> Fitted<'a> {
+    match mapped.content {
+        Content::Uuid => Fitted::Text(Uuid::nil().to_string().into()),
+        _ => fitted.clone(),
+    }
 }
 
 fn ends_session(error: &DbError) -> bool {

@@ -7,6 +7,7 @@ use crate::apply::verdict::LeftOut;
 use crate::database::catalogue::column::Kind;
 use crate::database::failure::Refusal;
 use crate::event::object::Object;
+use crate::event::row::Cell;
 use crate::event::{Change, Event};
 use crate::tables::section::{Column, Content, OnDelete};
 
@@ -40,12 +41,7 @@ impl<'a> Winner<'a> {
         target: &Target,
     ) -> Result<Self, Refusal> {
         check_id(object, target).map_err(|why| misfit(target, &why))?;
-        let section = &object.section;
-        let (columns, on_create) = match (&event.change, &section.on_delete) {
-            (Change::Upsert(_), _) => (section.columns.as_slice(), section.on_create.as_slice()),
-            (_, OnDelete::Set(columns)) => (columns.as_slice(), [].as_slice()),
-            _ => ([].as_slice(), [].as_slice()),
-        };
+        let (columns, on_create) = columns_of(event, object);
         let mut winner = Self {
             cells: Vec::with_capacity(columns.len() + on_create.len()),
             unfit: None,
@@ -72,6 +68,14 @@ impl<'a> Winner<'a> {
             winner.cells.push(fitted);
         }
         Ok(winner)
+    }
+
+    /// Each column that is written, what the event says of it, and what fits.
+    pub(super) fn columns(&self) -> impl Iterator<Item = (&'a Column, &'a Cell, &Fitted<'a>)> {
+        let (columns, on_create) = columns_of(self.event, self.object);
+        let columns = columns.iter().chain(on_create);
+        let cells = columns.zip(&self.object.row.cells).zip(&self.cells);
+        cells.map(|((column, cell), fitted)| (column, cell, fitted))
     }
 
     fn fit_next(&self, column: &Column, target: &Target) -> Result<Fitted<'a>, Misfit> {
@@ -102,6 +106,16 @@ impl<'a> Winner<'a> {
             .as_ref()
             .is_none_or(|unfit| unfit.is_in_every_row);
         fits && self.object.row.can_link && said.as_deref() == self.cells[place].text()
+    }
+}
+
+/// What an event writes whenever it does, and what only when the row is made.
+fn columns_of<'a>(event: &Event, object: &'a Object) -> (&'a [Column], &'a [Column]) {
+    let section = &object.section;
+    match (&event.change, &section.on_delete) {
+        (Change::Upsert(_), _) => (&section.columns, &section.on_create),
+        (_, OnDelete::Set(columns)) => (columns, &[]),
+        _ => (&[], &[]),
     }
 }
 

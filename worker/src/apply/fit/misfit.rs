@@ -24,6 +24,10 @@ pub(crate) enum Problem {
     TooLong(String),
     #[error("is none of the words that column \"{0}\" takes")]
     NoWord(String),
+    #[error("has a text that is too long for column \"{0}\"")]
+    TooLongInList(String),
+    #[error("has a word that column \"{0}\" does not take")]
+    NoWordInList(String),
     #[error("does not read as {1}, which column \"{0}\" takes")]
     Unreadable(String, Cow<'static, str>),
     #[error("is refused by the check {1} of the type of column \"{0}\"")]

@@ -49,15 +49,19 @@ pub enum Kind {
         greatest: i64,
     },
     /// numeric
-    Numeric,
+    Numeric {
+        /// How many digits there is room for before the point, and to how many behind it is rounded; both may be
+        /// negative.
+        digits: Option<(i64, i64)>,
+    },
     /// real, double precision
     Real,
     /// uuid
     Uuid,
     /// json, jsonb
     Json,
-    /// An array of text, varchar, char, citext or an enum.
-    TextArray,
+    /// An array of text, varchar, char, citext or an enum; what each of its texts is.
+    TextArray(Box<Kind>),
     /// Anything else: PostgreSQL has to say whether it takes a text.
     Other,
 }

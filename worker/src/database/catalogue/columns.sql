@@ -28,9 +28,9 @@ SELECT nspname::text,
        relname::text,
        attname::text,
        CASE WHEN base.typtype = 'e' THEN 'enum'
+            WHEN base.typelem <> 0 AND base.typlen = -1 AND element.typtype = 'e' THEN 'enum array'
             WHEN base.typelem <> 0 AND base.typlen = -1
-             AND (element.typname IN ('text', 'varchar', 'bpchar', 'citext') OR element.typtype = 'e')
-            THEN 'text array'
+             AND element.typname IN ('text', 'varchar', 'bpchar', 'citext') THEN element.typname || ' array'
             ELSE base.typname::text END,
        modifier,
        own.sql_type,
@@ -43,7 +43,7 @@ SELECT nspname::text,
                   AND indisunique AND indimmediate AND indisvalid AND indpred IS NULL AND indexprs IS NULL
                   -- PostgreSQL 15 and later.
                   AND to_jsonb(i) ->> 'indnullsnotdistinct' IS DISTINCT FROM 'true'),
-       ARRAY(SELECT enumlabel::text FROM pg_enum WHERE enumtypid = base.oid),
+       ARRAY(SELECT enumlabel::text FROM pg_enum WHERE enumtypid IN (base.oid, base.typelem)),
        (SELECT format('%I.%I', nspname, collname)
           FROM pg_collation
           JOIN pg_namespace ON pg_namespace.oid = collnamespace

@@ -159,11 +159,23 @@ fn kind_of(kind: &str, modifier: i32, words: Vec<String>) -> Kind {
         "int2" => integer(i16::MIN.into(), i16::MAX.into()),
         "int4" => integer(i32::MIN.into(), i32::MAX.into()),
         "int8" => integer(i64::MIN, i64::MAX),
-        "numeric" => Kind::Numeric,
+        "numeric" => Kind::Numeric {
+            digits: digits(modifier),
+        },
         "float4" | "float8" => Kind::Real,
         "uuid" => Kind::Uuid,
         "json" | "jsonb" => Kind::Json,
-        "text array" => Kind::TextArray,
-        _ => Kind::Other,
+        _ => match kind.strip_suffix(" array") {
+            Some(element) => Kind::TextArray(Box::new(kind_of(element, modifier, words))),
+            None => Kind::Other,
+        },
     }
+}
+
+/// PostgreSQL keeps the precision above the scale, which has eleven bits with its sign, and adds four.
+fn digits(modifier: i32) -> Option<(i64, i64)> {
+    let both = u32::try_from(modifier).ok()?.checked_sub(4)?;
+    let precision = i64::from(both >> 16);
+    let scale = (i64::from(both & 0x7ff) ^ 0x400) - 0x400;
+    Some((precision - scale, scale))
 }

@@ -2,7 +2,6 @@
 
 use deadpool_postgres::Transaction;
 use tokio_postgres::Error;
-use uuid::Uuid;
 
 use crate::apply::fit::misfit::Misfit;
 use crate::apply::fit::{Fitted, fit};
@@ -75,11 +74,9 @@ impl Saying<'_> {
     /// # Errors
     /// What PostgreSQL says.
     pub(super) async fn line(&self, transaction: &Transaction<'_>) -> Result<Line, Error> {
-        let is_generated = self.mapped.content == Content::Uuid;
-        let fitted = match is_generated {
-            // Any other is as long.
-            true => Ok(Fitted::Text(Uuid::nil().to_string().into())),
-            false => fit(self.cell, self.mapped, self.stored),
+        let fitted = match self.mapped.content {
+            Content::Uuid => Ok(probe::expected(self.mapped, &Fitted::Null)),
+            _ => fit(self.cell, self.mapped, self.stored),
         };
         let (mut value, misfit) = match &fitted {
             Err(misfit) => (said(&self.cell.value), Some(misfit.clone())),
@@ -213,6 +210,11 @@ fn type_name(stored: &Stored) -> String {
     let exact = stored
         .exact_sql_type
         .replace("character varying", "varchar");
+    let exact = match stored.kind {
+        // As PostgreSQL names the type of an array.
+        Kind::TextArray(_) if exact.contains("._") => format!("{}[]", exact.replacen("._", ".", 1)),
+        _ => exact,
+    };
     let without_zone = |text: &str| Some(text.strip_suffix(" without time zone")?.to_owned());
     let with_zone = |text: &str| {
         let text = text.strip_prefix("timestamp")?;

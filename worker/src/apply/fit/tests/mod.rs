@@ -12,7 +12,7 @@ fn stored(kind: Kind) -> Stored {
         name: "c".to_owned(),
         kind,
         sql_type: String::new(),
-        exact_sql_type: String::new(),
+        exact_sql_type: "exactly".to_owned(),
         base_sql_type: String::new(),
         collation: None,
         takes_null: true,
@@ -53,6 +53,12 @@ const ANY_TEXT: Kind = Kind::Text {
     characters: None,
     is_padded: false,
 };
+
+const NUMERIC: Kind = Kind::Numeric { digits: None };
+
+fn text_array() -> Kind {
+    Kind::TextArray(Box::new(ANY_TEXT))
+}
 
 fn smallint() -> Kind {
     Kind::Integer {
@@ -117,7 +123,7 @@ fn nothing_is_null_where_the_column_takes_it() {
         Kind::Time,
         Kind::Boolean,
         Kind::Json,
-        Kind::TextArray,
+        text_array(),
         Kind::Other,
     ] {
         assert_eq!(
