@@ -9,6 +9,7 @@ mod kept_values;
 mod links;
 mod missing_rows;
 mod newest;
+mod preview;
 mod refused_values;
 mod row_tags;
 mod statements;
