@@ -36,6 +36,9 @@ pub(super) fn section(
     let missing_row = missing_row.unwrap_or(MissingRow::Create);
     let on_delete = on_delete(family, keys, missing_row, notes);
     check_places(keys, key.as_deref(), notes);
+    if let OnDelete::Set(columns) = &on_delete {
+        check_key_on_delete(keys, key.as_deref(), columns, notes);
+    }
     // A row that is linked takes them, too.
     let makes_rows = missing_row == MissingRow::Create || keys.has("link_by");
     if let Some((at, _)) = keys.get("on_create").filter(|_| !makes_rows) {
@@ -138,6 +141,31 @@ fn check_places(keys: Keys<'_>, key: Option<&str>, notes: &mut Notes) {
                 notes.mistake(at, what, "it in one of the two");
             }
         }
+    }
+}
+
+/// Tells a deletion that would give a row to another object: it may only take it from its own.
+fn check_key_on_delete(keys: Keys<'_>, key: Option<&str>, columns: &[Column], notes: &mut Notes) {
+    let is_key = |column: &&Column| Some(column.name.as_str()) == key;
+    let Some(column) = columns.iter().find(is_key) else {
+        return;
+    };
+    let is_null = |paths: &[Path]| paths.iter().all(|path| *path == Path::Null);
+    if matches!(&column.content, Content::From(from) if is_null(&from.paths)) {
+        return;
+    }
+    let table = keys.get(Place::OnDelete.key());
+    let table = table.and_then(|(at, value)| Some((at, value.get_ref().as_table()?)));
+    let name = &column.name;
+    if let Some((at, table)) = table {
+        let place = table.get_key_value(name.as_str());
+        let at = place.map_or(at, |(key, _)| key.span().start);
+        let what = format!("the key {name:?} becomes something else in on_delete");
+        notes.mistake(
+            at,
+            what,
+            "\"null\", which unlinks the row, or no line for it",
+        );
     }
 }
 
