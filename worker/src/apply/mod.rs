@@ -8,6 +8,7 @@ pub mod fit;
 mod holders;
 mod owners;
 mod piece;
+pub(crate) mod probe;
 pub(crate) mod rows;
 pub mod statements;
 pub mod storage;

@@ -31,6 +31,18 @@ pub struct Target {
     pub statements: Statements,
 }
 
+impl Target {
+    /// `None` where the table has not all that the section names.
+    #[must_use]
+    pub fn new(section: &Arc<Section>, table: Table) -> Option<Self> {
+        Some(Self {
+            statements: Statements::new(section, &table)?,
+            section: Arc::clone(section),
+            table,
+        })
+    }
+}
+
 /// The targets as they were at one look, by family.
 pub type Snapshot = Arc<BTreeMap<String, Arc<Target>>>;
 
@@ -162,15 +174,8 @@ impl Targets {
             let missing =
                 || Failure::Unavailable(format!("{} or a column of it is missing", section.table));
             let table = catalogue.table(&section.table).ok_or_else(missing)?.clone();
-            let statements = Statements::new(section, &table).ok_or_else(missing)?;
-            let section = Arc::clone(section);
-            let family = section.family.clone();
-            let target = Target {
-                section,
-                table,
-                statements,
-            };
-            targets.insert(family, Arc::new(target));
+            let target = Target::new(section, table).ok_or_else(missing)?;
+            targets.insert(section.family.clone(), Arc::new(target));
         }
         let mut known = self.known.write().unwrap_or_else(PoisonError::into_inner);
         known.snapshot = Arc::new(targets);

@@ -7,6 +7,7 @@ use crate::apply::verdict::LeftOut;
 use crate::database::catalogue::column::Kind;
 use crate::database::failure::Refusal;
 use crate::event::object::Object;
+use crate::event::row::Cell;
 use crate::event::{Change, Event};
 use crate::tables::section::{Column, Content, Key, OnDelete};
 
@@ -41,13 +42,8 @@ impl<'a> Winner<'a> {
         object: &'a Object,
         target: &Target,
     ) -> Result<Self, Refusal> {
-        check_id(object, target)?;
-        let section = &object.section;
-        let (columns, on_create) = match (&event.change, &section.on_delete) {
-            (Change::Upsert(_), _) => (section.columns.as_slice(), section.on_create.as_slice()),
-            (_, OnDelete::Set(columns)) => (columns.as_slice(), [].as_slice()),
-            _ => ([].as_slice(), [].as_slice()),
-        };
+        check_id(object, target).map_err(|why| misfit(target, &why))?;
+        let (columns, on_create) = columns_of(event, object);
         let mut winner = Self {
             key: Vec::new(),
             cells: Vec::with_capacity(columns.len() + on_create.len()),
@@ -96,6 +92,14 @@ impl<'a> Winner<'a> {
         places.iter().map(text).collect()
     }
 
+    /// Each column that is written, what the event says of it, and what fits.
+    pub(super) fn columns(&self) -> impl Iterator<Item = (&'a Column, &'a Cell, &Fitted<'a>)> {
+        let (columns, on_create) = columns_of(self.event, self.object);
+        let columns = columns.iter().chain(on_create);
+        let cells = columns.zip(&self.object.row.cells).zip(&self.cells);
+        cells.map(|((column, cell), fitted)| (column, cell, fitted))
+    }
+
     fn fit_next(&self, column: &Column, target: &Target) -> Result<Fitted<'a>, Misfit> {
         let cell = self.object.row.cells.get(self.cells.len());
         match cell.zip(target.table.column(&column.name)) {
@@ -112,7 +116,7 @@ impl<'a> Winner<'a> {
     }
 
     /// Whether a row may be linked by the value of the cell at `place`: what was cut is not what Clerk has said.
-    pub(super) fn can_link(&self, place: usize) -> bool {
+    pub(crate) fn can_link(&self, place: usize) -> bool {
         let said = self
             .object
             .row
@@ -127,7 +131,18 @@ impl<'a> Winner<'a> {
     }
 }
 
-fn check_id(object: &Object, target: &Target) -> Result<(), Refusal> {
+/// What an event writes whenever it does, and what only when the row is made.
+fn columns_of<'a>(event: &Event, object: &'a Object) -> (&'a [Column], &'a [Column]) {
+    let section = &object.section;
+    match (&event.change, &section.on_delete) {
+        (Change::Upsert(_), _) => (&section.columns, &section.on_create),
+        (_, OnDelete::Set(columns)) => (columns, &[]),
+        _ => (&[], &[]),
+    }
+}
+
+/// Whether the key has room for the id.
+pub(crate) fn check_id(object: &Object, target: &Target) -> Result<(), Misfit> {
     let Key::Id(key) = &target.section.key else {
         return Ok(());
     };
@@ -136,13 +151,13 @@ fn check_id(object: &Object, target: &Target) -> Result<(), Refusal> {
         _ => None,
     };
     if most.is_some_and(|most| object.id.as_str().chars().nth(most).is_some()) {
-        let why = format!("data.id is too long for column \"{key}\"");
-        return Err(misfit(target, &why));
+        return Err(Misfit::of_id(Problem::TooLong(key.clone())));
     }
     Ok(())
 }
 
-pub(super) fn misfit(target: &Target, why: &impl std::fmt::Display) -> Refusal {
+/// The refusal of an event because something does not fit.
+pub(crate) fn misfit(target: &Target, why: &impl std::fmt::Display) -> Refusal {
     Refusal {
         reason: format!("{why} (table {})", target.table),
         doubts_the_table: true,

@@ -135,6 +135,15 @@ impl Section {
         self.columns.iter().chain(&self.on_create)
     }
 
+    /// The column of the key, where that is Clerk's id.
+    #[must_use]
+    pub fn id_key(&self) -> Option<&str> {
+        match &self.key {
+            Key::Id(name) => Some(name),
+            Key::Said(_) => None,
+        }
+    }
+
     /// The columns of the key.
     #[must_use]
     pub fn key_columns(&self) -> Vec<&str> {

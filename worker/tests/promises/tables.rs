@@ -11,6 +11,8 @@ mod links;
 mod missing_rows;
 mod newest;
 mod owners;
+mod preview;
+mod refused_values;
 mod row_tags;
 mod statements;
 mod triggers;

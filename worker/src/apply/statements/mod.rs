@@ -14,6 +14,7 @@ use std::fmt::Write as _;
 
 use tokio_postgres::types::Type;
 
+pub(crate) use self::expression::probe;
 use self::expression::{
     array_type, assigned, compared, compared_array, literal, parameter_sql_type,
 };

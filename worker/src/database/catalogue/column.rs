@@ -67,15 +67,19 @@ pub enum Kind {
         greatest: i64,
     },
     /// numeric
-    Numeric,
+    Numeric {
+        /// How many digits there is room for before the point, and to how many behind it is rounded; both may be
+        /// negative.
+        digits: Option<(i64, i64)>,
+    },
     /// real, double precision
     Real,
     /// uuid
     Uuid,
     /// json, jsonb
     Json,
-    /// An array of text, varchar, char, citext or an enum.
-    TextArray,
+    /// An array of text, varchar, char, citext or an enum; what each of its texts is.
+    TextArray(Box<Kind>),
     /// Anything else: PostgreSQL has to say whether it takes a text.
     #[default]
     Other,
@@ -126,12 +130,24 @@ impl Kind {
             "int2" => integer(i16::MIN.into(), i16::MAX.into()),
             "int4" => integer(i32::MIN.into(), i32::MAX.into()),
             "int8" => integer(i64::MIN, i64::MAX),
-            "numeric" => Self::Numeric,
+            "numeric" => Self::Numeric {
+                digits: digits(modifier),
+            },
             "float4" | "float8" => Self::Real,
             "uuid" => Self::Uuid,
             "json" | "jsonb" => Self::Json,
-            "text array" => Self::TextArray,
-            _ => Self::Other,
+            _ => match kind.strip_suffix(" array") {
+                Some(element) => Self::TextArray(Box::new(Self::of(element, modifier, words))),
+                None => Self::Other,
+            },
         }
     }
+}
+
+/// PostgreSQL keeps the precision above the scale, which has eleven bits with its sign, and adds four.
+fn digits(modifier: i32) -> Option<(i64, i64)> {
+    let both = u32::try_from(modifier).ok()?.checked_sub(4)?;
+    let precision = i64::from(both >> 16);
+    let scale = (i64::from(both & 0x7ff) ^ 0x400) - 0x400;
+    Some((precision - scale, scale))
 }

@@ -30,9 +30,9 @@ named AS (
 SELECT attrelid AS table,
        attname::text AS name,
        CASE WHEN base.typtype = 'e' THEN 'enum'
+            WHEN base.typelem <> 0 AND base.typlen = -1 AND element.typtype = 'e' THEN 'enum array'
             WHEN base.typelem <> 0 AND base.typlen = -1
-             AND (element.typname IN ('text', 'varchar', 'bpchar', 'citext') OR element.typtype = 'e')
-            THEN 'text array'
+             AND element.typname IN ('text', 'varchar', 'bpchar', 'citext') THEN element.typname || ' array'
             ELSE base.typname::text END AS kind,
        modifier,
        own.sql_type AS sql_type,
@@ -43,7 +43,7 @@ SELECT attrelid AS table,
        CASE WHEN NOT is_generated THEN default_sql END AS default_sql,
        is_generated,
        is_identity,
-       ARRAY(SELECT enumlabel::text FROM pg_enum WHERE enumtypid = base.oid ORDER BY enumsortorder) AS words,
+       ARRAY(SELECT enumlabel::text FROM pg_enum WHERE enumtypid IN (base.oid, base.typelem) ORDER BY enumsortorder) AS words,
        (SELECT format('%I.%I', nspname, collname)
           FROM pg_collation
           JOIN pg_namespace ON pg_namespace.oid = collnamespace

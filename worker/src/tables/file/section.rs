@@ -33,6 +33,9 @@ pub(super) fn section(family: &Family<'_>, keys: Keys<'_>, notes: &mut Notes) ->
     let missing_row = missing_row.unwrap_or(MissingRow::Create);
     let on_delete = on_delete(family, keys, missing_row, notes);
     check_places(keys, notes);
+    if let OnDelete::Set(columns) = &on_delete {
+        check_key_on_delete(keys, columns, notes);
+    }
     // A row that is linked takes them, too.
     let makes_rows = missing_row == MissingRow::Create || keys.has("link_by");
     if let Some((at, _)) = keys.get("on_create").filter(|_| !makes_rows) {
@@ -106,6 +109,37 @@ fn check_places(keys: Keys<'_>, notes: &mut Notes) {
             let what = format!("the key column {name:?} stands in on_create");
             notes.mistake(at, what, "it in columns");
         }
+    }
+}
+
+/// Tells a deletion that would give a row to another object: it may only take it from its own.
+fn check_key_on_delete(keys: Keys<'_>, columns: &[Column], notes: &mut Notes) {
+    let names = key_names(keys);
+    for column in columns
+        .iter()
+        .filter(|column| names.contains(&column.name.as_str()))
+    {
+        check_deleted_key(keys, column, notes);
+    }
+}
+
+fn check_deleted_key(keys: Keys<'_>, column: &Column, notes: &mut Notes) {
+    let is_null = |paths: &[Path]| paths.iter().all(|path| *path == Path::Null);
+    if matches!(&column.content, Content::From(from) if is_null(&from.paths)) {
+        return;
+    }
+    let table = keys.get(Place::OnDelete.key());
+    let table = table.and_then(|(at, value)| Some((at, value.get_ref().as_table()?)));
+    let name = &column.name;
+    if let Some((at, table)) = table {
+        let place = table.get_key_value(name.as_str());
+        let at = place.map_or(at, |(key, _)| key.span().start);
+        let what = format!("the key {name:?} becomes something else in on_delete");
+        notes.mistake(
+            at,
+            what,
+            "\"null\", which unlinks the row, or no line for it",
+        );
     }
 }
 

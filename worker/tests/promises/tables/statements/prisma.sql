@@ -1,9 +1,7 @@
 -- before rows are written
 SELECT coalesce(present."clerkId"::text, ''), present."id"::text
   FROM "public"."User" AS present
- WHERE present."clerkId" = ANY($1::text[])
- ORDER BY present."clerkId"
-   FOR NO KEY UPDATE;
+ WHERE present."clerkId" = ANY($1::text[]);
 
 -- update
 UPDATE "public"."User" AS present
@@ -39,9 +37,7 @@ RETURNING present."clerkId"::text, present."id"::text;
 -- before rows are deleted
 SELECT coalesce(present."clerkId"::text, ''), present."id"::text
   FROM "public"."User" AS present
- WHERE present."clerkId" = ANY($1::text[])
- ORDER BY present."clerkId"
-   FOR NO KEY UPDATE;
+ WHERE present."clerkId" = ANY($1::text[]);
 
 -- delete
 DELETE FROM "public"."User" AS present
