@@ -18,4 +18,14 @@ pub enum Command {
     },
     /// Bring in the users that Clerk has already, and repair rows that differ
     Reconcile(Box<ReconcileArguments>),
+    /// Look at the tables file and at what it does
+    #[command(subcommand)]
+    Tables(TablesCommand),
+}
+
+/// What there is to ask about the tables file.
+#[derive(Subcommand, Debug, Clone)]
+pub enum TablesCommand {
+    /// Print a tables file for the tables that look like Clerk's objects; it reads the catalogue and no row
+    Suggest,
 }

@@ -14,7 +14,7 @@ use shared::tls::unreadable;
 
 use crate::database::url::DatabaseUrl;
 use crate::finish::cache_tags::{CacheMode, fits_a_slot};
-use crate::settings::command::Command;
+use crate::settings::command::{Command, TablesCommand};
 use crate::settings::reconcile::ReconcileSettings;
 use crate::tables::Tables;
 use crate::tables::file::Report;
@@ -76,6 +76,8 @@ pub enum Task {
     Explain(Box<Settings>, SvixId),
     /// Bring in the users that Clerk has already.
     Reconcile(Box<(Settings, ReconcileSettings)>),
+    /// Propose a tables file.
+    Suggest(Box<DatabaseUrl>),
     /// Ask the process with this admin address whether it is ready.
     CheckHealth(SocketAddr),
 }
@@ -143,6 +145,9 @@ impl Arguments {
                 let options = arguments.settings()?;
                 let settings = self.settings(database()?)?;
                 return Ok(Task::Reconcile(Box::new((settings, options))));
+            }
+            Some(Command::Tables(TablesCommand::Suggest)) => {
+                return Ok(Task::Suggest(Box::new(database()?)));
             }
             None => {}
         }

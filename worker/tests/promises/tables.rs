@@ -11,6 +11,7 @@ mod missing_rows;
 mod newest;
 mod row_tags;
 mod statements;
+mod suggestions;
 mod triggers;
 mod unique_columns;
 mod updates;

@@ -73,6 +73,12 @@ impl Tables {
     }
 }
 
+/// Whether a file may have the section `family`.
+#[must_use]
+pub fn is_supported(family: &str) -> bool {
+    FAMILIES.iter().any(|known| known.name == family)
+}
+
 /// The file as TOML; tells the first mistake of each line, since others of the line may follow from it.
 fn toml<'a>(text: &'a str, notes: &mut Notes) -> Option<DeTable<'a>> {
     let (table, errors) = DeTable::parse_recoverable(text);
