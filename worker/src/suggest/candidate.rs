@@ -5,8 +5,9 @@ use std::cmp::Reverse;
 use crate::database::catalogue::column::{Column, Kind};
 use crate::database::catalogue::foreign_key::ForeignKey;
 use crate::database::catalogue::table::{Form, Table};
-use crate::suggest::columns::known;
+use crate::suggest::columns::says;
 use crate::suggest::names::{FAMILIES, Family, MEMBERSHIP, ORGANIZATION, USER};
+use crate::suggest::words::{called, mentions, place, plain};
 
 /// Clerk's ids have no more.
 pub(super) const ID_CHARACTERS: usize = 40;
@@ -76,109 +77,86 @@ fn can_be_named(table: &Table) -> bool {
 
 /// The family that a table looks like, if any.
 fn candidate(table: &Table) -> Option<Candidate<'_>> {
-    let others = FAMILIES
-        .into_iter()
-        .filter(|family| family.section != MEMBERSHIP.section);
     let likeliest = || {
-        others
-            .filter_map(|family| of_family(table, family))
-            .max_by_key(|candidate| candidate.score)
+        let candidates = FAMILIES
+            .into_iter()
+            .filter_map(|family| of_family(table, family));
+        candidates.max_by_key(|candidate| candidate.score)
     };
     membership(table).or_else(likeliest)
 }
 
 fn of_family<'a>(table: &'a Table, family: &'static Family) -> Option<Candidate<'a>> {
     let (column, reason) = key(table, family);
-    let mut paths: Vec<_> = table
-        .columns
+    let is_unique = column.is_some_and(|column| column.is_unique);
+    let marks = family
+        .marks
         .iter()
-        .filter_map(|column| known(family, table, column))
-        .map(|known| known.path)
-        .collect();
-    paths.sort_unstable();
-    paths.dedup();
-    let marks = family.marks.iter().filter(|(path, _)| paths.contains(path));
+        .filter(|(path, _)| says(family, table, path));
     let marks: usize = marks.map(|(_, weight)| weight).sum();
-    let place = family
-        .tables
-        .iter()
-        .position(|noun| is_called(&table.id.name, noun));
+    let place = called(family.tables, &table.id.name);
     let is_alike = match place {
         Some(_) => marks + usize::from(column.is_some()) >= 2,
         // Tables of other things say Clerk's id of their user, too; but not who that is.
-        None => {
-            reason == Reason::Clerks
-                && column.is_some_and(|column| column.is_unique)
-                && marks >= 2
-                && says_family(column, family)
-        }
+        None => marks >= 2 && is_unique && reason == Reason::Clerks && says_family(column?, family),
     };
-    let key_score = match reason {
+    let reason_score = match reason {
         Reason::Clerks => 30,
-        Reason::Others => 10,
         Reason::Primary => 15,
+        Reason::Others => 10,
         Reason::Membership | Reason::Missing => 0,
     };
-    let uniqueness = if column.is_some_and(|column| column.is_unique) {
-        10
-    } else {
-        0
-    };
-    let name = place.map_or(0, |place| family.tables.len() - place);
+    // Nouns are in the order of their likelihood, and there are fewer than ten of them.
+    let name_score = place.map_or(0, |place| 10_usize.saturating_sub(place));
     is_alike.then(|| Candidate {
         family,
         table,
-        key: column
-            .map(|column| column.name.as_str())
-            .into_iter()
-            .collect(),
+        key: Vec::from_iter(column.map(|column| column.name.as_str())),
         reason,
-        score: key_score + uniqueness + name + marks,
+        score: reason_score + 10 * usize::from(is_unique) + name_score + marks,
     })
 }
 
 /// Whether the name of the key says of which family it is: `clerk_id` is a user's.
-fn says_family(key: Option<&Column>, family: &Family) -> bool {
-    let name = key.map_or_else(String::new, |key| plain(&key.name));
-    family.section == USER.section || name.starts_with("clerkorg")
+fn says_family(key: &Column, family: &Family) -> bool {
+    family.section == USER.section || plain(&key.name).starts_with("clerkorg")
 }
 
-/// The column that holds Clerk's id.
+/// The column that holds Clerk's id, the likeliest if there are several.
 fn key<'a>(table: &'a Table, family: &Family) -> (Option<&'a Column>, Reason) {
-    let named = |names: &[&str]| {
-        let mut columns: Vec<_> = table
+    let all = || {
+        table
             .columns
             .iter()
-            .filter(|column| {
-                names.contains(&plain(&column.name).as_str()) && takes_ids(table, column)
-            })
-            .collect();
-        columns.sort_by_key(|column| !column.is_unique);
-        columns.first().copied()
+            .filter(|column| takes_ids(table, column))
     };
-    if let Some(column) = named(family.clerk_ids) {
-        return (Some(column), Reason::Clerks);
-    }
-    let other = named(family.other_ids);
-    if let Some(column) = other.filter(|column| column.is_unique) {
-        return (Some(column), Reason::Others);
-    }
-    if let [primary] = table.primary_key().as_slice()
-        && let Some(column) = table.column(primary)
-        && takes_ids(table, column)
-        && !column.has_default
-    {
-        return (Some(column), Reason::Primary);
-    }
-    match other {
-        Some(column) => (Some(column), Reason::Others),
-        None => (None, Reason::Missing),
-    }
+    let named = |names| {
+        let named = all().filter(move |column| place(names, &column.name).is_some());
+        named.min_by_key(|column| (!column.is_unique, place(names, &column.name)))
+    };
+    let primary = table.primary_key();
+    let mut primary = all().filter(|column| primary == [&column.name] && !column.has_default);
+    let (clerks, other) = (named(family.clerk_ids), named(family.other_ids));
+    let unique = other.filter(|other| other.is_unique);
+    let likeliest = [
+        (clerks, Reason::Clerks),
+        (unique, Reason::Others),
+        (primary.next(), Reason::Primary),
+        (other, Reason::Others),
+    ];
+    let found = likeliest.into_iter().find(|(column, _)| column.is_some());
+    found.unwrap_or((None, Reason::Missing))
 }
 
 /// Whether Clerk's id may be in the column.
 fn takes_ids(table: &Table, column: &Column) -> bool {
-    let has_room = matches!(column.kind, Kind::Text { characters, is_padded: false } if characters.is_none_or(|characters| characters > TOO_FEW_CHARACTERS));
+    let has_room = match column.kind {
+        Kind::Text {
+            characters,
+            is_padded,
+        } => !is_padded && characters.is_none_or(|characters| characters > TOO_FEW_CHARACTERS),
+        _ => false,
+    };
     has_room && !column.is_generated && reference(table, &column.name).is_none()
 }
 
@@ -186,39 +164,22 @@ fn takes_ids(table: &Table, column: &Column) -> bool {
 fn membership(table: &Table) -> Option<Candidate<'_>> {
     let organization = member(table, &ORGANIZATION)?;
     let user = member(table, &USER)?;
-    // One row for each user, or for each organization.
+    // There is one row for each user, or for each organization.
     if organization.is_unique || user.is_unique {
         return None;
     }
-    let pair = [organization.name.as_str(), user.name.as_str()];
-    let index = table
-        .indexes
-        .iter()
-        .find(|index| index.always_holds() && index.is_on(&pair));
-    let words = words(&table.id.name);
-    let is_of = |family: &Family| {
-        words
-            .iter()
-            .any(|word| family.tables.contains(&word.as_str()))
-    };
-    let is_called = MEMBERSHIP
-        .tables
-        .iter()
-        .any(|noun| is_called(&table.id.name, noun))
-        || is_of(&USER) && is_of(&ORGANIZATION);
-    let has_role = || {
-        table.columns.iter().any(|column| {
-            known(&MEMBERSHIP, table, column).is_some_and(|known| known.path == "role")
-        })
-    };
-    if !is_called && (index.is_none() || !has_role()) {
+    let mut key = vec![organization.name.as_str(), user.name.as_str()];
+    let mut indexes = table.indexes.iter().filter(|index| index.always_holds());
+    let index = indexes.find(|index| index.is_on(&key));
+    let name = &table.id.name;
+    let is_called = called(MEMBERSHIP.tables, name).is_some()
+        || mentions(USER.tables, name) && mentions(ORGANIZATION.tables, name);
+    if !is_called && (index.is_none() || !says(&MEMBERSHIP, table, "role")) {
         return None;
     }
-
-    let key = match index {
-        Some(index) => index.columns.iter().flatten().map(String::as_str).collect(),
-        None => pair.to_vec(),
-    };
+    if let Some(index) = index {
+        key = index.columns.iter().flatten().map(String::as_str).collect();
+    }
     Some(Candidate {
         family: &MEMBERSHIP,
         table,
@@ -233,93 +194,19 @@ pub(super) fn member<'a>(table: &'a Table, family: &Family) -> Option<&'a Column
     let is_named = |column: &&Column| {
         let name = plain(&column.name);
         let name = name.strip_prefix("clerk").unwrap_or(&name);
-        let noun = name.strip_suffix("id").unwrap_or(name);
-        family.tables.contains(&noun)
+        place(family.tables, name.strip_suffix("id").unwrap_or(name)).is_some()
     };
     let refers = |column: &&Column| {
         reference(table, &column.name).is_some_and(|key| {
-            key.other_table != table.id
-                && family
-                    .tables
-                    .iter()
-                    .any(|noun| is_called(&key.other_table.name, noun))
+            key.other_table != table.id && called(family.tables, &key.other_table.name).is_some()
         })
     };
-    let columns = table.columns.iter();
-    columns
-        .clone()
-        .find(is_named)
-        .or_else(|| columns.clone().find(refers))
+    let columns = &table.columns;
+    let named = columns.iter().find(is_named);
+    named.or_else(|| columns.iter().find(refers))
 }
 
 /// The foreign key of a column alone.
 pub(super) fn reference<'a>(table: &'a Table, column: &str) -> Option<&'a ForeignKey> {
     table.references.iter().find(|key| key.columns == [column])
-}
-
-/// Whether the name of a table says `noun`: as its last word, or as all of its words.
-fn is_called(name: &str, noun: &str) -> bool {
-    let words = words(name);
-    words.last().is_some_and(|last| last == noun) || words.concat() == noun
-}
-
-/// A name without what is written in different ways: `clerkUserId` and `clerk_user_id` are the same.
-pub(super) fn plain(name: &str) -> String {
-    name.chars()
-        .filter(|sign| sign.is_alphanumeric())
-        .collect::<String>()
-        .to_lowercase()
-}
-
-/// The words of a name, in the singular: of `app_users` and `AppUser` they are `app` and `user`.
-fn words(name: &str) -> Vec<String> {
-    let mut words = vec![String::new()];
-    let mut was_lower = false;
-    for sign in name.chars() {
-        if !sign.is_alphanumeric() || (was_lower && sign.is_uppercase()) {
-            words.push(String::new());
-        }
-        was_lower = sign.is_lowercase();
-        if let Some(word) = words.last_mut().filter(|_| sign.is_alphanumeric()) {
-            word.extend(sign.to_lowercase());
-        }
-    }
-    words.retain(|word| !word.is_empty());
-    words.into_iter().map(|word| singular(&word)).collect()
-}
-
-fn singular(word: &str) -> String {
-    match word.strip_suffix("ies") {
-        Some(stem) => format!("{stem}y"),
-        None => word.strip_suffix('s').unwrap_or(word).to_owned(),
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_table_is_called_by_its_last_word_whatever_its_case_and_number() {
-        for (name, noun, expected) in [
-            ("users", "user", true),
-            ("User", "user", true),
-            ("app_users", "user", true),
-            ("AppUsers", "user", true),
-            ("auth_user", "user", true),
-            ("accounts_profile", "profile", true),
-            ("people", "people", true),
-            ("companies", "company", true),
-            ("waitlist_entries", "waitlistentry", true),
-            ("WaitlistEntry", "waitlistentry", true),
-            ("the users", "user", true),
-            ("user_roles", "user", false),
-            ("UserRole", "user", false),
-            ("super", "user", false),
-            ("", "user", false),
-            ("_", "user", false),
-        ] {
-            assert_eq!(is_called(name, noun), expected, "{name}");
-        }
-    }
 }

@@ -4,11 +4,12 @@ use std::collections::HashMap;
 
 use crate::database::catalogue::column::{Column, Kind};
 use crate::database::catalogue::table::Table;
-use crate::suggest::candidate::{Candidate, plain, reference};
+use crate::suggest::candidate::{Candidate, reference};
 use crate::suggest::file::{FILL_IN, Line, text};
 use crate::suggest::names::{CREATED_AT, Family, Known, MADE_WITH, NAME_BESIDE_LAST_NAME, Takes};
 use crate::suggest::references::referring;
 use crate::suggest::value;
+use crate::suggest::words::place;
 
 /// A UUID has so many characters.
 const UUID_CHARACTERS: usize = 36;
@@ -47,32 +48,37 @@ pub(super) fn columns(
 
 /// What Clerk says for a column, judging by its name and type.
 pub(super) fn known(family: &Family, table: &Table, column: &Column) -> Option<&'static Known> {
-    let name = plain(&column.name);
-    let is_named = |known: &&'static Known| known.names.contains(&name.as_str());
-    let mut found = family
-        .columns
-        .iter()
-        .find(|known| is_named(known) && fits(known.takes, &column.kind))?;
-    let has = |path: &str| {
-        let mut names = family
+    let found = named(family, column).filter(|_| !column.is_generated)?;
+    let has = |path| {
+        let mut columns = table
             .columns
             .iter()
-            .filter(|known| known.path == path)
-            .flat_map(|known| known.names);
-        names.any(|name| {
-            table
-                .columns
-                .iter()
-                .any(|column| plain(&column.name) == *name)
-        })
+            .filter_map(|column| named(family, column));
+        columns.any(|known| known.path == path)
     };
-    if NAME_BESIDE_LAST_NAME.names.contains(&name.as_str())
+    let is_first_name = place(NAME_BESIDE_LAST_NAME.names, &column.name).is_some()
         && has("last_name")
-        && !has("first_name")
-    {
-        found = &NAME_BESIDE_LAST_NAME;
+        && !has("first_name");
+    match is_first_name {
+        true => Some(&NAME_BESIDE_LAST_NAME),
+        false => Some(found),
     }
-    (!column.is_generated).then_some(found)
+}
+
+fn named(family: &Family, column: &Column) -> Option<&'static Known> {
+    let is_alike = |known: &&Known| {
+        place(known.names, &column.name).is_some() && fits(known.takes, &column.kind)
+    };
+    family.columns.iter().find(is_alike)
+}
+
+/// Whether the table has a column for what Clerk says at `path`.
+pub(super) fn says(family: &Family, table: &Table, path: &str) -> bool {
+    let mut known = table
+        .columns
+        .iter()
+        .filter_map(|column| known(family, table, column));
+    known.any(|known| known.path == path)
 }
 
 /// The same without what only the application can know: its words, where no enum tells them and nothing fills the column.
@@ -83,23 +89,18 @@ fn said(family: &Family, table: &Table, column: &Column) -> Option<&'static Know
 
 /// The column that each path is written to; any other would only say the same.
 fn likeliest<'a>(family: &Family, table: &'a Table) -> HashMap<&'static str, &'a str> {
-    let mut likeliest = HashMap::new();
-    for column in &table.columns {
-        if let Some(known) = known(family, table, column) {
-            let name = plain(&column.name);
-            let rank = (
-                !known.note.is_empty(),
-                known.names.iter().position(|other| *other == name),
-            );
-            let found = likeliest
-                .entry(known.path)
-                .or_insert((rank, column.name.as_str()));
-            *found = (*found).min((rank, column.name.as_str()));
-        }
-    }
-    likeliest
+    let found = table.columns.iter().filter_map(|column| {
+        let known = known(family, table, column)?;
+        let rank = (!known.note.is_empty(), place(known.names, &column.name));
+        Some((known.path, rank, column.name.as_str()))
+    });
+    let mut found: Vec<_> = found.collect();
+    // Of several the last one stays.
+    found.sort_unstable();
+    found
         .into_iter()
-        .map(|(path, (_, column))| (path, column))
+        .rev()
+        .map(|(path, _, column)| (path, column))
         .collect()
 }
 
@@ -123,10 +124,9 @@ fn must_be_filled(column: &Column) -> bool {
 
 /// A column for which Clerk says nothing, and which takes no NULL.
 fn filled(table: &Table, column: &Column) -> Line {
-    let name = plain(&column.name);
-    let made = MADE_WITH
-        .iter()
-        .find(|(names, takes, ..)| names.contains(&name.as_str()) && fits(*takes, &column.kind));
+    let made = MADE_WITH.iter().find(|(names, takes, ..)| {
+        place(names, &column.name).is_some() && fits(*takes, &column.kind)
+    });
     if let Some((.., value, note)) = made {
         return Line::new(&column.name, *value, *note);
     }

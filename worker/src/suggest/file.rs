@@ -66,8 +66,8 @@ pub(super) struct Section {
     pub(super) notes: Vec<String>,
     /// What stands directly below its name.
     pub(super) keys: Vec<Line>,
-    /// The tables that refer to this one and keep its rows from being deleted.
-    pub(super) referring: Option<String>,
+    /// What keeps a row from being deleted, a line each, where something does.
+    pub(super) deletion_notes: Vec<String>,
     pub(super) columns: Vec<Line>,
     pub(super) on_create: Vec<Line>,
     pub(super) on_delete: Vec<Line>,
@@ -101,16 +101,10 @@ impl Display for Section {
         for line in &self.keys {
             writeln!(formatter, "{line}")?;
         }
-        if let Some(referring) = &self.referring {
-            writeln!(
-                formatter,
-                "# Refers to this table without ON DELETE: {}.",
-                comment(referring)
-            )?;
-            writeln!(
-                formatter,
-                "# PostgreSQL then refuses to delete a row. Say CASCADE or SET NULL there, or keep the row here:"
-            )?;
+        for note in &self.deletion_notes {
+            writeln!(formatter, "# {}", comment(note))?;
+        }
+        if !self.deletion_notes.is_empty() {
             writeln!(formatter, "#on_delete = \"keep\"")?;
         }
         for (part, lines) in [

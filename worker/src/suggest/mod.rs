@@ -8,6 +8,7 @@ mod names;
 mod references;
 mod section;
 mod value;
+mod words;
 
 use crate::database::Database;
 use crate::database::catalogue::{self, Catalogue};

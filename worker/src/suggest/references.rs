@@ -3,9 +3,10 @@
 use std::mem::discriminant;
 
 use crate::database::catalogue::column::{Column, Kind};
-use crate::suggest::candidate::{Candidate, member, plain, reference};
+use crate::suggest::candidate::{Candidate, member, reference};
 use crate::suggest::file::{FILL_IN, Line, text};
 use crate::suggest::names::{CREATORS, Family, MEMBERSHIP, ORGANIZATION, USER};
+use crate::suggest::words::{place, plain};
 
 /// The line of such a column; `None` for any other. `chosen` are the tables that have a section.
 pub(super) fn referring(
@@ -59,8 +60,8 @@ fn referred(candidate: &Candidate<'_>, column: &Column) -> Option<(&'static Fami
         candidate.family.section == MEMBERSHIP.section
             && member(table, family).is_some_and(|member| member.name == column.name)
     };
-    let is_creator = candidate.family.section == ORGANIZATION.section
-        && CREATORS.contains(&plain(&column.name).as_str());
+    let is_creator =
+        candidate.family.section == ORGANIZATION.section && place(CREATORS, &column.name).is_some();
     if is_member(&ORGANIZATION) {
         Some((&ORGANIZATION, "organization.id"))
     } else if is_member(&USER) {

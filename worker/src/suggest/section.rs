@@ -3,11 +3,12 @@
 use crate::database::catalogue::column::{Column, Kind};
 use crate::database::catalogue::foreign_key::ForeignKey;
 use crate::database::catalogue::name::quoted;
-use crate::suggest::candidate::{Candidate, ID_CHARACTERS, Reason, plain};
+use crate::suggest::candidate::{Candidate, ID_CHARACTERS, Reason};
 use crate::suggest::columns::{columns, fits, known};
-use crate::suggest::file::{Line, Section, text};
+use crate::suggest::file::{self, Line, Section, text};
 use crate::suggest::names::{DELETED, Known, UPDATED_AT};
 use crate::suggest::value::id;
+use crate::suggest::words::place;
 use crate::tables::file::is_supported;
 
 /// The section for `candidate`, which the file names `table`. `others` are as likely; `chosen` have sections, too.
@@ -34,15 +35,15 @@ pub(super) fn section(
     let mut keys = vec![Line::new("table", text(table), ""), key(candidate)];
     keys.extend(choices(candidate, &columns));
     let on_delete = on_delete(candidate);
-    let referring = match on_delete.is_empty() {
+    let deletion_notes = match on_delete.is_empty() {
         true => refusals(candidate, chosen),
-        false => None,
+        false => Vec::new(),
     };
     Section {
         family: candidate.family.section,
         notes,
         keys,
-        referring,
+        deletion_notes,
         columns,
         on_create,
         on_delete,
@@ -70,10 +71,7 @@ fn key(candidate: &Candidate<'_>) -> Line {
 
 /// The column that is to hold Clerk's id where none can, and whether it is there, with another type.
 fn key_to_add<'a>(candidate: &Candidate<'a>) -> (&'a str, bool) {
-    let is_named = |column: &&Column| {
-        let name = plain(&column.name);
-        candidate.family.clerk_ids.contains(&name.as_str())
-    };
+    let is_named = |column: &&Column| place(candidate.family.clerk_ids, &column.name).is_some();
     let column = candidate.table.columns.iter().find(is_named);
     column.map_or(("clerk_id", false), |column| (&column.name, true))
 }
@@ -172,9 +170,8 @@ fn choices(candidate: &Candidate<'_>, columns: &[Line]) -> Vec<Line> {
 fn on_delete(candidate: &Candidate<'_>) -> Vec<Line> {
     let table = candidate.table;
     let mark = |column: &Column| {
-        let name = plain(&column.name);
         let mark = DELETED.iter().find(|(names, takes, _)| {
-            names.contains(&name.as_str()) && fits(*takes, &column.kind)
+            place(names, &column.name).is_some() && fits(*takes, &column.kind)
         })?;
         Some(Line::new(
             &column.name,
@@ -223,8 +220,8 @@ fn freed(known: &Known, column: &Column) -> String {
     }
 }
 
-/// The tables that keep PostgreSQL from deleting a row.
-fn refusals(candidate: &Candidate<'_>, chosen: &[&Candidate<'_>]) -> Option<String> {
+/// What keeps PostgreSQL from deleting a row, and what to do about it.
+fn refusals(candidate: &Candidate<'_>, chosen: &[&Candidate<'_>]) -> Vec<String> {
     // A membership goes before its user does, once both are written.
     let goes_first = |key: &ForeignKey| {
         let mut found = chosen.iter().filter(|other| other.table.id == key.table);
@@ -235,8 +232,26 @@ fn refusals(candidate: &Candidate<'_>, chosen: &[&Candidate<'_>]) -> Option<Stri
     };
     let keys = candidate.table.referenced_by.iter();
     let keys = keys.filter(|key| key.on_delete.is_none() && !goes_first(key));
-    let tables: Vec<_> = keys
-        .map(|key| format!("{} ({})", text(&key.table.name), key.columns.join(", ")))
-        .collect();
-    (!tables.is_empty()).then(|| tables.join(", "))
+    let tables = keys.map(|key| format!("{} ({})", text(&key.table.name), key.columns.join(", ")));
+    let tables: Vec<_> = tables.collect();
+    if tables.is_empty() {
+        return Vec::new();
+    }
+    let mut notes = vec![format!(
+        "Refers to this table without ON DELETE, so PostgreSQL refuses to delete a row: {}.",
+        tables.join(", ")
+    )];
+    if let [key] = candidate.key.as_slice()
+        && candidate
+            .table
+            .column(key)
+            .is_some_and(|key| key.takes_null)
+    {
+        let (key, family) = (file::key(key), candidate.family.section);
+        notes.push(format!(
+            "A deletion may unlink the row: {key} = \"null\" below [{family}.on_delete]."
+        ));
+    }
+    notes.push("Say CASCADE or SET NULL there, or keep the row:".to_owned());
+    notes
 }

@@ -4,6 +4,7 @@ use crate::database::catalogue::column::{Column, Kind};
 use crate::suggest::candidate::ID_CHARACTERS;
 use crate::suggest::file::{FILL_IN, Line, key, text};
 use crate::suggest::names::{Family, Known, LEAST, MEMBERSHIP, Silence, Takes};
+use crate::suggest::words::place;
 
 /// The line of a column.
 pub(super) fn line(family: &Family, known: &Known, column: &Column) -> Line {
@@ -106,8 +107,10 @@ fn least(column: &Column) -> Option<String> {
     let Kind::Enum(words) = &column.kind else {
         return None;
     };
-    let is = |least: &&str| words.iter().find(|word| word.to_lowercase() == *least);
-    LEAST.iter().find_map(is).map(|word| constant(word))
+    let ranked = words
+        .iter()
+        .filter_map(|word| Some((place(LEAST, word)?, word)));
+    ranked.min().map(|(_, word)| constant(word))
 }
 
 /// The column's DEFAULT, where that is a plain value.
