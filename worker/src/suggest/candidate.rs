@@ -70,8 +70,8 @@ fn is_applications(table: &Table) -> bool {
 }
 
 fn can_be_named(table: &Table) -> bool {
-    let is_plain =
-        |name: &str| !name.contains('.') && !(name.starts_with('"') && name.ends_with('"'));
+    let is_quoted = |name: &str| name.starts_with('"') && name.ends_with('"');
+    let is_plain = |name: &str| !name.contains('.') && !is_quoted(name);
     is_plain(&table.id.name) && is_plain(&table.id.schema)
 }
 

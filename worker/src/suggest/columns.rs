@@ -48,7 +48,9 @@ pub(super) fn columns(
 
 /// What Clerk says for a column, judging by its name and type.
 pub(super) fn known(family: &Family, table: &Table, column: &Column) -> Option<&'static Known> {
-    let found = named(family, column).filter(|_| !column.is_generated)?;
+    // What another table allows is not Clerk's to say.
+    let is_free = !column.is_generated && reference(table, &column.name).is_none();
+    let found = named(family, column).filter(|_| is_free)?;
     let has = |path| {
         let mut columns = table
             .columns

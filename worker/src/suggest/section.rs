@@ -59,7 +59,7 @@ fn key(candidate: &Candidate<'_>) -> Line {
         }
     };
     let value = match candidate.key.as_slice() {
-        [] => text(&key_to_add(candidate).0),
+        [] => text(key_to_add(candidate).0),
         [column] => text(column),
         columns => {
             let columns: Vec<_> = columns.iter().map(|column| text(column)).collect();
@@ -85,7 +85,7 @@ fn missing(candidate: &Candidate<'_>) -> Vec<String> {
         let column = quoted(column);
         missing.push(match is_there {
             true => format!("{column} cannot hold Clerk's ids, which are texts such as user_2abc: give it the type text, and a unique index."),
-            false => format!("No column holds Clerk's id: alter table {} add column {column} text unique;", table.id.quoted()),
+            false => format!("No column holds Clerk's id: ALTER TABLE {} ADD COLUMN {column} text UNIQUE;", table.id.quoted()),
         });
         return missing;
     }
@@ -96,7 +96,7 @@ fn missing(candidate: &Candidate<'_>) -> Vec<String> {
     {
         let columns: Vec<_> = candidate.key.iter().map(|column| quoted(column)).collect();
         missing.push(format!(
-            "The key has no unique index: create unique index on {} ({});",
+            "The key has no unique index: CREATE UNIQUE INDEX CONCURRENTLY ON {} ({});",
             table.id.quoted(),
             columns.join(", ")
         ));
