@@ -34,4 +34,6 @@ pub enum TablesCommand {
         #[arg(required = true, value_name = "FILE.json")]
         files: Vec<PathBuf>,
     },
+    /// Print a tables file for the tables that look like Clerk's objects; it reads the catalogue and no row
+    Suggest,
 }

@@ -80,6 +80,8 @@ pub enum Task {
     Reconcile(Box<(Settings, ReconcileSettings)>),
     /// Show what events would write.
     Preview(Box<PreviewSettings>),
+    /// Propose a tables file.
+    Suggest(Box<DatabaseUrl>),
     /// Ask the process with this admin address whether it is ready.
     CheckHealth(SocketAddr),
 }
@@ -155,6 +157,9 @@ impl Arguments {
                     cache_tag_prefix: self.cache_tag_prefix.clone().unwrap_or_default(),
                     files: files.clone(),
                 })));
+            }
+            Some(Command::Tables(TablesCommand::Suggest)) => {
+                return Ok(Task::Suggest(Box::new(database()?)));
             }
             None => {}
         }

@@ -15,6 +15,7 @@ mod preview;
 mod refused_values;
 mod row_tags;
 mod statements;
+mod suggestions;
 mod triggers;
 mod unique_columns;
 mod updates;

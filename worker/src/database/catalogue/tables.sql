@@ -1,5 +1,5 @@
 -- Whatever has one of the names $2 and is in its schema $1, or without one in a schema of the search path; and where $3
--- is true, all that is in those. In the order of the search path. PostgreSQL leaves schemas out of it that our role may not
+-- is true, all that is in those, but for partitions. In the order of the search path. PostgreSQL leaves schemas out of it that our role may not
 -- look into; so the setting itself is read. https://www.postgresql.org/docs/15/catalogs.html
 WITH entry AS (
     SELECT coalesce(replace(part[1], '""', '"'), lower(part[2])) AS name, place
@@ -32,7 +32,7 @@ SELECT pg_class.oid,
   JOIN pg_namespace ON pg_namespace.oid = relnamespace
   LEFT JOIN path ON path.schema = nspname
  WHERE relkind IN ('r', 'p', 'v', 'm', 'f')
-   AND ($3 AND place IS NOT NULL
+   AND ($3 AND place IS NOT NULL AND NOT relispartition
         OR EXISTS (SELECT FROM unnest($1::text[], $2::text[]) AS wanted (schema, name)
                     WHERE wanted.name = relname AND coalesce(wanted.schema = nspname, place IS NOT NULL)))
  ORDER BY place, nspname, relname
