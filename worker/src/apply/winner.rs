@@ -1,12 +1,12 @@
 //! A row that is to be written.
 
-use crate::apply::fit::{Fitted, Misfit, fit};
 use crate::apply::target::Target;
 use crate::apply::verdict::LeftOut;
 use crate::database::catalogue::column::Kind;
 use crate::database::failure::Refusal;
 use crate::event::object::Object;
 use crate::event::{Change, Event};
+use crate::fit::{Fitted, Misfit, fit};
 use crate::tables::section::{Column, Content, OnDelete};
 
 /// A row that is to be written.

@@ -16,6 +16,16 @@ pub enum Command {
         /// The event's svix-id, as in the log or in Clerk's dashboard: msg_...
         svix_id: String,
     },
+    /// Look at the tables file and the database
+    #[command(subcommand)]
+    Tables(TablesCommand),
     /// Bring in the users that Clerk has already, and repair rows that differ
     Reconcile(Box<ReconcileArguments>),
+}
+
+/// What there is to see of the tables.
+#[derive(Subcommand, Debug, Clone)]
+pub enum TablesCommand {
+    /// Tell what of the tables file does not fit the database, a line each; exits 0 if all of it fits, 1 if not
+    Check,
 }

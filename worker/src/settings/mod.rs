@@ -14,7 +14,7 @@ use shared::tls::unreadable;
 
 use crate::database::url::DatabaseUrl;
 use crate::finish::cache_tags::{CacheMode, fits_a_slot};
-use crate::settings::command::Command;
+use crate::settings::command::{Command, TablesCommand};
 use crate::settings::reconcile::ReconcileSettings;
 use crate::tables::Tables;
 use crate::tables::file::Report;
@@ -76,6 +76,8 @@ pub enum Task {
     Explain(Box<Settings>, SvixId),
     /// Bring in the users that Clerk has already.
     Reconcile(Box<(Settings, ReconcileSettings)>),
+    /// Tell whether the tables file and the database fit each other.
+    CheckTables(Box<(DatabaseUrl, Report)>),
     /// Ask the process with this admin address whether it is ready.
     CheckHealth(SocketAddr),
 }
@@ -138,6 +140,10 @@ impl Arguments {
                     Box::new(self.settings(database()?)?),
                     svix_id,
                 ));
+            }
+            Some(Command::Tables(TablesCommand::Check)) => {
+                let task = (database()?, self.tables()?);
+                return Ok(Task::CheckTables(Box::new(task)));
             }
             Some(Command::Reconcile(arguments)) => {
                 let options = arguments.settings()?;
