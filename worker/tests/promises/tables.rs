@@ -7,11 +7,13 @@ mod examples;
 mod identifiers;
 mod kept_values;
 mod links;
+mod misfits;
 mod missing_rows;
 mod newest;
 mod row_tags;
 mod statements;
 mod triggers;
+mod unfit;
 mod unique_columns;
 mod updates;
 
