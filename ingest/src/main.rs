@@ -1,5 +1,6 @@
 //! Reads the settings, wires the parts, waits for the end.
 
+use std::borrow::Cow;
 use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::Instant;
@@ -31,11 +32,11 @@ fn main() -> ExitCode {
 struct RedisHealth(RedisLink);
 
 impl admin::Health for RedisHealth {
-    async fn ready(&self) -> Result<(), &'static str> {
+    async fn ready(&self) -> Result<(), Cow<'static, str>> {
         if self.0.answers().await {
             Ok(())
         } else {
-            Err("Redis does not answer")
+            Err("Redis does not answer".into())
         }
     }
 

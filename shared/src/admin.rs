@@ -1,6 +1,7 @@
 //! `GET /healthz`, `/readyz` and `/metrics` on `ADMIN_ADDR`, what else a program shows there, and the
 //! health check that asks them.
 
+use std::borrow::Cow;
 use std::convert::Infallible;
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
@@ -38,8 +39,8 @@ const CROSS_ORIGIN_RESOURCE_POLICY: HeaderName =
 
 /// What a program knows about its own health.
 pub trait Health: Send + Sync + 'static {
-    /// Whether the stores answer; if not, which one does not.
-    fn ready(&self) -> impl Future<Output = Result<(), &'static str>> + Send;
+    /// Whether all that is needed is there; if not, what is missing, in one line.
+    fn ready(&self) -> impl Future<Output = Result<(), Cow<'static, str>>> + Send;
 
     /// Brings gauges up to date before they are read. Must not wait long for a store that is away.
     fn refresh(&self) -> impl Future<Output = ()> + Send;

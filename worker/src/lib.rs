@@ -1,11 +1,13 @@
 #![doc = include_str!("../README.md")]
 
+pub mod agreement;
 pub mod apply;
 pub mod back_off;
 pub mod database;
 pub mod decide;
 pub mod event;
 pub mod finish;
+pub mod fit;
 pub mod metrics;
 pub mod operate;
 pub mod outage;
@@ -23,7 +25,7 @@ mod tests {
 
     /// A room may use those that stand before it here, and itself. The flow is source, event, decide, apply, finish; the
     /// processor alone knows the order.
-    const ROOMS: [&str; 17] = [
+    const ROOMS: [&str; 19] = [
         "back_off",
         "metrics",
         "source",
@@ -32,6 +34,8 @@ mod tests {
         "decide",
         "database",
         "suggest",
+        "fit",
+        "agreement",
         "outage",
         "apply",
         "finish",

@@ -35,6 +35,7 @@ use worker::source::{
 };
 use worker::suggest;
 use worker::tables::Tables;
+use worker::tables::file::Report;
 
 fn main() -> ExitCode {
     startup::start(Arguments::task, async |task| match task {
@@ -46,6 +47,10 @@ fn main() -> ExitCode {
             migrate(&database, &tables.tables)
                 .await
                 .map(|()| ExitCode::SUCCESS)
+        }
+        Task::CheckTables(settings) => {
+            let (database, report) = *settings;
+            check_tables(&database, report).await
         }
         Task::Explain(settings, svix_id) => explain(&settings, &svix_id).await,
         Task::Reconcile(task) => {
@@ -74,6 +79,23 @@ async fn migrate(database: &DatabaseUrl, tables: &Tables) -> Result<(), String> 
     let applied = migration::migrate(&database, tables.is_built_in()).await?;
     tracing::info!(applied, "the database is up to date");
     Ok(())
+}
+
+async fn check_tables(url: &DatabaseUrl, report: Report) -> Result<ExitCode, String> {
+    let database = Database::with_one_connection(url)?;
+    let targets = Targets::new(report.tables).with_search_path(url.search_path());
+    let agreement = targets.check_before_the_start(&database).await;
+    let agreement = agreement.map_err(|failure| failure.reason().to_owned())?;
+    let mut output = std::io::stdout();
+    let warnings = report.warnings.iter().chain(&agreement.warnings);
+    let warnings = warnings.map(|line| format!("warning: {line}"));
+    for line in agreement.errors.iter().cloned().chain(warnings) {
+        writeln!(output, "{line}").map_err(|error| error.to_string())?;
+    }
+    Ok(match agreement.errors.as_slice() {
+        [] => ExitCode::SUCCESS,
+        _ => ExitCode::FAILURE,
+    })
 }
 
 async fn explain(settings: &Settings, svix_id: &SvixId) -> Result<ExitCode, String> {
@@ -139,7 +161,8 @@ impl Stores {
                 settings.cache_second_deletion,
             ),
             database: Database::new(&settings.database)?,
-            targets: Targets::new(settings.tables.clone()),
+            targets: Targets::new(settings.tables.clone())
+                .with_search_path(settings.database.search_path()),
             reader: Reader::new(&settings.tables),
             queue_link,
             losses,
@@ -159,6 +182,7 @@ impl Stores {
             partitions: self.partitions.clone(),
             cache_tags: self.cache_tags.clone(),
             database: self.database.clone(),
+            targets: self.targets.clone(),
             metrics: self.metrics.clone(),
             migrated: migrated.clone(),
             status: Status::new(Sources {
@@ -220,12 +244,17 @@ async fn run(settings: Settings) -> Result<(), String> {
     let (link, database) = (stores.queue_link.clone(), stores.database.clone());
     tokio::spawn(redis_durability::watch(link.clone(), stop.clone()));
     let creates_users = settings.tables.is_built_in();
-    let Some(has_worked) = migration::until_migrated(&database, creates_users, &stop).await else {
+    let targets = stores.targets.clone();
+    // Whatever is missing is told together.
+    let why = async || drop(targets.check_before_the_start(&database).await);
+    let migrated_now = migration::until_migrated(&database, creates_users, why, &stop);
+    let Some(has_worked) = migrated_now.await else {
         return Ok(());
     };
-    if stores.targets.until_read(&database, &stop).await.is_none() {
+    if targets.until_read(&database, &stop).await.is_none() {
         return Ok(());
     }
+    tokio::spawn(targets.clone().keep_looking(database.clone(), stop.clone()));
     stores.losses.begin(has_worked);
     migrated.cancel();
     tracing::info!(consumer = stores.consumer, "worker has started");
@@ -246,6 +275,7 @@ async fn run(settings: Settings) -> Result<(), String> {
     let source = Source {
         partitions: partitions.clone(),
         parse: Arc::new(move |entry| Entry::parse(entry, &reader)),
+        may_read: targets.fitting(),
         batch_size: settings.batch_size,
         reclaim_after: settings.reclaim_after,
         shutdown_grace: settings.common.shutdown_grace,

@@ -4,9 +4,9 @@ use std::time::SystemTime;
 
 use tokio_postgres::types::{ToSql, Type};
 
-use crate::apply::fit::Fitted;
 use crate::apply::target::Target;
 use crate::apply::winner::Winner;
+use crate::fit::Fitted;
 use crate::tables::section::Key;
 
 /// An array for `unnest`.

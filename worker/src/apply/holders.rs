@@ -5,10 +5,10 @@ use tokio_postgres::types::Type;
 use tokio_postgres::{Error, Row};
 
 use crate::apply::arrays::{Array, Arrays};
-use crate::apply::fit::Fitted;
 use crate::apply::target::Target;
 use crate::apply::winner::Winner;
 use crate::database::pooler;
+use crate::fit::Fitted;
 
 /// A row that a winner has, or would be linked to.
 #[derive(Debug)]

@@ -9,14 +9,14 @@ use tokio_postgres::error::{DbError, Severity, SqlState};
 use tokio_postgres::types::{ToSql, Type};
 use uuid::Uuid;
 
-use crate::apply::fit::Fitted;
-use crate::apply::fit::misfit::{Misfit, Problem};
 use crate::apply::statements;
 use crate::apply::target::Target;
 use crate::apply::winner::{Winner, misfit};
 use crate::database::catalogue::column::Column;
 use crate::database::failure::Refusal;
 use crate::event::Event;
+use crate::fit::Fitted;
+use crate::fit::misfit::{Misfit, Problem};
 use crate::tables::section::{Column as MappedColumn, Content};
 
 /// What PostgreSQL says of a value.

@@ -1,7 +1,5 @@
 //! A row that is to be written.
 
-use crate::apply::fit::misfit::{Misfit, Problem};
-use crate::apply::fit::{Fitted, fit};
 use crate::apply::target::Target;
 use crate::apply::verdict::LeftOut;
 use crate::database::catalogue::column::Kind;
@@ -9,6 +7,8 @@ use crate::database::failure::Refusal;
 use crate::event::object::Object;
 use crate::event::row::Cell;
 use crate::event::{Change, Event};
+use crate::fit::misfit::{Misfit, Problem};
+use crate::fit::{Fitted, fit};
 use crate::tables::section::{Column, Content, Key, OnDelete};
 
 /// A row that is to be written.

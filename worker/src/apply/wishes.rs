@@ -6,7 +6,6 @@ use deadpool_postgres::Transaction;
 use shared::fault_point::{FaultPoint, reach};
 
 use crate::apply::awaited::{Awaited, Version};
-use crate::apply::fit::Fitted;
 use crate::apply::holders::{self, Holder, Place};
 use crate::apply::target::Target;
 use crate::apply::verdict::LeftOut;
@@ -14,6 +13,7 @@ use crate::apply::winner::Winner;
 use crate::apply::winners::{Known, LeftOuts};
 use crate::database::failure::{Failure, Remedy};
 use crate::decide::settlement::{Value, settle};
+use crate::fit::Fitted;
 
 /// What winners want of unique columns, and who has it.
 pub(super) struct Wishes<'w, 'a> {

@@ -13,10 +13,11 @@ use crate::database::failure::Failure;
 use crate::database::{Database, ledger};
 
 /// PostgreSQL may be away when the worker starts: that is an outage like any other. Returns whether events have been
-/// applied before.
+/// applied before. Asks `why` whenever it is not possible.
 pub async fn until_migrated(
     database: &Database,
     creates_users: bool,
+    why: impl AsyncFn(),
     stop: &CancellationToken,
 ) -> Option<bool> {
     let mut back_off = BackOff::of_a_store();
@@ -26,7 +27,10 @@ pub async fn until_migrated(
             .await?
         {
             Ok(has_worked) => return Some(has_worked),
-            Err(reason) => tracing::warn!(reason, "the database cannot be migrated yet"),
+            Err(reason) => {
+                tracing::warn!(reason, "the database cannot be migrated yet");
+                stop.run_until_cancelled(why()).await?;
+            }
         }
         stop.run_until_cancelled(tokio::time::sleep(back_off.after_failure()))
             .await?;

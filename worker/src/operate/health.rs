@@ -1,9 +1,12 @@
 //! Whether the worker is ready, and the pages of its admin address.
 
+use std::borrow::Cow;
+
 use shared::admin;
 use shared::redis_link::RedisLink;
 use tokio_util::sync::CancellationToken;
 
+use crate::apply::target::Targets;
 use crate::database::Database;
 use crate::finish::cache_tags::CacheTags;
 use crate::metrics::Metrics;
@@ -20,6 +23,8 @@ pub struct StoresHealth {
     pub cache_tags: CacheTags,
     /// Where objects go.
     pub database: Database,
+    /// Which tables that are.
+    pub targets: Targets,
     /// What is counted.
     pub metrics: Metrics,
     /// Cancelled once the database is migrated.
@@ -29,15 +34,17 @@ pub struct StoresHealth {
 }
 
 impl admin::Health for StoresHealth {
-    async fn ready(&self) -> Result<(), &'static str> {
+    async fn ready(&self) -> Result<(), Cow<'static, str>> {
         if !self.queue_link.answers().await {
-            Err("Redis does not answer")
+            Err("Redis does not answer".into())
         } else if !self.cache_tags.answers().await {
-            Err("the cache's Redis does not answer")
+            Err("the cache's Redis does not answer".into())
         } else if !self.database.answers().await {
-            Err("PostgreSQL does not answer")
+            Err("PostgreSQL does not answer".into())
+        } else if let Some(misfit) = self.targets.misfits().into_iter().next() {
+            Err(misfit.into())
         } else if !self.migrated.is_cancelled() {
-            Err("the database is not migrated yet")
+            Err("the database is not migrated yet".into())
         } else {
             Ok(())
         }

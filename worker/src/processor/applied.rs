@@ -72,6 +72,11 @@ impl Processor {
         let mut back_off = BackOff::of_a_store();
         let mut verdicts: Vec<Option<Verdict>> = vec![None; events.len()];
         loop {
+            let fits = self.targets.until_fitting();
+            self.stop
+                .run_until_cancelled(fits)
+                .await
+                .ok_or(Interrupted)?;
             let open = |index: &usize| verdicts[*index].is_none();
             let open: Vec<usize> = (0..events.len()).filter(open).collect();
             let open_events: Vec<&Event> = open.iter().map(|index| events[*index]).collect();
@@ -91,9 +96,11 @@ impl Processor {
                     let mut waking = self.delete_tags(events, committed).await?;
                     self.wake(&mut waking).await?;
                     self.return_woken(&waking).await?;
-                    self.outages
-                        .wait(away.store, &away.reason, &mut back_off)
-                        .await?;
+                    if *self.targets.fitting().borrow() {
+                        self.outages
+                            .wait(away.store, &away.reason, &mut back_off)
+                            .await?;
+                    }
                 }
             }
         }

@@ -70,8 +70,12 @@ pub async fn reconcile(settings: &Settings, options: ReconcileSettings) -> Resul
     let partitions = settings.common.partitions;
     let database = Database::new(&settings.database)?;
     let targets = Targets::new(settings.tables.clone());
-    let read = async || targets.read(&database).await;
-    let snapshot = patiently(&progress, read).await?;
+    let targets = targets.with_search_path(settings.database.search_path());
+    let read = async || match targets.read(&database).await {
+        Err(_) if !targets.misfits().is_empty() => Ok(Err(targets.misfits().join("\n"))),
+        read => read.map(Ok),
+    };
+    let snapshot = patiently(&progress, read).await??;
     let target = snapshot.get(FAMILY).map(Arc::clone);
     let reconciliation = Reconciliation {
         api: ClerkApi::new(&options.api_url, authorization, progress.clone())?,

@@ -67,12 +67,9 @@ pub(super) async fn patiently<T>(
         };
         let reason = failure.reason();
         // No such table, or schema.
-        let is_empty = ["42P01", "3F000", "there is no table"]
-            .iter()
-            .any(|sign| reason.contains(sign));
+        let is_empty = ["42P01", "3F000"].iter().any(|sign| reason.contains(sign));
         // Such as a column that is not there. A right may yet be granted.
-        let is_wrong = reason.contains(" has no column ")
-            || reason.contains("SQLSTATE 42") && !reason.contains("SQLSTATE 42501");
+        let is_wrong = reason.contains("SQLSTATE 42") && !reason.contains("SQLSTATE 42501");
         if is_empty || is_wrong {
             let hint = if is_empty {
                 " (worker migrate creates the tables)"

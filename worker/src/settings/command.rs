@@ -28,6 +28,8 @@ pub enum Command {
 /// What there is to ask about the tables file.
 #[derive(Subcommand, Debug, Clone)]
 pub enum TablesCommand {
+    /// Tell what of the tables file does not fit the database, a line each; exits 0 if all of it fits, 1 if not
+    Check,
     /// Show what events would write, values included, and write nothing; exits 0 if all of them would be applied, 1 if one would be a dead letter or the tables file does not fit the database, 2 for a file without an event
     Preview {
         /// Files with events as Clerk sends them: one, a list, or one a line; - reads standard input

@@ -82,6 +82,8 @@ pub enum Task {
     Preview(Box<PreviewSettings>),
     /// Propose a tables file.
     Suggest(Box<DatabaseUrl>),
+    /// Tell whether the tables file and the database fit each other.
+    CheckTables(Box<(DatabaseUrl, Report)>),
     /// Ask the process with this admin address whether it is ready.
     CheckHealth(SocketAddr),
 }
@@ -144,6 +146,10 @@ impl Arguments {
                     Box::new(self.settings(database()?)?),
                     svix_id,
                 ));
+            }
+            Some(Command::Tables(TablesCommand::Check)) => {
+                let task = (database()?, self.tables()?);
+                return Ok(Task::CheckTables(Box::new(task)));
             }
             Some(Command::Reconcile(arguments)) => {
                 let options = arguments.settings()?;

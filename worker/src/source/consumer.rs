@@ -7,7 +7,7 @@ use redis::RedisResult;
 use shared::fault_point::{FaultPoint, reach};
 use shared::redis_link;
 use tokio::sync::mpsc::Sender;
-use tokio::sync::{Mutex, OwnedSemaphorePermit, Semaphore};
+use tokio::sync::{Mutex, OwnedSemaphorePermit, Semaphore, watch};
 use tokio_util::sync::CancellationToken;
 
 use crate::back_off::BackOff;
@@ -46,6 +46,8 @@ pub struct Consumer<E> {
     pub queue: Queue,
     /// What it has read and nobody has finished yet.
     pub in_flight: InFlight,
+    /// Whether anything may be read now.
+    pub may_read: watch::Receiver<bool>,
     /// How many entries a batch has at the most.
     pub batch_size: usize,
     /// How many partitions this process reads.
@@ -75,7 +77,7 @@ impl<E> Consumer<E> {
     /// Sends batches to `batches` until `stop` is cancelled or nobody receives any more. Reads the
     /// next batch only when the last one does not wait any more. `batches` must hold one of each
     /// partition: so none stands in front of another that always has entries.
-    pub async fn run(self, batches: Sender<Batch<E>>, stop: CancellationToken) {
+    pub async fn run(mut self, batches: Sender<Batch<E>>, stop: CancellationToken) {
         let mut back_off = BackOff::of_a_store();
         let mut position = Position {
             must_recover: true,
@@ -86,6 +88,10 @@ impl<E> Consumer<E> {
         loop {
             let free = Arc::clone(&place).acquire_owned();
             let Some(Ok(place)) = stop.run_until_cancelled(free).await else {
+                return;
+            };
+            let may_read = self.may_read.wait_for(|may_read| *may_read);
+            let Some(Ok(_)) = stop.run_until_cancelled(may_read).await else {
                 return;
             };
             // A read that has begun is not cancelled: Redis might give us entries that nobody sees.

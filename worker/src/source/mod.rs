@@ -34,6 +34,7 @@ use std::time::Duration;
 
 use shared::fault_point::{FaultPoint, reach};
 use tokio::sync::mpsc::{self, Receiver};
+use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
@@ -52,6 +53,8 @@ pub struct Source<E> {
     pub partitions: Partitions,
     /// What is kept of an entry.
     pub parse: Arc<dyn Fn(&RawEntry) -> E + Send + Sync>,
+    /// Whether anything may be read now.
+    pub may_read: watch::Receiver<bool>,
     /// How many entries a batch has at the most.
     pub batch_size: usize,
     /// How long a worker must be silent before its entries are taken over.
@@ -86,6 +89,7 @@ impl<E: Send + 'static> Source<E> {
             let consumer = Consumer {
                 queue: queue.clone(),
                 in_flight,
+                may_read: self.may_read.clone(),
                 batch_size: self.batch_size,
                 partitions: count,
                 reading: Arc::clone(&reading),

@@ -5,6 +5,7 @@
 pub(crate) mod example;
 pub mod file;
 pub mod path;
+pub mod places;
 pub mod section;
 pub mod tag;
 pub mod template;
@@ -13,6 +14,7 @@ pub mod value;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use crate::tables::places::Places;
 use crate::tables::section::Section;
 
 /// The file that holds where none is named.
@@ -25,6 +27,8 @@ pub struct Tables {
     sections: Arc<BTreeMap<String, Arc<Section>>>,
     /// Whether it is the one that holds where none is named.
     is_built_in: bool,
+    /// Where it says what.
+    places: Places,
 }
 
 impl Tables {
@@ -34,6 +38,7 @@ impl Tables {
         Self {
             sections: Arc::new(sections.into_iter().map(by_family).collect()),
             is_built_in,
+            places: Places::default(),
         }
     }
 
@@ -46,6 +51,12 @@ impl Tables {
     /// All of them.
     pub fn sections(&self) -> impl Iterator<Item = &Arc<Section>> {
         self.sections.values()
+    }
+
+    /// Where the file says what.
+    #[must_use]
+    pub const fn places(&self) -> &Places {
+        &self.places
     }
 
     /// Whether it is the one that holds where none is named: only then a table `users` is created.

@@ -174,7 +174,7 @@ fn a_list_that_ends_too_early_is_no_success() {
     let (server, _) = world.database_url.rsplit_once('/').unwrap();
     let other = format!("{server}/template1");
     let (output, _) = run_with(&world, &clerk, &[], &[("DATABASE_URL", &other)]);
-    assert_says(&output, &["there is no table users", "worker migrate"]);
+    assert_says(&output, &["there is no table \"users\", worker migrate"]);
     assert!(!output.contains("goes on after"), "{output}");
     clerk.state().most_listed = None;
     let output = run(&world, &clerk, &[]);
@@ -612,13 +612,7 @@ fn without_tables_it_says_so() {
     let clerk = ClerkServer::start(list(0..1));
     let (output, code) = run_with(&world, &clerk, &[], &[]);
     assert_eq!(code, 2);
-    let text = "error: PostgreSQL does not tell what is here: ";
-    assert_says(
-        &output,
-        &[
-            text,
-            "there is no table users",
-            "worker migrate creates the tables",
-        ],
-    );
+    let schema = "there is no schema clerk_sync, worker migrate";
+    let table = "there is no table \"users\", worker migrate";
+    assert_says(&output, &[schema, table]);
 }

@@ -8,6 +8,7 @@ mod families;
 mod identifiers;
 mod kept_values;
 mod links;
+mod misfits;
 mod missing_rows;
 mod newest;
 mod owners;
@@ -17,6 +18,7 @@ mod row_tags;
 mod statements;
 mod suggestions;
 mod triggers;
+mod unfit;
 mod unique_columns;
 mod updates;
 

@@ -9,7 +9,7 @@ use serde_json::value::RawValue;
 use serde_json::{Value as Json, json};
 use shared::queue::field;
 use shared::svix_id::SvixId;
-use worker::apply::fit::{Fitted, fit};
+use worker::fit::{Fitted, fit};
 use worker::database::catalogue::column::{Column as Stored, Kind};
 use worker::event::entry::{Entry, Unreadable};
 use worker::event::object::Object;

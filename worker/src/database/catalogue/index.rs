@@ -9,7 +9,7 @@ pub struct Index {
     pub name: String,
     /// The columns that are unique together; `None` for an expression.
     pub columns: Vec<Option<String>>,
-    /// All columns that it depends on, also those within expressions.
+    /// The columns that its expressions and its condition depend on, among others.
     pub mentioned: Vec<String>,
     /// Whether it is the primary key's.
     pub is_primary: bool,
@@ -31,6 +31,23 @@ impl Index {
         let is_one =
             |own: &Option<String>| own.as_deref().is_some_and(|own| columns.contains(&own));
         self.columns.len() == columns.len() && own.clone().all(is_one)
+    }
+
+    /// Whether it tells rows apart by this column alone, as it is or within an expression.
+    #[must_use]
+    pub fn is_over(&self, column: &str) -> bool {
+        match self.columns.as_slice() {
+            [Some(own)] => own == column,
+            [None] => self.mentioned == [column],
+            _ => false,
+        }
+    }
+
+    /// Whether it has anything to do with this column.
+    #[must_use]
+    pub fn mentions(&self, column: &str) -> bool {
+        let mut columns = self.columns.iter().flatten().chain(&self.mentioned);
+        columns.any(|own| own == column)
     }
 
     /// Whether what it says holds for all rows at any time.

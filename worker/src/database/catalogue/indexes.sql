@@ -5,7 +5,7 @@ SELECT indrelid AS table,
                FROM unnest(indkey[0:indnkeyatts - 1]) WITH ORDINALITY AS part (number, place)
                LEFT JOIN pg_attribute ON attrelid = indrelid AND attnum = number AND attnum > 0
               ORDER BY place) AS columns,
-       -- All that it depends on, also within expressions.
+       -- What it depends on, within expressions too; not where a constraint stands in between, which has no expressions.
        ARRAY(SELECT DISTINCT attname::text
                FROM pg_depend
                JOIN pg_attribute ON attrelid = refobjid AND attnum = refobjsubid

@@ -19,8 +19,8 @@ pub struct Table {
     pub is_in_path: bool,
     /// Whether our role may look into its schema.
     pub has_usage: bool,
-    /// Whether rules make something else of statements.
-    pub has_rules: bool,
+    /// The rules that make something else of statements, by name.
+    pub rules: Vec<String>,
     /// Whether a trigger of the application may change a row before it is inserted.
     pub fires_before_insert: bool,
     /// Whether our role may delete rows.
@@ -79,7 +79,7 @@ impl Table {
             },
             is_in_path: row.try_get("is_in_path")?,
             has_usage: row.try_get("has_usage")?,
-            has_rules: row.try_get("has_rules")?,
+            rules: row.try_get("rules")?,
             fires_before_insert: row.try_get("fires_before_insert")?,
             may_delete: row.try_get("may_delete")?,
             may_select_places: row.try_get("may_select_places")?,

@@ -18,7 +18,7 @@ SELECT pg_class.oid,
        has_schema_privilege(relnamespace, 'USAGE') AS has_usage,
        CASE relkind WHEN 'r' THEN 'table' WHEN 'p' THEN 'partitioned table' WHEN 'f' THEN 'foreign table'
                     WHEN 'm' THEN 'materialized view' ELSE 'view' END AS form,
-       EXISTS (SELECT FROM pg_rewrite WHERE ev_class = pg_class.oid) AS has_rules,
+       ARRAY(SELECT rulename::text FROM pg_rewrite WHERE ev_class = pg_class.oid ORDER BY 1) AS rules,
        EXISTS (SELECT FROM pg_trigger
                 WHERE tgrelid = pg_class.oid AND NOT tgisinternal AND tgenabled IN ('O', 'A')
                   -- For each row, before, insert.

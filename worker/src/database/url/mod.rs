@@ -57,12 +57,45 @@ impl DatabaseUrl {
         })
     }
 
+    /// The `search_path` that sessions are asked to have, if any.
+    #[must_use]
+    pub fn search_path(&self) -> Option<String> {
+        let words = words(self.config.get_options().unwrap_or_default());
+        // `-c name=value` and `--name=value` are the same; the last one holds.
+        let settings = words.iter().rev().filter_map(|word| {
+            let word = word.strip_prefix("-c").or_else(|| word.strip_prefix("--"));
+            word.unwrap_or_default().split_once('=')
+        });
+        let mut paths = settings.filter(|(name, _)| name.replace('-', "_") == "search_path");
+        paths.next().map(|(_, path)| path.to_owned())
+    }
+
     /// How long it may take to connect: each host has its time.
     pub(crate) fn connection_timeout(&self) -> Duration {
         let hosts = self.config.get_hosts().len().max(1);
         let of_each = self.config.get_connect_timeout();
         *of_each.unwrap_or(&CONNECTION_TIMEOUT) * u32::try_from(hosts).unwrap_or(u32::MAX)
     }
+}
+
+/// The words of `options`, as PostgreSQL reads them: blanks end a word, unless a backslash stands before them. A `-c` that
+/// is a word of its own belongs to the next one.
+fn words(options: &str) -> Vec<String> {
+    let (mut words, mut word) = (Vec::new(), String::new());
+    let mut characters = options.chars();
+    while let Some(character) = characters.next() {
+        match character {
+            '\\' => word.extend(characters.next()),
+            blank if blank.is_whitespace() => {
+                if word != "-c" && !word.is_empty() {
+                    words.push(std::mem::take(&mut word));
+                }
+            }
+            other => word.push(other),
+        }
+    }
+    words.push(word);
+    words
 }
 
 impl Connect for DatabaseUrl {

@@ -3,14 +3,14 @@
 use deadpool_postgres::Transaction;
 use tokio_postgres::Error;
 
-use crate::apply::fit::misfit::Misfit;
-use crate::apply::fit::{Fitted, fit};
 use crate::apply::probe::{self, Answer};
 use crate::apply::target::Target;
 use crate::apply::winner::check_id;
 use crate::database::catalogue::column::{Column as Stored, Kind};
 use crate::event::object::Object;
 use crate::event::row::Cell;
+use crate::fit::misfit::Misfit;
+use crate::fit::{Fitted, fit};
 use crate::operate::preview::wording::{plain, quoted};
 use crate::tables::path::{EventField, Path};
 use crate::tables::section::{Column, Content, From};

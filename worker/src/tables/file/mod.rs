@@ -8,7 +8,7 @@ mod family;
 mod identifier;
 mod key;
 mod keys;
-mod nearest;
+pub(crate) mod nearest;
 mod notes;
 mod path;
 mod scope;
@@ -18,16 +18,17 @@ mod template;
 #[cfg(test)]
 mod tests;
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use toml::de::{DeTable, DeValue};
 
 use crate::tables::file::family::Family;
 use crate::tables::file::keys::{Keys, described};
-use crate::tables::file::notes::Notes;
+use crate::tables::file::notes::{Notes, line};
 use crate::tables::file::scope::KEYS;
 use crate::tables::file::section::section;
 use crate::tables::file::sharing::check_sharing;
+use crate::tables::places::Places;
 use crate::tables::section::Section;
 use crate::tables::{BUILT_IN, Tables};
 
@@ -50,7 +51,8 @@ impl Tables {
     #[must_use]
     #[allow(clippy::expect_used, reason = "a test reads it")]
     pub fn built_in() -> Self {
-        let report = Self::parse("built_in.toml", BUILT_IN).expect("the built-in file is valid");
+        let report =
+            Self::parse("built-in tables file", BUILT_IN).expect("the built-in file is valid");
         Self {
             is_built_in: true,
             ..report.tables
@@ -63,15 +65,25 @@ impl Tables {
     /// All mistakes of it.
     pub fn parse(name: &str, text: &str) -> Result<Report, Mistakes> {
         let mut notes = Notes::default();
-        let sections = match toml(text, &mut notes) {
-            Some(table) => sections(&table, &mut notes),
-            None => Vec::new(),
+        let table = toml(text, &mut notes).unwrap_or_default();
+        let mut lines = BTreeMap::new();
+        add_lines(&table, &[], text, &mut lines);
+        let sections = match notes.has_mistakes() {
+            true => Vec::new(),
+            false => sections(&table, &mut notes),
         };
         let (mistakes, warnings) = notes.into_lines(name, text);
         if !mistakes.is_empty() {
             return Err(Mistakes(mistakes));
         }
-        let tables = Self::new(sections, false);
+        let places = Places {
+            file: name.into(),
+            lines: lines.into(),
+        };
+        let tables = Self {
+            places,
+            ..Self::new(sections, false)
+        };
         Ok(Report { tables, warnings })
     }
 }
@@ -82,8 +94,7 @@ fn toml<'a>(text: &'a str, notes: &mut Notes) -> Option<DeTable<'a>> {
     let mut lines = BTreeSet::new();
     for error in &errors {
         let at = error.span().map_or(0, |span| span.start);
-        let before = text.as_bytes().iter().take(at);
-        if lines.insert(before.filter(|byte| **byte == b'\n').count()) {
+        if lines.insert(line(text, at)) {
             let (what, expected) = match error.message().split_once(", expected ") {
                 Some(told) => told,
                 None => (error.message(), "TOML as https://toml.io has it"),
@@ -95,6 +106,25 @@ fn toml<'a>(text: &'a str, notes: &mut Notes) -> Option<DeTable<'a>> {
         }
     }
     errors.is_empty().then(|| table.into_inner())
+}
+
+/// Notes the line of each section, of its keys, and of the columns below them.
+fn add_lines(
+    table: &DeTable<'_>,
+    above: &[String],
+    text: &str,
+    lines: &mut BTreeMap<Vec<String>, usize>,
+) {
+    const DEPTH: usize = 3;
+    for (key, value) in table {
+        let keys = [above, &[key.get_ref().to_string()]].concat();
+        if let DeValue::Table(below) = value.get_ref()
+            && keys.len() < DEPTH
+        {
+            add_lines(below, &keys, text, lines);
+        }
+        lines.insert(keys, line(text, key.span().start));
+    }
 }
 
 fn sections(table: &DeTable<'_>, notes: &mut Notes) -> Vec<Section> {

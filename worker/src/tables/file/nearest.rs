@@ -2,7 +2,7 @@
 
 /// Which of `names` is most like `word`: the same letters at the beginning count, and pairs of letters wherever they
 /// are. Nothing if there are no names.
-pub(super) fn nearest<'a>(word: &str, names: impl IntoIterator<Item = &'a str>) -> &'a str {
+pub(crate) fn nearest<'a>(word: &str, names: impl IntoIterator<Item = &'a str>) -> &'a str {
     let word = word.to_lowercase();
     let likeness = |name: &str| {
         let name = name.to_lowercase();

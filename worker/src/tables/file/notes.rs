@@ -8,6 +8,12 @@ pub(super) fn all<T, C: FromIterator<T>>(items: impl Iterator<Item = Option<T>>)
     items.into_iter().collect()
 }
 
+/// The line of what is at this offset, counted from 1.
+pub(super) fn line(text: &str, at: usize) -> usize {
+    let before = text.as_bytes().iter().take(at);
+    1 + before.filter(|byte| **byte == b'\n').count()
+}
+
 /// Mistakes and warnings, each with the offset of what it is about.
 #[derive(Default)]
 pub(super) struct Notes {
@@ -38,12 +44,8 @@ impl Notes {
     pub(super) fn into_lines(self, name: &str, text: &str) -> (Vec<String>, Vec<String>) {
         let lines = |mut notes: Vec<(usize, String)>| {
             notes.sort_by_key(|(at, _)| *at);
-            let line = |(at, note): (usize, String)| {
-                let before = text.as_bytes().iter().take(at);
-                let number = 1 + before.filter(|byte| **byte == b'\n').count();
-                format!("{name}:{number}: {note}")
-            };
-            notes.into_iter().map(line).collect()
+            let told = |(at, note)| format!("{name}:{}: {note}", line(text, at));
+            notes.into_iter().map(told).collect()
         };
         (lines(self.mistakes), lines(self.warnings))
     }

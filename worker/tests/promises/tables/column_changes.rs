@@ -104,7 +104,7 @@ fn a_renamed_column_is_an_outage_that_ends_when_it_is_renamed_back() {
         statement(away);
         let update = world.add_next(&named(2, "Eve"));
         let deletion = world.add_next(&deleted("user_2", 2));
-        is_away(world, &worker, "postgres");
+        is_away(world, &worker, "nothing is read until they do");
         statement(back);
         world.settle();
         for svix_id in [&update, &deletion] {
@@ -254,7 +254,7 @@ async fn a_worker_that_starts_without_its_table_waits_for_it() {
     let worker = world.start_worker(&[("TABLES_FILE", application.file()), ("MAX_ATTEMPTS", "1")]);
     let svix_id = world.add_next(&named(1, "Ada"));
     answers(&worker, 503).await;
-    is_away(world, &worker, "there is no table people");
+    is_away(world, &worker, "there is no table");
     assert_eq!(world.backlog(), 1);
     world.sql(PEOPLE);
     world.settle();

@@ -1,7 +1,10 @@
 //! Every file of docs/tables, from a signed request to the row.
 
+use worker::apply::target::Targets;
+use worker::tables::Tables;
+
 use super::Application;
-use crate::helpers::World;
+use crate::helpers::{World, database};
 use crate::ingest::Ingest;
 
 const FULL: &str = include_str!("../../../../shared/fixtures/user.updated.full.json");
@@ -125,4 +128,24 @@ fn the_built_in_file_is_that_of_the_seed_table() {
     world.add("msg_1", FULL);
     world.settle();
     assert_eq!(world.sql("select count(*) from users"), "1");
+}
+
+/// The files that people copy.
+#[tokio::test]
+async fn the_files_of_the_documentation_fit_their_tables() {
+    for (name, sql, tables) in [
+        example!("course"),
+        example!("invited"),
+        example!("organizations"),
+        example!("prisma"),
+        example!("profiles"),
+        example!("rails"),
+        example!("seed"),
+    ] {
+        let world = World::new();
+        world.sql(sql);
+        let targets = Targets::new(Tables::parse(name, tables).unwrap().tables);
+        let agreement = targets.check_before_the_start(&database(&world)).await;
+        assert_eq!(agreement.unwrap().errors, Vec::<String>::new(), "{name}");
+    }
 }

@@ -8,8 +8,8 @@ use crate::waking::waiting;
 
 const PEOPLE: &str = "
     create table people (
-      id serial primary key, clerk_id text unique, email text unique, nick varchar(20) not null unique,
-      badge varchar(20) unique, note text)";
+      id serial primary key, clerk_id text unique, email text unique, nick varchar(40) not null unique,
+      badge varchar(40) unique, note text)";
 const FILE: &str = r#"
     [user]
     table = "people"

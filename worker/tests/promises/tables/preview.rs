@@ -415,6 +415,6 @@ fn a_preview_tells_what_is_wrong_with_a_file_and_shows_the_others() {
     let (output, _, exit) = preview(&application, &[name(&one)]);
     assert_eq!(
         (output.as_str(), exit),
-        ("[user]: the table users has no column \"name\"\n", 1)
+        ("[user]: users or a column of it is missing\n", 1)
     );
 }

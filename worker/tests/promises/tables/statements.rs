@@ -30,6 +30,7 @@ async fn statements_are_as_they_were_read_by_somebody() {
     ] {
         let world = World::new();
         world.sql(sql);
+        world.migrate();
         let targets = Targets::new(Tables::parse(name, tables).unwrap().tables);
         let snapshot = targets.read(&database(&world)).await.unwrap();
         let statements = snapshot["user"].statements.to_string();

@@ -54,6 +54,11 @@ impl Misfit {
         };
         Self { what, problem }
     }
+
+    /// What is wrong with it, whatever says it.
+    pub(crate) fn problem(&self) -> String {
+        self.problem.to_string()
+    }
 }
 
 /// As people look for it in a payload.

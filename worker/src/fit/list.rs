@@ -4,10 +4,10 @@ use std::borrow::Cow;
 
 use serde_json::value::RawValue;
 
-use crate::apply::fit::misfit::Problem;
-use crate::apply::fit::{Fitted, Fitting, cut, without_padding};
 use crate::database::catalogue::column::Kind;
 use crate::event::text::lossy;
+use crate::fit::misfit::Problem;
+use crate::fit::{Fitted, Fitting, cut, without_padding};
 use crate::tables::section::TooLong;
 use crate::tables::value::Value;
 

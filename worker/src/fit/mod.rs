@@ -13,15 +13,15 @@ use std::time::SystemTime;
 
 use uuid::Uuid;
 
-use crate::apply::fit::list::texts;
-pub use crate::apply::fit::misfit::Misfit;
-use crate::apply::fit::misfit::Problem;
-use crate::apply::fit::moment::iso;
-use crate::apply::fit::number::{has_room, is_jsonb, is_numeric, is_real};
 use crate::database::catalogue::column::{Column as Stored, Kind};
 use crate::event::row::Cell;
 use crate::event::text::is_blank;
 use crate::event::time;
+use crate::fit::list::texts;
+pub use crate::fit::misfit::Misfit;
+use crate::fit::misfit::Problem;
+use crate::fit::moment::iso;
+use crate::fit::number::{has_room, is_jsonb, is_numeric, is_real};
 use crate::tables::path::Path;
 use crate::tables::section::{Column, Content, TooLong};
 use crate::tables::value::Value;

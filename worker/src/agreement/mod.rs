@@ -1,0 +1,75 @@
+//! Whether the tables file and the database fit each other: decided in memory, of a file and of what the catalogue tells.
+//!
+//! Everything that does not fit is told at once, a line each, `FILE:LINE: what, remedy`. The remedy is something to type:
+//! the nearest name, or SQL.
+
+mod clerk_sync;
+mod columns;
+mod constants;
+mod key;
+mod notes;
+mod references;
+mod rights;
+mod row_security;
+mod says;
+mod session;
+mod subject;
+mod table;
+
+use crate::agreement::notes::Notes;
+use crate::agreement::subject::Subject;
+use crate::database::catalogue::Catalogue;
+use crate::tables::Tables;
+use crate::tables::section::TableName;
+
+/// What there is to tell, in the order of the file.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Agreement {
+    /// What does not fit. While there is any, nothing can be written.
+    pub errors: Vec<String>,
+    /// What may be a mistake.
+    pub warnings: Vec<String>,
+}
+
+/// What is known besides the file and the catalogue.
+#[derive(Clone, Debug, Default)]
+pub struct Circumstances {
+    /// Whether the worker will make what is missing of its own when it starts.
+    pub is_before_the_start: bool,
+    /// The `search_path` that the URL asks for.
+    pub search_path: Option<String>,
+}
+
+/// The tables that are to be looked up: those of the file, and our own.
+#[must_use]
+pub fn names(tables: &Tables) -> Vec<TableName> {
+    let of_file = tables.sections().map(|section| section.table.clone());
+    of_file.chain(clerk_sync::names()).collect()
+}
+
+/// Compares the file with what the catalogue tells of its [`names`].
+#[must_use]
+pub fn check(tables: &Tables, catalogue: &Catalogue, circumstances: &Circumstances) -> Agreement {
+    let mut notes = Notes::new(tables.places());
+    session::check(&catalogue.session, circumstances, &mut notes);
+    clerk_sync::check(catalogue, circumstances, &mut notes);
+    for section in tables.sections() {
+        let (is_built_in, is_early) = (tables.is_built_in(), circumstances.is_before_the_start);
+        let Some(table) = table::find(section, catalogue, is_built_in, is_early, &mut notes) else {
+            continue;
+        };
+        let subject = Subject {
+            tables,
+            section,
+            table,
+            role: &catalogue.session.role,
+        };
+        columns::check(subject, &mut notes);
+        constants::check(subject, &mut notes);
+        key::check(subject, &mut notes);
+        rights::check(subject, &mut notes);
+        row_security::check(subject, &mut notes);
+        references::check(subject, &mut notes);
+    }
+    notes.into_agreement()
+}

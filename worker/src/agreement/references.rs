@@ -1,0 +1,146 @@
+//! What other rows and other rows' values do to those that are written: warnings alone.
+
+use crate::agreement::columns::tell_unused_defaults;
+use crate::agreement::notes::Notes;
+use crate::agreement::subject::{Subject, Written};
+use crate::database::catalogue::foreign_key::ForeignKey;
+use crate::database::catalogue::name::quoted;
+use crate::tables::path::{Computed, Path};
+use crate::tables::section::{Column, Content, OnDelete};
+
+/// Paths that say an id of an object of this family.
+const IDS: [(&str, &str); 4] = [
+    ("organization.id", "organization"),
+    ("organization_id", "organization"),
+    ("public_user_data.user_id", "user"),
+    ("user_id", "user"),
+];
+
+pub(super) fn check(subject: Subject<'_>, notes: &mut Notes<'_>) {
+    if subject.section.on_delete == OnDelete::Delete {
+        let refusing = subject.table.referenced_by.iter();
+        for foreign_key in refusing.filter(|foreign_key| foreign_key.on_delete.is_none()) {
+            tell_refused_deletion(subject, foreign_key, notes);
+        }
+    }
+    tell_taken_addresses(subject, notes);
+    tell_plain_ids(subject, notes);
+    tell_unused_defaults(subject, notes);
+}
+
+fn tell_refused_deletion(subject: Subject<'_>, foreign_key: &ForeignKey, notes: &mut Notes<'_>) {
+    let list = |columns: &[String]| {
+        let columns: Vec<_> = columns.iter().map(|column| quoted(column)).collect();
+        columns.join(", ")
+    };
+    let (name, table) = (quoted(&foreign_key.name), foreign_key.table.quoted());
+    let what = format!(
+        "the foreign key {:?} of {} refuses the deletion of a row that it points at",
+        foreign_key.name, foreign_key.table
+    );
+    let remedy = format!(
+        "ALTER TABLE {table} DROP CONSTRAINT {name}, ADD CONSTRAINT {name} FOREIGN KEY ({}) REFERENCES {} ({}) ON DELETE CASCADE; (or SET NULL)",
+        list(&foreign_key.columns),
+        foreign_key.other_table.quoted(),
+        list(&foreign_key.other_columns)
+    );
+    let at = match subject.tables.places().has(&subject.at("on_delete")) {
+        true => "on_delete",
+        false => "table",
+    };
+    notes.warning(&subject.at(at), what, remedy);
+}
+
+/// A deleted user's address that nobody else can have.
+fn tell_taken_addresses(subject: Subject<'_>, notes: &mut Notes<'_>) {
+    let section = subject.section;
+    let set: &[Column] = match &section.on_delete {
+        OnDelete::Delete => return,
+        OnDelete::Keep => &[],
+        OnDelete::Set(columns) => columns,
+    };
+    let link_by = section.link_by.and_then(|place| section.columns.get(place));
+    for written in subject
+        .written()
+        .filter(|written| written.place != "on_delete")
+    {
+        let name = &written.stored.name;
+        let is_freed = set.iter().chain(link_by).any(|column| column.name == *name);
+        let mut indexes = subject.table.indexes.iter();
+        let is_unique = indexes.any(|index| index.is_over(name) && !index.is_partial);
+        if says_address(written.mapped) && is_unique && !is_freed {
+            let what = format!(
+                "the deletion leaves the unique e-mail address in {name:?}, so who signs up again with it waits"
+            );
+            let family = &section.family;
+            let remedy = format!(
+                "expected {name:?} = {{ value = \"deleted-{{id}}@users.invalid\" }} below [{family}.on_delete], or link_by = {name:?}"
+            );
+            notes.warning(&subject.at("on_delete"), what, remedy);
+        }
+    }
+}
+
+fn says_address(column: &Column) -> bool {
+    column.paths().into_iter().any(|path| match path {
+        Path::Computed(computed) => *computed == Computed::PrimaryEmailAddress,
+        Path::Field(steps) => steps.last().is_some_and(|last| last == "email_address"),
+        _ => false,
+    })
+}
+
+/// Ids that lead to a row, which may not be there yet.
+fn tell_plain_ids(subject: Subject<'_>, notes: &mut Notes<'_>) {
+    let section = subject.section;
+    let refers = |column: &str| {
+        let mut references = subject.table.references.iter();
+        references.find(|foreign_key| foreign_key.columns.iter().any(|own| own == column))
+    };
+    let tell = |column: &str, at: &[&str], notes: &mut Notes<'_>| {
+        if let Some(foreign_key) = refers(column) {
+            let what = format!(
+                "{column:?} gets a plain id, and its foreign key {:?} wants the row of {} first",
+                foreign_key.name, foreign_key.other_table
+            );
+            let remedy = format!(
+                "expected {{ find = FAMILY, id = \"path\" }}, or ALTER TABLE {} DROP CONSTRAINT {};",
+                subject.name(),
+                quoted(&foreign_key.name)
+            );
+            notes.warning(at, what, remedy);
+        }
+    };
+    if let Some(key) = section.id_key() {
+        tell(key, &subject.at("key"), notes);
+    }
+    for written in subject.written() {
+        let Content::From(from) = &written.mapped.content else {
+            continue;
+        };
+        if from.paths != [Path::Null] && from.map.is_none() {
+            tell(&written.stored.name, &written.at(subject), notes);
+        }
+        let is_ours = |path: &&Path| {
+            path.first_field()
+                .is_some_and(|field| !field.ends_with("_metadata"))
+        };
+        for path in from.paths.iter().filter(is_ours) {
+            tell_family(subject, written, &path.to_string(), notes);
+        }
+    }
+}
+
+/// An id of an object that has a row of its own.
+fn tell_family(subject: Subject<'_>, written: Written<'_>, path: &str, notes: &mut Notes<'_>) {
+    let is_end = |end: &str| path == end || path.ends_with(&format!(".{end}"));
+    let family = IDS
+        .iter()
+        .find(|(end, _)| is_end(end))
+        .map(|(_, family)| *family);
+    if let Some(family) = family.filter(|family| subject.tables.section(family).is_some()) {
+        let what =
+            format!("{path:?} is the plain id of an object that the section [{family}] writes");
+        let remedy = format!("expected {{ find = {family:?}, id = {path:?} }}");
+        notes.warning(&written.at(subject), what, remedy);
+    }
+}
