@@ -21,6 +21,7 @@ use worker::metrics::Metrics;
 use worker::operate::{
     explain,
     health::StoresHealth,
+    preview,
     status::{Sources, Status},
 };
 use worker::outage::Outages;
@@ -52,6 +53,7 @@ fn main() -> ExitCode {
                 .await
                 .map(|()| ExitCode::SUCCESS)
         }
+        Task::Preview(settings) => preview::preview(&settings, &mut std::io::stdout()).await,
         Task::CheckHealth(address) => admin::check_health(address)
             .await
             .map(|()| ExitCode::SUCCESS),

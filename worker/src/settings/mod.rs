@@ -1,6 +1,7 @@
 //! What the operator decides.
 
 pub mod command;
+pub mod preview;
 pub mod reconcile;
 
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
@@ -14,7 +15,8 @@ use shared::tls::unreadable;
 
 use crate::database::url::DatabaseUrl;
 use crate::finish::cache_tags::{CacheMode, fits_a_slot};
-use crate::settings::command::Command;
+use crate::settings::command::{Command, TablesCommand};
+use crate::settings::preview::PreviewSettings;
 use crate::settings::reconcile::ReconcileSettings;
 use crate::tables::Tables;
 use crate::tables::file::Report;
@@ -76,6 +78,8 @@ pub enum Task {
     Explain(Box<Settings>, SvixId),
     /// Bring in the users that Clerk has already.
     Reconcile(Box<(Settings, ReconcileSettings)>),
+    /// Show what events would write.
+    Preview(Box<PreviewSettings>),
     /// Ask the process with this admin address whether it is ready.
     CheckHealth(SocketAddr),
 }
@@ -143,6 +147,14 @@ impl Arguments {
                 let options = arguments.settings()?;
                 let settings = self.settings(database()?)?;
                 return Ok(Task::Reconcile(Box::new((settings, options))));
+            }
+            Some(Command::Tables(TablesCommand::Preview { files })) => {
+                return Ok(Task::Preview(Box::new(PreviewSettings {
+                    database: database()?,
+                    tables: self.tables()?,
+                    cache_tag_prefix: self.cache_tag_prefix.clone().unwrap_or_default(),
+                    files: files.clone(),
+                })));
             }
             None => {}
         }

@@ -7,6 +7,7 @@
 
 mod addresses;
 mod cache;
+mod catalogue;
 mod clerk_server;
 mod convergence;
 mod crash;

@@ -17,7 +17,7 @@ pub(super) fn compared(value: &str, column: &Column) -> String {
     let value = match (&column.kind, column.base_sql_type.as_str()) {
         (Kind::Text { .. }, "text" | "character varying") => value.to_owned(),
         // What the column rounds.
-        (Kind::Time | Kind::Date | Kind::Numeric, _) => {
+        (Kind::Time | Kind::Date | Kind::Numeric { .. }, _) => {
             format!("{value}::{}", column.exact_sql_type)
         }
         (_, base) => format!("{value}::{base}"),
@@ -35,7 +35,7 @@ pub(super) fn compared_array(parameter: &str, column: &Column) -> String {
         Kind::Text { .. } if matches!(base.as_str(), "text" | "character varying") => {
             format!("{parameter}::{given}[]")
         }
-        Kind::Time | Kind::Date | Kind::Numeric => {
+        Kind::Time | Kind::Date | Kind::Numeric { .. } => {
             format!("{parameter}::{given}[]::{}[]", column.exact_sql_type)
         }
         _ => format!("{parameter}::{given}[]::{base}[]"),
@@ -53,6 +53,26 @@ pub(super) fn array_type(column: &Column) -> Type {
     match column.kind {
         Kind::Time | Kind::Date => Type::TIMESTAMPTZ_ARRAY,
         _ => Type::TEXT_ARRAY,
+    }
+}
+
+/// The statement that tells what `column` would hold, without writing, and the type of its parameter. The value is read as
+/// a row takes it, with what stands in the parentheses of the type: an explicit cast would cut it in silence.
+pub(crate) fn probe(column: &Column) -> (String, Type) {
+    let exact = &column.exact_sql_type;
+    match column.kind {
+        Kind::Time | Kind::Date => (
+            format!("SELECT ($1::timestamptz::{exact})::text"),
+            Type::TIMESTAMPTZ,
+        ),
+        // Below it would be a text in JSON.
+        Kind::Json => (format!("SELECT ($1::text::{exact})::text"), Type::TEXT),
+        _ => (
+            format!(
+                "SELECT c::text FROM jsonb_to_record(jsonb_build_object('c', $1::text)) AS probe (c {exact})"
+            ),
+            Type::TEXT,
+        ),
     }
 }
 
