@@ -22,6 +22,7 @@ mod histories;
 mod hostile_payloads;
 mod ingest;
 mod isolation;
+mod mappings;
 mod operation;
 mod outages;
 mod partitions;

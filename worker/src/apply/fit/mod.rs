@@ -16,7 +16,7 @@ use uuid::Uuid;
 pub use crate::apply::fit::misfit::Misfit;
 use crate::apply::fit::misfit::Problem;
 use crate::apply::fit::moment::iso;
-use crate::apply::fit::number::{is_jsonb, is_numeric, is_real};
+use crate::apply::fit::number::{has_room, is_jsonb, is_numeric, is_real};
 use crate::database::catalogue::column::{Column as Stored, Kind};
 use crate::event::row::Cell;
 use crate::event::text::{is_blank, lossy};
@@ -107,9 +107,16 @@ impl<'a> Fitting<'a, '_> {
                 .ok_or_else(|| {
                     self.unreadable(format!("a whole number from {least} to {greatest}"))
                 })?,
-            Kind::Numeric => text(value)
+            Kind::Numeric { digits: None } => text(value)
                 .filter(|text| is_numeric(text))
                 .ok_or_else(|| self.unreadable("a decimal number"))?,
+            Kind::Numeric {
+                digits: Some(digits @ (precision, scale)),
+            } => text(value)
+                .filter(|text| is_numeric(text) && has_room(text, *digits))
+                .ok_or_else(|| {
+                    self.unreadable(format!("a decimal number of numeric({precision},{scale})"))
+                })?,
             Kind::Real => text(value)
                 .filter(|text| is_real(text, self.stored.base_sql_type == "real"))
                 .ok_or_else(|| self.unreadable("a floating-point number"))?,

@@ -25,6 +25,27 @@ pub(super) fn is_numeric(text: &str) -> bool {
         && length(behind) - exponent <= BEHIND
 }
 
+/// Whether a decimal number, once it is rounded, fits a `numeric` of so many digits, so many of them behind the point.
+pub(super) fn has_room(text: &str, (precision, scale): (i64, i64)) -> bool {
+    let (digits, exponent) = text.split_once(['e', 'E']).unwrap_or((text, "0"));
+    let before = digits.split('.').next().unwrap_or_default();
+    let all = digits.bytes().filter(u8::is_ascii_digit);
+    let significant: Vec<u8> = all.clone().skip_while(|digit| *digit == b'0').collect();
+    let length = |count: usize| i64::try_from(count).unwrap_or(i64::MAX);
+    let zeros = length(all.count() - significant.len());
+    let before = length(before.bytes().filter(u8::is_ascii_digit).count()) - zeros;
+    // The first significant digit is so many places before the point.
+    let places = before + exponent.parse().unwrap_or(0);
+    let room = precision - scale;
+    if significant.is_empty() || places != room {
+        return significant.is_empty() || places < room;
+    }
+    // 9999.995 becomes 10000.00.
+    let kept = usize::try_from(precision).unwrap_or(usize::MAX);
+    let is_rounded_up = significant.get(kept).is_some_and(|digit| *digit >= b'5');
+    !(is_rounded_up && significant.iter().take(kept).all(|digit| *digit == b'9'))
+}
+
 /// Whether it is a decimal number that a `double precision` holds, or a `real`.
 pub(super) fn is_real(text: &str, is_single: bool) -> bool {
     let number = if is_single {

@@ -17,7 +17,7 @@ pub(super) fn compared(value: &str, column: &Column) -> String {
     let value = match (&column.kind, column.base_sql_type.as_str()) {
         (Kind::Text { .. }, "text" | "character varying") => value.to_owned(),
         // What the column rounds.
-        (Kind::Time | Kind::Date | Kind::Numeric, _) => {
+        (Kind::Time | Kind::Date | Kind::Numeric { .. }, _) => {
             format!("{value}::{}", column.exact_sql_type)
         }
         (_, base) => format!("{value}::{base}"),
@@ -35,7 +35,7 @@ pub(super) fn compared_array(parameter: &str, column: &Column) -> String {
         Kind::Text { .. } if matches!(base.as_str(), "text" | "character varying") => {
             format!("{parameter}::{given}[]")
         }
-        Kind::Time | Kind::Date | Kind::Numeric => {
+        Kind::Time | Kind::Date | Kind::Numeric { .. } => {
             format!("{parameter}::{given}[]::{}[]", column.exact_sql_type)
         }
         _ => format!("{parameter}::{given}[]::{base}[]"),

@@ -49,7 +49,10 @@ pub enum Kind {
         greatest: i64,
     },
     /// numeric
-    Numeric,
+    Numeric {
+        /// Of numeric(6,2): 6 and 2, for how many digits there is room, and how many of them are behind the point.
+        digits: Option<(i64, i64)>,
+    },
     /// real, double precision
     Real,
     /// uuid

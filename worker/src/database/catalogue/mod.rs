@@ -159,11 +159,21 @@ fn kind_of(kind: &str, modifier: i32, words: Vec<String>) -> Kind {
         "int2" => integer(i16::MIN.into(), i16::MAX.into()),
         "int4" => integer(i32::MIN.into(), i32::MAX.into()),
         "int8" => integer(i64::MIN, i64::MAX),
-        "numeric" => Kind::Numeric,
+        "numeric" => Kind::Numeric {
+            digits: digits(modifier),
+        },
         "float4" | "float8" => Kind::Real,
         "uuid" => Kind::Uuid,
         "json" | "jsonb" => Kind::Json,
         "text array" => Kind::TextArray,
         _ => Kind::Other,
     }
+}
+
+/// Of a `numeric` with a limit: `numeric_typmod_scale` and its neighbours in PostgreSQL's `numeric.c`.
+fn digits(modifier: i32) -> Option<(i64, i64)> {
+    // The header, as above. A scale has eleven bits, and may be negative since PostgreSQL 15.
+    let modifier = u32::try_from(modifier - 4).ok()?;
+    let scale = i64::from((modifier & 0x7ff) ^ 0x400) - 0x400;
+    Some((i64::from(modifier >> 16), scale))
 }

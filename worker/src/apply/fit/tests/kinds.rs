@@ -130,13 +130,21 @@ fn booleans_and_numbers_are_their_json_or_text_that_reads_as_one() {
         (number("-0"), smallint(), "0"),
         (
             Value::Integer(i64::MAX),
-            Kind::Numeric,
+            Kind::Numeric { digits: None },
             "9223372036854775807",
         ),
-        (number("1.50"), Kind::Numeric, "1.50"),
-        (number("1e131071"), Kind::Numeric, "1e131071"),
-        (said_text("-.5E-3"), Kind::Numeric, "-.5E-3"),
-        (said_text("+5."), Kind::Numeric, "+5."),
+        (number("1.50"), Kind::Numeric { digits: None }, "1.50"),
+        (
+            number("1e131071"),
+            Kind::Numeric { digits: None },
+            "1e131071",
+        ),
+        (
+            said_text("-.5E-3"),
+            Kind::Numeric { digits: None },
+            "-.5E-3",
+        ),
+        (said_text("+5."), Kind::Numeric { digits: None }, "+5."),
         (number("1e308"), Kind::Real, "1e308"),
         (number("0e-400"), Kind::Real, "0e-400"),
         (said_text("-0.1"), Kind::Real, "-0.1"),
@@ -153,12 +161,12 @@ fn booleans_and_numbers_are_their_json_or_text_that_reads_as_one() {
         ),
         (smallint(), small, ["32768", "1.0", "1e3", "0x10", " 7"]),
         (
-            Kind::Numeric,
+            Kind::Numeric { digits: None },
             "a decimal number",
             ["NaN", "Infinity", "1e131072", "1e-16384", "."],
         ),
         (
-            Kind::Numeric,
+            Kind::Numeric { digits: None },
             "a decimal number",
             ["1_000", "0x10", "1e", "- 1", "１"],
         ),
@@ -207,6 +215,48 @@ fn a_single_real_holds_less_than_a_double_one() {
     };
     assert!(single("3.4e38") && single("1e-45"));
     assert!(!single("3.5e38") && !single("1e-46"));
+}
+
+#[test]
+fn a_number_has_room_in_a_column_once_it_is_rounded() {
+    let fits = |says: &str, digits| {
+        let column = stored(Kind::Numeric {
+            digits: Some(digits),
+        });
+        fitted_from(from(&["field"]), said(number(says)), column).is_ok()
+    };
+    for (digits, taken, refused) in [
+        (
+            (6, 2),
+            ["9999.99", "-9999.994", "0009999", "99.99e2", "0e99", "1e-9"],
+            [
+                "9999.995",
+                "-10000",
+                "1e4",
+                "99999.96e-1",
+                "0.1e5",
+                "99.99999e2",
+            ],
+        ),
+        // 0.00990 at the most; and 990.
+        (
+            (2, 4),
+            ["0.0099", "0.00994", "99e-4", "-0.0001", "0", "1e-20"],
+            ["0.00995", "0.01", "1", "100e-4", "1e-2", "9"],
+        ),
+        (
+            (2, -1),
+            ["994", "990", "99.4e1", "0.01", "5", "-9"],
+            ["995", "1000", "1e3", "-999", "99.5e1", "9999"],
+        ),
+    ] {
+        for says in taken {
+            assert!(fits(says, digits), "{says} in {digits:?}");
+        }
+        for says in refused {
+            assert!(!fits(says, digits), "{says} in {digits:?}");
+        }
+    }
 }
 
 #[test]

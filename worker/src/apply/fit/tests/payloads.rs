@@ -167,7 +167,7 @@ fn any_stored() -> impl Strategy<Value = Stored> {
         Kind::Date,
         Kind::Boolean,
         smallint(),
-        Kind::Numeric,
+        Kind::Numeric { digits: None },
         Kind::Real,
         Kind::Uuid,
         Kind::Json,
