@@ -24,7 +24,7 @@ const ODD: &[&str] = &[
 pub(super) const MARKS: [&str; 2] = ["zqx", "7373"];
 /// What the file may say of a column, the last ones only if several rows may say the same.
 #[rustfmt::skip]
-const FORMS: &[&str] = &[
+const FORMS: [&str; 16] = [
     "FIELD", "FIELD", "{ from = FIELD, too_long = 'cut' }", "{ from = FIELD, too_long = 'null' }",
     "{ from = FIELD, too_long = 'dead_letter' }", "{ from = ['data.other', FIELD, 'image_url'] }", "{ generate = 'uuid' }",
     "{ from = FIELD, silent = 'keep' }", "{ from = [FIELD, 'username'], as = 'lower' }",
@@ -32,6 +32,7 @@ const FORMS: &[&str] = &[
     "{ from = FIELD, default = 'u{{{id:3}' }", "{ from = FIELD, map = { zqx = TOML, true = TOML }, default = TOML }",
 ];
 const FORMS_OF_UNIQUE: usize = 9;
+const PARTS: [&str; 3] = ["columns", "on_create", "on_delete"];
 
 /// A column and what the file says of it.
 #[derive(Clone)]
@@ -40,62 +41,78 @@ pub(super) struct Column {
     pub(super) kind: &'static Type,
     pub(super) takes_null: bool,
     pub(super) is_unique: bool,
-    has_default: bool,
-    /// `columns`, `on_create`, or neither.
-    part: &'static str,
-    pub(super) content: String,
     /// Whether it is a field of the event, and nothing else.
     pub(super) is_simple: bool,
-    /// What a deletion sets it to, in TOML and in SQL.
-    pub(super) on_delete: Option<[String; 2]>,
+    /// What a deletion sets it to.
+    pub(super) set: Option<String>,
+    /// What the file says in each part.
+    pub(super) says: [Option<String>; 3],
+    sql: String,
 }
 
-type Drawn = (&'static Type, [bool; 3], &'static str, usize, Option<bool>);
+/// A type; takes NULL, has a default, is unique; the part; the form; whether a deletion makes it NULL, or what.
+type Drawn = (&'static Type, [bool; 3], usize, usize, Option<bool>);
 
 impl Column {
     /// Whoever says all that is wanted has nothing to fear of it.
-    fn new(number: usize, (kind, flags, part, dice, null): Drawn) -> Self {
-        let [takes_null, has_default, is_unique] = flags;
-        let is_filled = part != "nowhere" || takes_null || has_default;
-        let part = if is_filled { part } else { "columns" };
-        let is_unique = is_unique && kind.may_be_unique && part != "nowhere";
-        let forms = &FORMS[..if is_unique {
+    fn new(number: usize, (kind, flags, part, dice, to_null): Drawn, is_set: bool) -> Self {
+        let (name, [takes_null, has_default, is_unique]) = (NAMES[number], flags);
+        let is_filled = part < 2 || takes_null || has_default;
+        let part = if is_filled { part } else { 0 };
+        let is_unique = is_unique && kind.may_be_unique && part < 2;
+        let forms = if is_unique {
             FORMS_OF_UNIQUE
         } else {
             FORMS.len()
-        }];
-        let form = forms[dice % forms.len()];
+        };
+        let form = FORMS[dice % forms];
         let fits = match form {
             "PATH" => !kind.paths.is_empty(),
-            "{ generate = 'uuid' }" => part == "on_create" && ["uuid", "text"].contains(&kind.sql),
+            "{ generate = 'uuid' }" => part == 1 && ["uuid", "text"].contains(&kind.sql),
             _ => !(form.contains("lower") || form.contains("{id")) || kind.characters.is_some(),
         };
         let form = if fits { form } else { "FIELD" };
         let field = ["data", "public_metadata"][dice % 2];
         let path = kind.paths.get(dice % kind.paths.len().max(1));
-        let content = form
-            .replace("FIELD", &format!("'{field}.f{number}'"))
-            .replace("PATH", &format!("'{}'", path.unwrap_or(&"")))
-            .replace("TOML", kind.toml);
-        let to_null = || ["'null'", "null"].map(str::to_owned);
-        let constant = format!("'{}'::{}", kind.constant, kind.sql);
-        let constant = || [format!("{{ value = {} }}", kind.toml), constant];
-        Self {
-            name: NAMES[number],
-            is_simple: part == "columns" && (form == "FIELD" || form.contains("too_long")),
-            on_delete: null.map(|null| {
-                if null || is_unique {
-                    to_null()
+        let form = form.replace("PATH", &format!("'{}'", path.unwrap_or(&"")));
+        let constant = format!("'{}'", kind.constant);
+        let set = to_null
+            .filter(|_| is_set)
+            .map(|to_null| to_null || is_unique);
+        let mut says = [
+            None,
+            None,
+            set.map(|to_null| {
+                if to_null {
+                    "'null'"
                 } else {
-                    constant()
+                    "{ value = TOML }"
                 }
             }),
+        ];
+        if part < 2 {
+            says[part] = Some(form.as_str());
+        }
+        let says = says.map(|form| {
+            Some(
+                form?
+                    .replace("FIELD", &format!("'{field}.f{number}'"))
+                    .replace("TOML", kind.toml),
+            )
+        });
+        let default = format!(" default {constant}");
+        let default = if has_default { &default } else { "" };
+        let null = if takes_null { "" } else { " not null" };
+        let unique = if is_unique { " unique" } else { "" };
+        Self {
+            sql: format!(", \"{name}\" {}{default}{null}{unique}", kind.sql),
+            is_simple: part == 0 && (form == "FIELD" || form.contains("too_long")),
+            set: set.map(|to_null| if to_null { "null".to_owned() } else { constant }),
+            name,
             kind,
             takes_null,
             is_unique,
-            has_default,
-            part,
-            content,
+            says,
         }
     }
 }
@@ -106,20 +123,20 @@ pub(super) struct Told {
     pub(super) user_id: String,
     /// What comes behind the dot of its type.
     pub(super) kind: &'static str,
-    pub(super) second: u8,
     /// One for each column, in JSON.
     pub(super) values: Vec<String>,
+    pub(super) body: String,
 }
 
 impl Told {
-    pub(super) fn body(&self) -> String {
-        let (id, kind) = (&self.user_id, self.kind);
-        let at = 1_716_883_200_000 + i64::from(self.second) * 1000;
-        let fields = self.values.iter().enumerate();
-        let fields = fields.filter(|(_, value)| !value.is_empty());
-        let fields: String = fields
-            .map(|(number, value)| format!("\"f{number}\": {value}, "))
-            .collect();
+    pub(super) fn new(id: String, kind: &'static str, second: u8, values: Vec<String>) -> Self {
+        let at = 1_716_883_200_000 + i64::from(second) * 1000;
+        let fields = values
+            .iter()
+            .enumerate()
+            .filter(|(_, value)| !value.is_empty());
+        let fields = fields.map(|(number, value)| format!("\"f{number}\": {value}, "));
+        let fields: String = fields.collect();
         let data = match kind {
             "deleted" => "\"deleted\": true".to_owned(),
             _ => format!(
@@ -128,70 +145,34 @@ impl Told {
                 "created_at": 1716883200000, "updated_at": {at}"#
             ),
         };
-        format!(r#"{{"type": "user.{kind}", "timestamp": {at}, "data": {{"id": "{id}", {data}}}}}"#)
+        let body = format!(
+            r#"{{"type": "user.{kind}", "timestamp": {at}, "data": {{"id": "{id}", {data}}}}}"#
+        );
+        Self {
+            user_id: id,
+            kind,
+            values,
+            body,
+        }
     }
 }
 
 #[derive(Clone)]
 pub(super) struct Case {
-    key_type: &'static str,
+    pub(super) sql: String,
+    pub(super) toml: String,
     pub(super) columns: Vec<Column>,
-    /// `delete`, `keep` or `set`.
-    pub(super) on_delete: &'static str,
-    tags: Vec<&'static str>,
     pub(super) batches: Vec<Vec<Told>>,
-}
-
-impl Case {
-    pub(super) fn sql(&self) -> String {
-        let column = |column: &Column| {
-            let Type { sql, constant, .. } = column.kind;
-            let null = if column.takes_null { "" } else { " not null" };
-            let unique = if column.is_unique { " unique" } else { "" };
-            let default = format!(" default '{constant}'");
-            let default = if column.has_default { &default } else { "" };
-            format!(", \"{}\" {sql}{default}{null}{unique}", column.name)
-        };
-        let (key, columns): (_, String) =
-            (self.key_type, self.columns.iter().map(column).collect());
-        format!(
-            "create table mapped (id serial primary key, clerk_id {key} not null unique{columns})"
-        )
-    }
-
-    pub(super) fn toml(&self) -> String {
-        let mut toml = format!(
-            "[user]\ntable = 'mapped'\nkey = 'clerk_id'\ntags = {:?}\n",
-            self.tags
-        );
-        if self.on_delete != "set" {
-            toml += &format!("on_delete = '{}'\n", self.on_delete);
-        }
-        for part in ["columns", "on_create", "on_delete"] {
-            let content = |column: &Column| match part {
-                "on_delete" => Some(column.on_delete.clone()?[0].clone()),
-                _ => (column.part == part).then(|| column.content.clone()),
-            };
-            let columns = self.columns.iter();
-            let line =
-                |column: &Column| Some(format!("\"{}\" = {}\n", column.name, content(column)?));
-            let lines: String = columns.filter_map(line).collect();
-            if part != "on_delete" || self.on_delete == "set" {
-                toml += &format!("[user.{part}]\n{lines}");
-            }
-        }
-        toml
-    }
 }
 
 impl fmt::Debug for Case {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let bodies = self
-            .batches
-            .iter()
-            .map(|batch| batch.iter().map(Told::body).collect());
-        let bodies: Vec<Vec<String>> = bodies.collect();
-        write!(formatter, "\n{}\n{}\n{bodies:#?}", self.sql(), self.toml())
+        writeln!(formatter, "\n{}\n{}", self.sql, self.toml)?;
+        let mut batches = self.batches.iter().enumerate();
+        batches.try_for_each(|(number, batch)| {
+            let mut bodies = batch.iter().map(|told| &told.body);
+            bodies.try_for_each(|body| writeln!(formatter, "{number}: {body}"))
+        })
     }
 }
 
@@ -201,62 +182,59 @@ pub(super) fn said(kind: &Type, number: usize) -> String {
 }
 
 pub(super) fn case() -> impl Strategy<Value = Case> {
-    let part = select(&["columns", "columns", "columns", "on_create", "nowhere"][..]);
+    let (part, null) = (select(&[0, 0, 0, 1, 2][..]), option::of(any::<bool>()));
     let flags = [0.5, 0.2, 0.25].map(prop::bool::weighted);
-    let column = (
-        select(&TYPES[..]),
-        flags,
-        part,
-        0..1000_usize,
-        option::of(any::<bool>()),
+    let columns = vec(
+        (select(&TYPES[..]), flags, part, 0..1000_usize, null),
+        2..=NAMES.len(),
     );
-    let on_delete = select(&["delete", "keep", "set"][..]);
-    let tags = select(
-        &[
-            "users",
-            "user:{row.id}",
-            "clerk:{row.clerk_id}",
-            "a:{row.a}",
-        ][..],
+    let on_delete = select(&["", "on_delete = 'keep'\n", "set"][..]);
+    let tags = vec(
+        select(
+            &[
+                "users",
+                "user:{row.id}",
+                "clerk:{row.clerk_id}",
+                "a:{row.a}",
+            ][..],
+        ),
+        0..3,
     );
     // One value in ten is odd; the others are few, so that they meet.
     let values = vec((0_u8..10, 0_usize..6, select(ODD)), NAMES.len());
     let kind = select(&["created", "updated", "updated", "deleted"][..]);
     let batches = vec(vec((0_u8..4, kind, 0_u8..30, values), 1..6), 1..4);
     let key_type = select(&["text", "varchar(40)", "citext", "char(40)"][..]);
-    let drawn = (
-        key_type,
-        vec(column, 2..=NAMES.len()),
-        on_delete,
-        vec(tags, 0..3),
-        batches,
-    );
-    drawn.prop_map(|(key_type, columns, on_delete, tags, batches)| {
-        let columns = columns.into_iter().enumerate();
-        let columns = Vec::from_iter(columns.map(|(number, drawn)| Column::new(number, drawn)));
-        let told = |(user, kind, second, values): (u8, _, _, Vec<(u8, usize, &str)>)| {
-            let value = |((dice, number, odd), column): (_, &Column)| match (dice, odd) {
-                (1.., _) => said(column.kind, number),
-                (_, "LONG") => format!("\"zqx{}\"", " é".repeat(200)),
-                _ => odd.to_owned(),
-            };
-            Told {
-                user_id: format!("user_{user}"),
-                values: values.into_iter().zip(&columns).map(value).collect(),
-                kind,
-                second,
-            }
+    (key_type, columns, on_delete, tags, batches).prop_map(|(key_type, columns, on_delete, tags, batches)| {
+        let (columns, is_set) = (columns.into_iter().enumerate(), on_delete == "set");
+        let columns = columns.map(|(number, drawn)| Column::new(number, drawn, is_set));
+        let columns = Vec::from_iter(columns);
+        let value = |((dice, number, odd), column): ((u8, usize, &str), &Column)| match (dice, odd) {
+            (1.., _) => said(column.kind, number),
+            (_, "LONG") => format!("\"zqx{}\"", " é".repeat(200)),
+            _ => odd.to_owned(),
         };
-        let batches = batches
-            .into_iter()
-            .map(|batch| batch.into_iter().map(told).collect());
-        let sets = columns.iter().any(|column| column.on_delete.is_some());
+        let told = |(user, kind, second, values): (u8, _, _, Vec<_>)| {
+            let values = values.into_iter().zip(&columns).map(value);
+            Told::new(format!("user_{user}"), kind, second, values.collect())
+        };
+        let batches = batches.into_iter().map(|batch| batch.into_iter().map(told).collect());
+        let batches = batches.collect();
+        let of_columns: String = columns.iter().map(|column| column.sql.as_str()).collect();
+        let keep = if is_set { "" } else { on_delete };
+        let mut toml = format!("[user]\ntable = 'mapped'\nkey = 'clerk_id'\ntags = {tags:?}\n{keep}");
+        for (place, part) in PARTS.into_iter().enumerate() {
+            let says = |column: &Column| Some(format!("\"{}\" = {}\n", column.name, column.says[place].as_ref()?));
+            let lines: String = columns.iter().filter_map(says).collect();
+            if !lines.is_empty() {
+                toml += &format!("[user.{part}]\n{lines}");
+            }
+        }
         Case {
-            batches: batches.collect(),
-            key_type,
-            on_delete: if sets { on_delete } else { "keep" },
-            tags,
+            sql: format!("create table mapped (id serial primary key, clerk_id {key_type} not null unique{of_columns})"),
+            toml,
             columns,
+            batches,
         }
     })
 }
