@@ -6,6 +6,7 @@
 )]
 
 mod addresses;
+mod applications;
 mod cache;
 mod clerk_server;
 mod convergence;
