@@ -32,6 +32,7 @@ const FORMS: [&str; 16] = [
     "{ from = FIELD, default = 'u{{{id:3}' }", "{ from = FIELD, map = { zqx = TOML, true = TOML }, default = TOML }",
 ];
 const FORMS_OF_UNIQUE: usize = 9;
+const TAGS: [&str; 4] = ["users", "u:{row.id}", "c:{row.clerk_id}", "a:{row.a}"];
 const PARTS: [&str; 3] = ["columns", "on_create", "on_delete"];
 
 /// A column and what the file says of it.
@@ -60,11 +61,7 @@ impl Column {
         let is_filled = part < 2 || takes_null || has_default;
         let part = if is_filled { part } else { 0 };
         let is_unique = is_unique && kind.may_be_unique && part < 2;
-        let forms = if is_unique {
-            FORMS_OF_UNIQUE
-        } else {
-            FORMS.len()
-        };
+        let forms = [FORMS.len(), FORMS_OF_UNIQUE][usize::from(is_unique)];
         let form = FORMS[dice % forms];
         let fits = match form {
             "PATH" => !kind.paths.is_empty(),
@@ -76,30 +73,18 @@ impl Column {
         let path = kind.paths.get(dice % kind.paths.len().max(1));
         let form = form.replace("PATH", &format!("'{}'", path.unwrap_or(&"")));
         let constant = format!("'{}'", kind.constant);
-        let set = to_null
-            .filter(|_| is_set)
-            .map(|to_null| to_null || is_unique);
+        let set = to_null.map(|to_null| usize::from(to_null || is_unique));
+        let set = set.filter(|_| is_set);
         let mut says = [
             None,
             None,
-            set.map(|to_null| {
-                if to_null {
-                    "'null'"
-                } else {
-                    "{ value = TOML }"
-                }
-            }),
+            set.map(|set| ["{ value = TOML }", "'null'"][set]),
         ];
         if part < 2 {
             says[part] = Some(form.as_str());
         }
-        let says = says.map(|form| {
-            Some(
-                form?
-                    .replace("FIELD", &format!("'{field}.f{number}'"))
-                    .replace("TOML", kind.toml),
-            )
-        });
+        let field = format!("'{field}.f{number}'");
+        let filled = |form: &str| form.replace("FIELD", &field).replace("TOML", kind.toml);
         let default = format!(" default {constant}");
         let default = if has_default { &default } else { "" };
         let null = if takes_null { "" } else { " not null" };
@@ -107,12 +92,12 @@ impl Column {
         Self {
             sql: format!(", \"{name}\" {}{default}{null}{unique}", kind.sql),
             is_simple: part == 0 && (form == "FIELD" || form.contains("too_long")),
-            set: set.map(|to_null| if to_null { "null".to_owned() } else { constant }),
+            set: set.map(|set| [constant.as_str(), "null"][set].to_owned()),
+            says: says.map(|form| form.map(filled)),
             name,
             kind,
             takes_null,
             is_unique,
-            says,
         }
     }
 }
@@ -131,10 +116,8 @@ pub(super) struct Told {
 impl Told {
     pub(super) fn new(id: String, kind: &'static str, second: u8, values: Vec<String>) -> Self {
         let at = 1_716_883_200_000 + i64::from(second) * 1000;
-        let fields = values
-            .iter()
-            .enumerate()
-            .filter(|(_, value)| !value.is_empty());
+        let fields = values.iter().enumerate();
+        let fields = fields.filter(|(_, value)| !value.is_empty());
         let fields = fields.map(|(number, value)| format!("\"f{number}\": {value}, "));
         let fields: String = fields.collect();
         let data = match kind {
@@ -184,22 +167,10 @@ pub(super) fn said(kind: &Type, number: usize) -> String {
 pub(super) fn case() -> impl Strategy<Value = Case> {
     let (part, null) = (select(&[0, 0, 0, 1, 2][..]), option::of(any::<bool>()));
     let flags = [0.5, 0.2, 0.25].map(prop::bool::weighted);
-    let columns = vec(
-        (select(&TYPES[..]), flags, part, 0..1000_usize, null),
-        2..=NAMES.len(),
-    );
+    let column = (select(&TYPES[..]), flags, part, 0..1000_usize, null);
+    let columns = vec(column, 2..=NAMES.len());
     let on_delete = select(&["", "on_delete = 'keep'\n", "set"][..]);
-    let tags = vec(
-        select(
-            &[
-                "users",
-                "user:{row.id}",
-                "clerk:{row.clerk_id}",
-                "a:{row.a}",
-            ][..],
-        ),
-        0..3,
-    );
+    let tags = vec(select(&TAGS[..]), 0..3);
     // One value in ten is odd; the others are few, so that they meet.
     let values = vec((0_u8..10, 0_usize..6, select(ODD)), NAMES.len());
     let kind = select(&["created", "updated", "updated", "deleted"][..]);
