@@ -31,6 +31,19 @@ CREATE TABLE clerk_sync.versions (
     PRIMARY KEY (family, object_id)
 ) WITH (fillfactor = 70);
 
+-- Whose a row is, where its key is not Clerk's id: the object that wrote it last, and the event by which it did. The key
+-- is that of the row, as texts. It stays when the object is deleted: nothing older makes the row again.
+CREATE TABLE clerk_sync.owners (
+    family     text   COLLATE "C" NOT NULL,
+    row_key    text[] COLLATE "C" NOT NULL,
+    object_id  text   COLLATE "C" NOT NULL,
+    updated_at timestamptz        NOT NULL,
+    event_at   timestamptz        NOT NULL,
+    svix_id    text   COLLATE "C" NOT NULL,
+    PRIMARY KEY (family, row_key),
+    UNIQUE (family, object_id)
+) WITH (fillfactor = 70);
+
 -- Cache tags that are to be deleted and that nothing but a row tells, which may be gone or another one by now.
 CREATE TABLE clerk_sync.cache_tags (
     svix_id text COLLATE "C" PRIMARY KEY,

@@ -13,6 +13,7 @@ pub mod processor;
 pub mod reconcile;
 pub mod settings;
 pub mod source;
+pub mod suggest;
 pub mod tables;
 
 #[cfg(test)]
@@ -22,7 +23,7 @@ mod tests {
 
     /// A room may use those that stand before it here, and itself. The flow is source, event, decide, apply, finish; the
     /// processor alone knows the order.
-    const ROOMS: [&str; 16] = [
+    const ROOMS: [&str; 17] = [
         "back_off",
         "metrics",
         "source",
@@ -30,6 +31,7 @@ mod tests {
         "event",
         "decide",
         "database",
+        "suggest",
         "outage",
         "apply",
         "finish",

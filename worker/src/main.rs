@@ -21,6 +21,7 @@ use worker::metrics::Metrics;
 use worker::operate::{
     explain,
     health::StoresHealth,
+    preview,
     status::{Sources, Status},
 };
 use worker::outage::Outages;
@@ -32,6 +33,7 @@ use worker::source::{
     losses::Losses,
     partitions::{self, Partitions},
 };
+use worker::suggest;
 use worker::tables::Tables;
 
 fn main() -> ExitCode {
@@ -52,6 +54,8 @@ fn main() -> ExitCode {
                 .await
                 .map(|()| ExitCode::SUCCESS)
         }
+        Task::Preview(settings) => preview::preview(&settings, &mut std::io::stdout()).await,
+        Task::Suggest(database) => suggest(&database).await.map(|()| ExitCode::SUCCESS),
         Task::CheckHealth(address) => admin::check_health(address)
             .await
             .map(|()| ExitCode::SUCCESS),
@@ -80,6 +84,21 @@ async fn explain(settings: &Settings, svix_id: &SvixId) -> Result<ExitCode, Stri
     let explanation = explain::explain(&link, &database, days, limits, svix_id).await;
     writeln!(std::io::stdout(), "{explanation}").map_err(|error| error.to_string())?;
     Ok(ExitCode::from(explanation.exit_code()))
+}
+
+/// Prints a tables file; what is not part of it goes to standard error.
+async fn suggest(database: &DatabaseUrl) -> Result<(), String> {
+    let database = Database::with_one_connection(database)?;
+    let suggestion = suggest::suggest(&database)
+        .await
+        .map_err(|failure| failure.reason().to_owned())?;
+    let print = || {
+        for remark in &suggestion.remarks {
+            writeln!(std::io::stderr(), "{remark}")?;
+        }
+        write!(std::io::stdout(), "{}", suggestion.text)
+    };
+    print().map_err(|error| error.to_string())
 }
 
 /// What all rooms share.

@@ -7,6 +7,7 @@ use tokio_postgres::types::{ToSql, Type};
 use crate::apply::fit::Fitted;
 use crate::apply::target::Target;
 use crate::apply::winner::Winner;
+use crate::tables::section::Key;
 
 /// An array for `unnest`.
 pub(super) enum Array<'a> {
@@ -19,9 +20,17 @@ pub(super) enum Array<'a> {
 pub(crate) struct Arrays<'a>(pub(super) Vec<Array<'a>>);
 
 impl<'a> Arrays<'a> {
-    pub(super) fn of_ids(winners: &[&'a Winner<'a>]) -> Self {
+    /// The objects' ids, and the keys of their rows where those are others.
+    pub(super) fn of_objects(target: &Target, winners: &[&'a Winner<'a>]) -> Self {
         let ids = winners.iter().map(|winner| Some(winner.object.id.as_str()));
-        Self(vec![Array::Texts(ids.collect())])
+        let mut arrays = Self(vec![Array::Texts(ids.collect())]);
+        if let Key::Said(columns) = &target.section.key {
+            for place in 0..columns.len() {
+                let key = |winner: &&'a Winner<'a>| winner.key.get(place).map(String::as_str);
+                arrays = arrays.with_texts(winners.iter().map(key));
+            }
+        }
+        arrays
     }
 
     pub(super) fn with_texts(mut self, texts: impl Iterator<Item = Option<&'a str>>) -> Self {
@@ -52,6 +61,18 @@ impl<'a> Arrays<'a> {
                 .push(Array::Flags(winners.iter().map(keeps).collect()));
         }
         self
+    }
+
+    /// What tells which of two events is newer.
+    pub(super) fn with_revisions(mut self, winners: &[&'a Winner<'a>]) -> Self {
+        let times = winners.iter().map(|winner| Some(winner.event.event_at));
+        self = self.with_updated_at(winners);
+        self.0.push(Array::Times(times.collect()));
+        self.with_texts(
+            winners
+                .iter()
+                .map(|winner| Some(winner.event.svix_id.as_str())),
+        )
     }
 
     pub(super) fn with_updated_at(mut self, winners: &[&'a Winner<'a>]) -> Self {

@@ -31,7 +31,7 @@ pub(crate) async fn places(
     target: &Target,
     oldest_first: &[&Winner<'_>],
 ) -> Result<Vec<Place>, Error> {
-    let mut arrays = Arrays::of_ids(oldest_first).with_updated_at(oldest_first);
+    let mut arrays = Arrays::of_objects(target, oldest_first).with_updated_at(oldest_first);
     if let Some(place) = target.section.link_by {
         let links = oldest_first.iter().map(|winner| {
             let text = winner.cells[place].text();

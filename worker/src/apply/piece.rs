@@ -8,6 +8,7 @@ use deadpool_postgres::Transaction;
 use shared::fault_point::{FaultPoint, reach};
 
 use crate::apply::holders;
+use crate::apply::owners;
 use crate::apply::rows::{self, Told};
 use crate::apply::storage;
 use crate::apply::tags;
@@ -132,6 +133,10 @@ impl<'a> Piece<'a> {
             Ok(winners) => winners,
             Err(misfits) => return Ok(Written::Without(misfits)),
         };
+        let others = owners::own(transaction, target, &mut winners).await?;
+        if !others.is_empty() {
+            return Ok(Written::Without(others));
+        }
         let deleted: Vec<&Winner<'_>> = winners.deleted.iter().collect();
         let (before, mut told) = rows::delete(transaction, target, &deleted).await?;
         told.extend(before);
@@ -283,10 +288,10 @@ where
     winners.into_iter().filter(is_left).collect()
 }
 
-/// The ids of those of which nothing was known.
-fn first_seen<'w>(winners: &Winners<'_>, unwritten: &[&'w Winner<'_>]) -> Vec<&'w str> {
-    let ids = unwritten.iter().map(|winner| winner.object.id.as_str());
-    ids.filter(|id| winners.first_seen.contains(id)).collect()
+/// Those of which nothing was known.
+fn first_seen<'w, 'a>(winners: &Winners<'_>, unwritten: &[&'w Winner<'a>]) -> Vec<&'w Winner<'a>> {
+    let is_first = |winner: &&Winner<'_>| winners.first_seen.contains(winner.object.id.as_str());
+    unwritten.iter().copied().filter(is_first).collect()
 }
 
 /// Those who have no row.

@@ -32,7 +32,7 @@ type Step<'a> = Option<(&'a str, Arrays<'a>)>;
 
 fn before<'a>(target: &'a Target, winners: &[&'a Winner<'a>]) -> Step<'a> {
     let sql = target.statements.before.as_deref()?;
-    let ids = Arrays::of_ids(winners);
+    let ids = Arrays::of_objects(target, winners);
     let arrays = match target.section.link_by {
         Some(place) => ids.with_texts(winners.iter().map(|winner| winner.cells[place].text())),
         None => ids,
@@ -42,7 +42,7 @@ fn before<'a>(target: &'a Target, winners: &[&'a Winner<'a>]) -> Step<'a> {
 
 fn updated<'a>(target: &Target, winners: &[&'a Winner<'a>]) -> Arrays<'a> {
     let columns = target.statements.cells_of_columns;
-    Arrays::of_ids(winners)
+    Arrays::of_objects(target, winners)
         .with_cells(target, winners, columns)
         .with_keeping(target, winners)
 }
@@ -68,7 +68,7 @@ fn link<'a>(target: &'a Target, winners: &[&'a Winner<'a>]) -> Step<'a> {
     oldest_first.sort_by_key(|winner| winner.event.revision());
     let cells = target.statements.cell_types.len();
     let arrays = || {
-        Arrays::of_ids(&oldest_first)
+        Arrays::of_objects(target, &oldest_first)
             .with_cells(target, &oldest_first, cells)
             .with_keeping(target, &oldest_first)
     };
@@ -80,7 +80,7 @@ fn insert<'a>(target: &'a Target, winners: &[&'a Winner<'a>]) -> Step<'a> {
     let cells = target.statements.cell_types.len();
     let mut fit = winners.to_vec();
     fit.retain(|winner| winner.unfit.is_none());
-    let arrays = || Arrays::of_ids(&fit).with_cells(target, &fit, cells);
+    let arrays = || Arrays::of_objects(target, &fit).with_cells(target, &fit, cells);
     (!fit.is_empty()).then(|| (sql, arrays()))
 }
 
@@ -165,13 +165,12 @@ pub(crate) async fn write_again(
 pub(crate) async fn adopt(
     transaction: &Transaction<'_>,
     target: &Target,
-    object_ids: &[&str],
+    winners: &[&Winner<'_>],
 ) -> Result<Vec<Told>, Error> {
     let sql = target.statements.adopt.as_deref();
-    let ids = || Arrays(vec![]).with_texts(object_ids.iter().map(|id| Some(*id)));
     let step = sql
-        .filter(|_| !object_ids.is_empty())
-        .map(|sql| (sql, ids()));
+        .filter(|_| !winners.is_empty())
+        .map(|sql| (sql, Arrays::of_objects(target, winners)));
     say(transaction, &step).await
 }
 
@@ -193,7 +192,7 @@ pub(crate) async fn delete(
     else {
         return Ok((Vec::new(), Vec::new()));
     };
-    let mut arrays = Arrays::of_ids(deleted);
+    let mut arrays = Arrays::of_objects(target, deleted);
     let mut first = None;
     if let OnDelete::Set(_) = target.section.on_delete {
         for (place, kind) in target.statements.deleted_cell_types.iter().enumerate() {
@@ -202,7 +201,7 @@ pub(crate) async fn delete(
         }
         first = target.statements.before_deletion.as_deref();
     }
-    let first = first.map(|sql| (sql, Arrays::of_ids(deleted)));
+    let first = first.map(|sql| (sql, Arrays::of_objects(target, deleted)));
     let [before, after, ..] =
         say_all(transaction, [first, Some((sql, arrays)), None, None]).await?;
     Ok((before, after))

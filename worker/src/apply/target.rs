@@ -11,7 +11,8 @@ use tokio_util::sync::CancellationToken;
 use crate::apply::statements::Statements;
 use crate::back_off::BackOff;
 use crate::database::Database;
-use crate::database::catalogue::{self, Table};
+use crate::database::catalogue;
+use crate::database::catalogue::table::Table;
 use crate::database::failure::Failure;
 use crate::tables::Tables;
 use crate::tables::section::Section;
@@ -28,6 +29,18 @@ pub struct Target {
     pub table: Table,
     /// What follows from both.
     pub statements: Statements,
+}
+
+impl Target {
+    /// `None` where the table has not all that the section names.
+    #[must_use]
+    pub fn new(section: &Arc<Section>, table: Table) -> Option<Self> {
+        Some(Self {
+            statements: Statements::new(section, &table)?,
+            section: Arc::clone(section),
+            table,
+        })
+    }
 }
 
 /// The targets as they were at one look, by family.
@@ -151,20 +164,18 @@ impl Targets {
     /// As [`Targets::read`].
     pub(crate) async fn look(&self, transaction: &Transaction<'_>) -> Result<(), Failure> {
         let mut targets = BTreeMap::new();
+        let names: Vec<_> = self
+            .tables
+            .sections()
+            .map(|section| section.table.clone())
+            .collect();
+        let catalogue = catalogue::read(transaction, &names).await?;
         for section in self.tables.sections() {
-            let table = catalogue::read(transaction, section).await?;
-            let table = table.map_err(|missing| Failure::Unavailable(missing.to_string()))?;
-            // The table has all that the section names.
-            if let Some(statements) = Statements::new(section, &table) {
-                let section = Arc::clone(section);
-                let family = section.family.clone();
-                let target = Target {
-                    section,
-                    table,
-                    statements,
-                };
-                targets.insert(family, Arc::new(target));
-            }
+            let missing =
+                || Failure::Unavailable(format!("{} or a column of it is missing", section.table));
+            let table = catalogue.table(&section.table).ok_or_else(missing)?.clone();
+            let target = Target::new(section, table).ok_or_else(missing)?;
+            targets.insert(section.family.clone(), Arc::new(target));
         }
         let mut known = self.known.write().unwrap_or_else(PoisonError::into_inner);
         known.snapshot = Arc::new(targets);

@@ -10,6 +10,7 @@ use tokio_postgres::IsolationLevel;
 use crate::apply::canary;
 use crate::apply::fence::Fence;
 use crate::apply::piece::{Piece, UniqueValues, Written};
+use crate::apply::probe;
 use crate::apply::storage;
 use crate::apply::target::Targets;
 use crate::apply::verdict::{LeftOut, Verdict};
@@ -170,6 +171,7 @@ async fn write<'a>(
         }
         let (event, remaining) = piece.split(&refusal, unique_values);
         is_one_done |= event.is_some();
+        let refusal = probe::named(transaction, target, event, refusal).await?;
         let refused = |event: &'a Event| (event.svix_id.as_str(), LeftOut::Refused(refusal));
         rows.left_out.extend(event.map(refused));
         pieces.extend(remaining.into_iter().rev());

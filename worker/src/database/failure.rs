@@ -37,6 +37,8 @@ pub struct Refusal {
     pub quoted: Quoted,
     /// Whether it may be the table that is another one than it was.
     pub doubts_the_table: bool,
+    /// Whether it may be that the type of a column does not take a value.
+    pub doubts_a_value: bool,
 }
 
 impl Refusal {
@@ -171,6 +173,8 @@ fn of_database(error: &DbError) -> Failure {
         remedy,
         quoted: Quoted::of(error.detail()),
         doubts_the_table: doubts_the_table(error.code()),
+        // Of a domain's check PostgreSQL names the domain.
+        doubts_a_value: error.code().code().starts_with("22") || error.datatype().is_some(),
     };
     match remedy(error.code()) {
         Ok(certain) => Failure::Refused(refusal(certain)),

@@ -66,7 +66,7 @@ pub async fn migrate(database: &Database, creates_users: bool) -> Result<usize, 
     let mut runner = embedded::migrations::runner();
     runner.set_migration_table_name("clerk_sync.schema_history");
     let is_of_old_form = "SELECT to_regclass('clerk_sync.user_versions') IS NOT NULL \
-         OR to_regclass('clerk_sync.versions') IS NOT NULL AND to_regclass('clerk_sync.cache_tags') IS NULL";
+         OR to_regclass('clerk_sync.versions') IS NOT NULL AND to_regclass('clerk_sync.owners') IS NULL";
     if answers_true(&connection, is_of_old_form)
         .await
         .map_err(|error| reason(error.into()))?

@@ -16,16 +16,17 @@ const LONGEST_ID: usize = 255;
 /// The fields of `data` that are read here.
 pub(crate) const FIELDS: [&str; 2] = ["id", "updated_at"];
 
-/// The id of one of Clerk's objects: 1 to 255 characters that PostgreSQL can store.
+/// The id of one of Clerk's objects: 1 to 255 characters that PostgreSQL can store, not all of them blank.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct ObjectId(String);
 
 impl ObjectId {
-    /// `None` when `text` cannot be stored.
+    /// `None` when `text` is blank or cannot be stored.
     #[must_use]
     pub fn parse(text: String) -> Option<Self> {
         let length = text.chars().take(LONGEST_ID + 1).count();
-        ((1..=LONGEST_ID).contains(&length) && !text.contains('\0')).then_some(Self(text))
+        let is_usable = length <= LONGEST_ID && !text.contains('\0') && !text::is_blank(&text);
+        is_usable.then_some(Self(text))
     }
 
     /// The id as text.
@@ -51,7 +52,7 @@ pub struct Object {
 /// Reads `data.id`.
 ///
 /// # Errors
-/// When it is missing or cannot be stored.
+/// When it is missing or blank, or cannot be stored.
 pub fn id(fields: &Fields<'_>) -> Result<ObjectId, Unusable> {
     fields
         .get("id")
@@ -88,7 +89,10 @@ mod tests {
             (r#"{"id":"\u0075ser\n"}"#, Some("user\n")),
             (&format!(r#"{{"id":"{long}"}}"#), Some(long.as_str())),
             (&format!(r#"{{"id":"{long}x"}}"#), None),
+            (r#"{"id":" user_1"}"#, Some(" user_1")),
             (r#"{"id":""}"#, None),
+            (r#"{"id":" "}"#, None),
+            (r#"{"id":"\t\n\u00a0\u3000"}"#, None),
             (r#"{"id":"a\u0000"}"#, None),
             (r#"{"id":"a\ud83d"}"#, None),
             (r#"{"id":7}"#, None),

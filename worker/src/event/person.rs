@@ -33,10 +33,15 @@ const WALLET: Contact = Contact {
     entry: "web3_wallet",
 };
 
+const NAMES: [&str; 2] = ["first_name", "last_name"];
+/// Where a membership has its user.
+const MEMBER: &str = "public_user_data";
+
 /// The fields that it takes.
 pub(crate) const fn fields(computed: Computed) -> &'static [&'static str] {
     match computed {
-        Computed::FullName => &["first_name", "last_name"],
+        Computed::FullName => &NAMES,
+        Computed::MemberFullName => &[MEMBER],
         Computed::PrimaryEmailAddress
         | Computed::PrimaryEmailVerified
         | Computed::PrimaryEmailLocalPart => &[EMAIL.primary_id, EMAIL.entries],
@@ -73,22 +78,23 @@ impl<'a> Person<'a> {
 
     /// The names that are not blank, joined.
     pub(crate) fn full_name(&self) -> Cow<'a, str> {
-        let name = |field| {
-            let name = self.fields.get(field).and_then(lossy);
-            name.filter(|name| !is_blank(name)).unwrap_or_default()
-        };
-        let (first, last) = (name("first_name"), name("last_name"));
-        match (first.is_empty(), last.is_empty()) {
-            (false, false) => format!("{first} {last}").into(),
-            (false, true) => first,
-            (true, _) => last,
+        joined(NAMES.map(|name| self.fields.get(name)))
+    }
+
+    /// The same of a membership's user.
+    pub(crate) fn member_full_name(&self) -> Cow<'a, str> {
+        let mut found = [None; 2];
+        let member = self.fields.get(MEMBER);
+        match member.map(|member| find(member, &NAMES, &mut found)) {
+            Some(Ok(())) => joined(found),
+            _ => Cow::default(),
         }
     }
 
     /// The entry that the value comes from; none of a name.
     pub(crate) fn primary(&self, computed: Computed) -> Option<Entry<'a>> {
         let (contact, entry) = match computed {
-            Computed::FullName => return None,
+            Computed::FullName | Computed::MemberFullName => return None,
             Computed::PrimaryEmailAddress
             | Computed::PrimaryEmailVerified
             | Computed::PrimaryEmailLocalPart => (EMAIL, &self.email),
@@ -96,6 +102,18 @@ impl<'a> Person<'a> {
             Computed::PrimaryWeb3Wallet => (WALLET, &self.wallet),
         };
         *entry.get_or_init(|| contact.primary(self.fields))
+    }
+}
+
+fn joined(names: [Option<&RawValue>; 2]) -> Cow<'_, str> {
+    let [first, last] = names.map(|name| {
+        let name = name.and_then(lossy).filter(|name| !is_blank(name));
+        name.unwrap_or_default()
+    });
+    match (first.is_empty(), last.is_empty()) {
+        (false, false) => format!("{first} {last}").into(),
+        (false, true) => first,
+        (true, _) => last,
     }
 }
 

@@ -72,7 +72,8 @@ impl<'a> Saying<'a> {
         match path {
             // It holds what users write.
             Path::Data => false,
-            Path::Null | Path::Now | Path::Event(_) | Path::Computed(Computed::FullName) => true,
+            Path::Null | Path::Now | Path::Event(_) => true,
+            Path::Computed(Computed::FullName | Computed::MemberFullName) => true,
             Path::Computed(computed) => {
                 let primary = self.person.primary(*computed);
                 primary.is_some_and(|entry| entry.is_verified())
@@ -111,8 +112,10 @@ impl<'a> Saying<'a> {
     }
 
     fn computed(&self, computed: Computed) -> Value {
-        if computed == Computed::FullName {
-            return text(self.person.full_name());
+        match computed {
+            Computed::FullName => return text(self.person.full_name()),
+            Computed::MemberFullName => return text(self.person.member_full_name()),
+            _ => {}
         }
         let Some(primary) = self.person.primary(computed) else {
             return Value::Nothing;

@@ -41,7 +41,7 @@ pub async fn rows_after(
     let mut candidates = Vec::with_capacity(rows.len());
     for row in rows {
         let (updated_at, was_deleted) = (row.try_get(1)?, row.try_get(2)?);
-        // A column holds nothing else.
+        // What is no id of Clerk's is the application's own.
         if let Some(id) = ObjectId::parse(row.try_get(0)?) {
             candidates.push(Candidate {
                 id,

@@ -10,6 +10,7 @@ use std::str::FromStr;
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
+use crate::event::text::is_blank;
 use crate::reconcile::clerk_api::ClerkApi;
 
 /// How many users of the page before a page begins with, if none of them is deleted meanwhile.
@@ -22,7 +23,7 @@ const MOST_STEPS: u32 = 64;
 pub struct ListedUser {
     /// The JSON.
     pub json: Box<RawValue>,
-    /// Its `id`, if it is text.
+    /// Its `id`, if it is text that is not blank.
     pub id: Option<String>,
     /// Its `created_at`, in milliseconds.
     created_at: Option<i64>,
@@ -59,6 +60,7 @@ impl From<Box<RawValue>> for ListedUser {
         }
         let head: Head = serde_json::from_str(json.get()).unwrap_or_default();
         let id = head.id.and_then(|id| serde_json::from_str(id.get()).ok());
+        let id = id.filter(|id: &String| !is_blank(id));
         let created_at = head.created_at;
         let created_at = created_at.and_then(|time| serde_json::from_str(time.get()).ok());
         Self {

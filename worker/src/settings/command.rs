@@ -1,5 +1,7 @@
 //! What the worker does instead of working.
 
+use std::path::PathBuf;
+
 use clap::Subcommand;
 
 use crate::settings::reconcile::ReconcileArguments;
@@ -18,4 +20,20 @@ pub enum Command {
     },
     /// Bring in the users that Clerk has already, and repair rows that differ
     Reconcile(Box<ReconcileArguments>),
+    /// Look at the tables file and at what it does
+    #[command(subcommand)]
+    Tables(TablesCommand),
+}
+
+/// What there is to ask about the tables file.
+#[derive(Subcommand, Debug, Clone)]
+pub enum TablesCommand {
+    /// Show what events would write, values included, and write nothing; exits 0 if all of them would be applied, 1 if one would be a dead letter or the tables file does not fit the database, 2 for a file without an event
+    Preview {
+        /// Files with events as Clerk sends them: one, a list, or one a line; - reads standard input
+        #[arg(required = true, value_name = "FILE.json")]
+        files: Vec<PathBuf>,
+    },
+    /// Print a tables file for the tables that look like Clerk's objects; it reads the catalogue and no row
+    Suggest,
 }

@@ -1,6 +1,7 @@
 //! What the operator decides.
 
 pub mod command;
+pub mod preview;
 pub mod reconcile;
 
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
@@ -14,7 +15,8 @@ use shared::tls::unreadable;
 
 use crate::database::url::DatabaseUrl;
 use crate::finish::cache_tags::{CacheMode, fits_a_slot};
-use crate::settings::command::Command;
+use crate::settings::command::{Command, TablesCommand};
+use crate::settings::preview::PreviewSettings;
 use crate::settings::reconcile::ReconcileSettings;
 use crate::tables::Tables;
 use crate::tables::file::Report;
@@ -32,7 +34,7 @@ pub struct Arguments {
     /// The PostgreSQL that holds the users: postgres://user:password@host:port/database?sslmode=... What it leaves out is read from libpq's variables: PGHOST, PGSSLMODE, PGPASSFILE, ... [required, or PGHOST]
     #[arg(long, env = "DATABASE_URL", hide_env_values = true, global = true)]
     database_url: Option<String>,
-    /// The file (TOML) that tells which columns of which tables say what of Clerk's users [default: the built-in one, for the table users]
+    /// The TOML file that says which tables and columns are written, and with what: docs/tables.md [default: the built-in file, for the table users]
     #[arg(long, env = "TABLES_FILE", hide_env_values = true, global = true)]
     tables_file: Option<String>,
     /// How many entries are applied in one transaction at the most [default: 256]
@@ -76,6 +78,10 @@ pub enum Task {
     Explain(Box<Settings>, SvixId),
     /// Bring in the users that Clerk has already.
     Reconcile(Box<(Settings, ReconcileSettings)>),
+    /// Show what events would write.
+    Preview(Box<PreviewSettings>),
+    /// Propose a tables file.
+    Suggest(Box<DatabaseUrl>),
     /// Ask the process with this admin address whether it is ready.
     CheckHealth(SocketAddr),
 }
@@ -143,6 +149,17 @@ impl Arguments {
                 let options = arguments.settings()?;
                 let settings = self.settings(database()?)?;
                 return Ok(Task::Reconcile(Box::new((settings, options))));
+            }
+            Some(Command::Tables(TablesCommand::Preview { files })) => {
+                return Ok(Task::Preview(Box::new(PreviewSettings {
+                    database: database()?,
+                    tables: self.tables()?,
+                    cache_tag_prefix: self.cache_tag_prefix.clone().unwrap_or_default(),
+                    files: files.clone(),
+                })));
+            }
+            Some(Command::Tables(TablesCommand::Suggest)) => {
+                return Ok(Task::Suggest(Box::new(database()?)));
             }
             None => {}
         }

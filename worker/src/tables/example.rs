@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use crate::tables::path::{Computed, EventField, Path};
 use crate::tables::section::{
-    Column, Constant, Content, From, MissingRow, OnDelete, Section, TableName,
+    Column, Constant, Content, From, Key, MissingRow, OnDelete, Section, TableName,
 };
 use crate::tables::template::{Part, Template};
 
@@ -72,7 +72,7 @@ pub(crate) fn section(columns: Vec<Column>) -> Section {
             schema: None,
             name: "users".to_owned(),
         },
-        key: "id".to_owned(),
+        key: Key::Id("id".to_owned()),
         columns,
         on_create: Vec::new(),
         on_delete: OnDelete::Delete,

@@ -32,11 +32,13 @@ pub enum EventField {
     InstanceId,
 }
 
-/// Values of a user that take more than one field.
+/// Values that take more than one field; of a user, unless said otherwise.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Computed {
     /// `full_name`: the names that are not blank, joined by a space.
     FullName,
+    /// `full_name` of a membership: the same, of its user.
+    MemberFullName,
     /// `primary_email_address`
     PrimaryEmailAddress,
     /// `primary_email_verified`: whether it is.
@@ -70,7 +72,7 @@ impl Path {
     pub fn is_a_name(&self) -> bool {
         const NAMES: [&str; 5] = ["name", "first_name", "last_name", "full_name", "username"];
         match self {
-            Self::Computed(Computed::FullName) => true,
+            Self::Computed(Computed::FullName | Computed::MemberFullName) => true,
             Self::Field(steps) => steps
                 .last()
                 .is_some_and(|last| NAMES.contains(&last.as_str())),
@@ -90,7 +92,7 @@ impl std::fmt::Display for Path {
             Self::Event(EventField::Timestamp) => "event.timestamp",
             Self::Event(EventField::ReceivedAt) => "event.received_at",
             Self::Event(EventField::InstanceId) => "event.instance_id",
-            Self::Computed(Computed::FullName) => "full_name",
+            Self::Computed(Computed::FullName | Computed::MemberFullName) => "full_name",
             Self::Computed(Computed::PrimaryEmailAddress) => "primary_email_address",
             Self::Computed(Computed::PrimaryEmailVerified) => "primary_email_verified",
             Self::Computed(Computed::PrimaryEmailLocalPart) => "primary_email_local_part",

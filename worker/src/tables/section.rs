@@ -14,8 +14,8 @@ pub struct Section {
     pub family: String,
     /// Where the rows are.
     pub table: TableName,
-    /// The column that holds Clerk's id. It is in neither of the two lists below.
-    pub key: String,
+    /// Which columns tell whose row it is.
+    pub key: Key,
     /// What is written whenever the object changes.
     pub columns: Vec<Column>,
     /// What is written besides when the row is made.
@@ -30,6 +30,15 @@ pub struct Section {
     pub newest: Option<String>,
     /// What is deleted from the cache.
     pub tags: Vec<Tag>,
+}
+
+/// Which columns tell whose row it is.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Key {
+    /// One that holds Clerk's id. It is in neither list of columns.
+    Id(String),
+    /// These of `columns`, by their places. So the row may become another object's.
+    Said(Vec<usize>),
 }
 
 /// A table as the file names it.
@@ -126,13 +135,35 @@ impl Section {
         self.columns.iter().chain(&self.on_create)
     }
 
-    /// Whether the key of a row may become another object's, or nobody's.
+    /// The column of the key, where that is Clerk's id.
     #[must_use]
-    pub fn changes_keys(&self) -> bool {
-        let is_key = |column: &Column| column.name == self.key;
+    pub fn id_key(&self) -> Option<&str> {
+        match &self.key {
+            Key::Id(name) => Some(name),
+            Key::Said(_) => None,
+        }
+    }
+
+    /// The columns of the key.
+    #[must_use]
+    pub fn key_columns(&self) -> Vec<&str> {
+        match &self.key {
+            Key::Id(name) => vec![name],
+            Key::Said(places) => {
+                let columns = places.iter().filter_map(|place| self.columns.get(*place));
+                columns.map(|column| column.name.as_str()).collect()
+            }
+        }
+    }
+
+    /// Whether a row may become another object's, or nobody's.
+    #[must_use]
+    pub fn changes_owners(&self) -> bool {
+        let keys = self.key_columns();
+        let is_key = |column: &Column| keys.contains(&column.name.as_str());
         let unlinks =
             matches!(&self.on_delete, OnDelete::Set(columns) if columns.iter().any(is_key));
-        unlinks || self.link_by.is_some()
+        unlinks || self.link_by.is_some() || matches!(self.key, Key::Said(_))
     }
 }
 
@@ -141,7 +172,8 @@ impl Section {
     #[must_use]
     pub fn tag_columns(&self) -> Vec<&str> {
         let columns: BTreeSet<&str> = self.tags.iter().flat_map(Tag::columns).collect();
-        let are_told = !self.changes_keys() && columns.iter().all(|column| *column == self.key);
+        let keys = self.key_columns();
+        let are_told = !self.changes_owners() && columns.iter().all(|name| keys.contains(name));
         let columns = columns.into_iter().filter(|_| !are_told);
         columns.collect()
     }
@@ -152,7 +184,7 @@ impl Section {
         let needs_rows = !self.tag_columns().is_empty();
         let mut tags = BTreeSet::new();
         for object_id in object_ids {
-            let says = |column: &str| (column == self.key && !needs_rows).then_some(object_id);
+            let says = |_: &str| (!needs_rows).then_some(object_id);
             tags.extend(self.tags.iter().filter_map(|tag| tag.of_row(says)));
         }
         tags

@@ -1,5 +1,5 @@
 //! Ingest and worker among the programs that real applications have around them: the official
-//! packages sign what is sent, Drizzle and Prisma read the rows, a Redis client of Node.js or the
+//! packages sign what is sent, Drizzle, Prisma and SQLAlchemy read and write the rows, a Redis client of Node.js or the
 //! cache handlers of Next.js fill the cache, Prometheus reads the metrics, the schemas of Kubernetes and
 //! KEDA judge the manifests, GitHub's the workflows, and a browser shows the status page.
 //!
@@ -12,6 +12,7 @@
     reason = "a test fails by panicking"
 )]
 
+mod applications;
 mod browser;
 mod cache;
 mod manifests;

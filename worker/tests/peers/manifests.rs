@@ -284,7 +284,44 @@ fn a_pod_is_not_root_writes_nothing_and_has_no_token() {
             }),
             "{name}"
         );
-        assert!(pod["volumes"].is_null(), "{name}");
+        // A ConfigMap is read-only, whatever its mount says.
+        let volumes = pod["volumes"].as_array().into_iter().flatten();
+        for volume in volumes {
+            assert!(volume["configMap"].is_object(), "{name}: {volume}");
+        }
+    }
+}
+
+/// The page says how to make the ConfigMap, and the worker must find it where that says.
+#[test]
+fn the_tables_file_need_not_be_there_and_is_mounted_where_its_path_says() {
+    let Some(manifests) = Manifests::present() else {
+        return;
+    };
+    let [_, (_, pod, worker)] = manifests.programs();
+    let [volume] = pod["volumes"].as_array().unwrap().as_slice() else {
+        panic!("one volume");
+    };
+    let [mount] = worker["volumeMounts"].as_array().unwrap().as_slice() else {
+        panic!("one mount");
+    };
+    assert_eq!(mount["name"], volume["name"]);
+    let mut settings = worker["env"].as_array().unwrap().iter();
+    let setting = settings.find(|setting| setting["name"] == "TABLES_FILE");
+    let reference = &setting.unwrap()["valueFrom"]["configMapKeyRef"];
+    for source in [reference, &volume["configMap"]] {
+        assert_eq!(source["name"], "clerk-tables");
+        assert_eq!(source["optional"], true);
+    }
+    let page = include_str!("../../../docs/kubernetes.md");
+    let folder = mount["mountPath"].as_str().unwrap();
+    let key = reference["key"].as_str().unwrap();
+    for part in [
+        "create configmap clerk-tables ".to_owned(),
+        "--from-file=users.toml ".to_owned(),
+        format!("--from-literal={key}={folder}/users.toml "),
+    ] {
+        assert!(page.contains(&part), "{part}");
     }
 }
 

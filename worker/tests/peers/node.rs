@@ -14,10 +14,12 @@ macro_rules! files {
     };
 }
 
-const FILES: [(&str, &str); 14] = files![
+const FILES: [(&str, &str); 17] = files![
     ".npmrc",
+    "application.mjs",
     "cache_writer.mjs",
     "clerk_verifier.mjs",
+    "drizzle_members.mjs",
     "drizzle_own_schema.mjs",
     "drizzle_reader.mjs",
     "drizzle_schema.mjs",
@@ -27,6 +29,7 @@ const FILES: [(&str, &str); 14] = files![
     "package.json",
     "prisma.config.mjs",
     "prisma_reader.mjs",
+    "prisma_user.prisma",
     "schema.prisma",
     "svix_sender.mjs",
 ];
@@ -47,10 +50,11 @@ impl Node {
             Installation::of("peers-node", &FILES, |folder| {
                 check_version(folder)?;
                 folder.install(&["npm", "ci"])?;
-                folder.run(
-                    &["node", "node_modules/prisma/build/index.js", "generate"],
-                    &[NO_DATABASE],
-                )?;
+                for schema in ["schema.prisma", "prisma_user.prisma"] {
+                    let prisma = "node_modules/prisma/build/index.js";
+                    let command = ["node", prisma, "generate", "--schema", schema];
+                    folder.run(&command, &[NO_DATABASE])?;
+                }
                 Ok(())
             })
             .map(Self)

@@ -28,10 +28,7 @@ fn a_table_that_prisma_created_stays_as_it_is_and_is_kept_up_to_date() {
 /// Both schemas have a column `role` with a default, orders that a user's deletion deletes, and times without a
 /// zone, which are UTC to Drizzle and Prisma wherever the database is.
 fn stays_as_it_is_and_is_kept_up_to_date(world: &World, node: &Node, reader: &str) {
-    let (_, database) = world.database_url.rsplit_once('/').unwrap();
-    world.sql(&format!(
-        "alter database {database} set timezone = 'America/New_York'"
-    ));
+    world.leave_utc();
     world.sql(
         r#"insert into users (id, name, email, "createdAt", "updatedAt", role) values
              ('user_1', 'Ada', 'one@example.com', '2020-01-01', '2020-01-01', 'admin'),

@@ -15,6 +15,9 @@ use serde_json::Value;
 const INSTALLATION: u32 = 600;
 const RUN: u32 = 120;
 
+/// Where the machine of every peer stands: far from UTC, so that a time that shifts is seen.
+pub(crate) const TIME_ZONE: &str = "America/New_York";
+
 /// Where the packages of one language are installed.
 pub(crate) struct Installation {
     folder: PathBuf,
@@ -85,6 +88,7 @@ impl Installation {
         let mut child = Command::new("timeout")
             .arg(seconds.to_string())
             .args(command)
+            .env("TZ", TIME_ZONE)
             .envs(environment.iter().copied())
             .current_dir(&self.folder)
             .stdin(Stdio::piped())

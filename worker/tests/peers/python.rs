@@ -7,7 +7,8 @@ use xtask::python_packages;
 
 use crate::peer::{self, Installation};
 
-const FILES: [(&str, &str); 4] = [
+const FILES: [(&str, &str); 5] = [
+    ("application.py", include_str!("python/application.py")),
     (
         "manifest_validator.py",
         include_str!("python/manifest_validator.py"),

@@ -13,6 +13,7 @@ use xtask::redis_server::RedisServer;
 use xtask::wait;
 
 use crate::node::Node;
+use crate::peer::TIME_ZONE;
 
 pub(crate) const SECRET: &str = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw";
 pub(crate) const DEADLINE: Duration = Duration::from_secs(60);
@@ -76,6 +77,14 @@ impl World {
             worker.output().contains("worker has started")
         });
         worker
+    }
+
+    /// From now on every session begins in the time zone of the peers.
+    pub(crate) fn leave_utc(&self) {
+        let (_, database) = self.database_url.rsplit_once('/').unwrap();
+        self.sql(&format!(
+            "alter role current_user in database {database} set timezone = '{TIME_ZONE}'"
+        ));
     }
 
     /// Of the webhook endpoint.

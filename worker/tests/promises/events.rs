@@ -221,11 +221,11 @@ fn a_deletion_that_comes_first_keeps_the_user_away() {
     assert_eq!(world.users(), "");
 }
 
-/// The command of the README removes what Clerk's dashboard has sent as a sample, all of it and nothing else.
+/// The command of docs/operations.md removes what Clerk's dashboard has sent as a sample, all of it and nothing else.
 #[test]
-fn clerks_samples_are_removed_by_the_command_of_the_readme() {
-    let readme = include_str!("../../../README.md");
-    let command = readme.split("-c \"with known").nth(1).unwrap();
+fn clerks_samples_are_removed_by_the_command_of_the_documentation() {
+    let page = include_str!("../../../docs/operations.md");
+    let command = page.split("-c \"with known").nth(1).unwrap();
     let command = format!("with known{}", command.split('"').next().unwrap());
     let world = World::migrated();
     let _worker = world.worker();

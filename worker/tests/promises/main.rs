@@ -8,6 +8,7 @@
 mod addresses;
 mod applications;
 mod cache;
+mod catalogue;
 mod clerk_server;
 mod convergence;
 mod crash;

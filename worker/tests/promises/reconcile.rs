@@ -1,7 +1,7 @@
 //! `worker reconcile`: who was there before the endpoint, and what differs.
 
 mod existing_table;
-mod tables;
+pub(crate) mod tables;
 
 use std::collections::HashSet;
 use std::process::{Command, Output};
@@ -21,7 +21,7 @@ fn nth(n: i64) -> UserPayload {
         .created_at(1_716_883_200_000 + n * 1000)
 }
 
-fn list(users: impl Iterator<Item = i64>) -> Vec<Value> {
+pub(crate) fn list(users: impl Iterator<Item = i64>) -> Vec<Value> {
     users.map(|n| listed(&nth(n))).collect()
 }
 

@@ -111,9 +111,10 @@ fn types() -> Vec<(&'static str, Kind, bool)> {
         is_padded,
     };
     let integer = |least, greatest| Kind::Integer { least, greatest };
-    let digits = |precision, scale| Kind::Numeric {
-        digits: Some((precision, scale)),
+    let numeric = |before, behind| Kind::Numeric {
+        digits: Some((before, behind)),
     };
+    let list = |element| Kind::TextArray(Box::new(element));
     let words = Kind::Enum(WORDS.map(str::to_owned).to_vec());
     vec![
         ("text", text(None, false), true),
@@ -121,21 +122,23 @@ fn types() -> Vec<(&'static str, Kind, bool)> {
         ("char(5)", text(Some(5), true), true),
         ("citext", text(None, false), true),
         ("handle", text(Some(5), false), true),
-        ("role", words, true),
+        ("role", words.clone(), true),
         ("boolean", Kind::Boolean, true),
         ("smallint", integer(i16::MIN.into(), i16::MAX.into()), true),
         ("integer", integer(i32::MIN.into(), i32::MAX.into()), true),
         ("bigint", integer(i64::MIN, i64::MAX), true),
         ("numeric", Kind::Numeric { digits: None }, false),
-        ("numeric(6,2)", digits(6, 2), false),
-        ("numeric(2,4)", digits(2, 4), false),
-        ("numeric(3,0)", digits(3, 0), false),
+        ("numeric(6,2)", numeric(4, 2), false),
+        ("numeric(3,5)", numeric(-2, 5), false),
         ("real", Kind::Real, false),
         ("double precision", Kind::Real, false),
         ("uuid", Kind::Uuid, false),
         ("json", Kind::Json, true),
         ("jsonb", Kind::Json, false),
-        ("text[]", Kind::TextArray, false),
+        ("text[]", list(text(None, false)), false),
+        ("varchar(2)[]", list(text(Some(2), false)), false),
+        ("char(2)[]", list(text(Some(2), true)), false),
+        ("role[]", list(words), false),
         ("timestamptz", Kind::Time, false),
         ("timestamp(3)", Kind::Time, false),
         ("date", Kind::Date, false),
@@ -149,10 +152,8 @@ fn stored(sql_type: &str, kind: Kind) -> Stored {
         sql_type: sql_type.to_owned(),
         exact_sql_type: sql_type.to_owned(),
         base_sql_type: sql_type.to_owned(),
-        collation: None,
         takes_null: true,
-        has_default: false,
-        is_unique: false,
+        ..Stored::default()
     }
 }
 
@@ -218,11 +219,15 @@ async fn what_fits_a_column_is_taken_by_postgresql() {
         } else {
             ("text", &texts)
         };
-        // A time is assigned, as to a column.
-        let cast = if is_time {
-            String::new()
-        } else {
-            format!("::{sql_type}")
+        // As the statements have it: what stands in the parentheses is for the column alone, a cast would cut.
+        let cast = match stored.kind {
+            Kind::Text { .. } | Kind::Time | Kind::Date => String::new(),
+            _ => {
+                let (before, behind) = sql_type.split_once('(').unwrap_or((sql_type, ""));
+                let behind = behind.split_once(')').map_or("", |(_, behind)| behind);
+                let before = if before == "char" { "bpchar" } else { before };
+                format!("::{before}{behind}")
+            }
         };
         let sql = |sql: &str| {
             sql.replace("SENT", sent)

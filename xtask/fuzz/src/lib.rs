@@ -124,7 +124,7 @@ fn holds_nul(json: &Json) -> bool {
     }
 }
 
-fn kinds() -> [Kind; 13] {
+fn kinds() -> [Kind; 16] {
     let text = |characters, is_padded| Kind::Text {
         characters,
         is_padded,
@@ -141,11 +141,16 @@ fn kinds() -> [Kind; 13] {
             least: -32_768,
             greatest: 32_767,
         },
-        Kind::Numeric,
+        Kind::Numeric { digits: None },
+        Kind::Numeric {
+            digits: Some((2, 2)),
+        },
         Kind::Real,
         Kind::Uuid,
         Kind::Json,
-        Kind::TextArray,
+        Kind::TextArray(Box::new(text(None, false))),
+        Kind::TextArray(Box::new(text(Some(3), true))),
+        Kind::TextArray(Box::new(Kind::Enum(vec!["verified".to_owned()]))),
     ]
 }
 
@@ -154,13 +159,9 @@ fn check_fit(cell: &Cell, column: &Column, kind: Kind) {
     let stored = Stored {
         name: column.name.clone(),
         kind,
-        sql_type: String::new(),
-        exact_sql_type: String::new(),
-        base_sql_type: String::new(),
-        collation: None,
         takes_null: column.name.len() % 2 == 0,
-        has_default: false,
         is_unique: column.name.len() % 3 == 0,
+        ..Stored::default()
     };
     match fit(cell, column, &stored) {
         Err(misfit) => check_reason(&misfit.to_string()),
@@ -176,7 +177,7 @@ fn check_fit(cell: &Cell, column: &Column, kind: Kind) {
                 assert!((*least..=*greatest).contains(&text.parse().unwrap()));
             }
             Kind::Json => assert!(!text.contains('\0')),
-            Kind::TextArray => assert!(text.starts_with('{') && !text.contains('\0')),
+            Kind::TextArray(_) => assert!(text.starts_with('{') && !text.contains('\0')),
             _ => assert!(text.is_ascii()),
         },
     }

@@ -20,15 +20,29 @@ pub struct Misfit {
 pub(crate) enum Problem {
     #[error("says nothing, and column \"{0}\" takes no NULL")]
     Nothing(String),
+    #[error("says nothing, and column \"{0}\" is of the key")]
+    NoKey(String),
     #[error("is too long for column \"{0}\"")]
     TooLong(String),
     #[error("is none of the words that column \"{0}\" takes")]
     NoWord(String),
+    #[error("has a text that is too long for column \"{0}\"")]
+    TooLongInList(String),
+    #[error("has a word that column \"{0}\" does not take")]
+    NoWordInList(String),
     #[error("does not read as {1}, which column \"{0}\" takes")]
     Unreadable(String, Cow<'static, str>),
+    #[error("is refused by the check {1} of the type of column \"{0}\"")]
+    Checked(String, String),
 }
 
 impl Misfit {
+    /// Of the key, which holds Clerk's id.
+    pub(crate) fn of_id(problem: Problem) -> Self {
+        let what = "data.id".to_owned();
+        Self { what, problem }
+    }
+
     pub(crate) fn new(cell: &Cell, mapped: &Column, problem: Problem) -> Self {
         let what = match &mapped.content {
             Content::From(from) => match cell.said_by {

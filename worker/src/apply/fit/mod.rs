@@ -1,7 +1,8 @@
 //! What an event says of a column, as the column takes it. What does not fit is cut, left out or refused before
 //! PostgreSQL refuses it.
 
-mod misfit;
+mod list;
+pub(crate) mod misfit;
 mod moment;
 mod number;
 #[cfg(test)]
@@ -10,16 +11,16 @@ mod tests;
 use std::borrow::Cow;
 use std::time::SystemTime;
 
-use serde_json::value::RawValue;
 use uuid::Uuid;
 
+use crate::apply::fit::list::texts;
 pub use crate::apply::fit::misfit::Misfit;
 use crate::apply::fit::misfit::Problem;
 use crate::apply::fit::moment::iso;
 use crate::apply::fit::number::{has_room, is_jsonb, is_numeric, is_real};
 use crate::database::catalogue::column::{Column as Stored, Kind};
 use crate::event::row::Cell;
-use crate::event::text::{is_blank, lossy};
+use crate::event::text::is_blank;
 use crate::event::time;
 use crate::tables::path::Path;
 use crate::tables::section::{Column, Content, TooLong};
@@ -111,11 +112,12 @@ impl<'a> Fitting<'a, '_> {
                 .filter(|text| is_numeric(text))
                 .ok_or_else(|| self.unreadable("a decimal number"))?,
             Kind::Numeric {
-                digits: Some(digits @ (precision, scale)),
+                digits: Some(digits),
             } => text(value)
                 .filter(|text| is_numeric(text) && has_room(text, *digits))
                 .ok_or_else(|| {
-                    self.unreadable(format!("a decimal number of numeric({precision},{scale})"))
+                    let exact = &self.stored.exact_sql_type;
+                    self.unreadable(format!("a decimal number that {exact} holds"))
                 })?,
             Kind::Real => text(value)
                 .filter(|text| is_real(text, self.stored.base_sql_type == "real"))
@@ -124,9 +126,10 @@ impl<'a> Fitting<'a, '_> {
                 .filter(|text| is_uuid(text))
                 .ok_or_else(|| self.unreadable("a UUID"))?,
             Kind::Json => json(value).ok_or_else(|| self.unreadable("JSON that can be stored"))?,
-            Kind::TextArray => text_array(value)
-                .ok_or_else(|| self.unreadable("a list of texts"))?
-                .into(),
+            Kind::TextArray(element) => {
+                let texts = texts(value).ok_or_else(|| self.unreadable("a list of texts"))?;
+                return self.list(texts, element);
+            }
             Kind::Other => value.text().unwrap_or_default(),
         };
         Ok(Fitted::Text(text))
@@ -177,13 +180,17 @@ impl<'a> Fitting<'a, '_> {
         }
     }
 
-    fn too_long(self) -> TooLong {
-        let said = match &self.mapped.content {
+    /// What the file says of what is too long.
+    const fn said_of_too_long(self) -> Option<TooLong> {
+        match &self.mapped.content {
             Content::From(from) => from.too_long,
             Content::Constant(_, too_long) => *too_long,
             Content::Uuid => None,
-        };
-        said.unwrap_or_else(|| {
+        }
+    }
+
+    fn too_long(self) -> TooLong {
+        self.said_of_too_long().unwrap_or_else(|| {
             if self.stored.is_unique {
                 TooLong::DeadLetter
             } else if self.is_a_name() {
@@ -249,22 +256,6 @@ fn json(value: &Value) -> Option<Cow<'_, str>> {
         Value::Text(text) => Some(serde_json::Value::from(text.as_str()).to_string().into()),
         _ => value.text().filter(|json| is_jsonb(json)),
     }
-}
-
-/// As PostgreSQL writes it: `{"a","b"}`.
-fn text_array(value: &Value) -> Option<String> {
-    let Value::Json(json) = value else {
-        return None;
-    };
-    let entries: Vec<&RawValue> = serde_json::from_str(json).ok()?;
-    let quoted = |entry| {
-        Some(format!(
-            "\"{}\"",
-            lossy(entry)?.replace('\\', r"\\").replace('"', "\\\"")
-        ))
-    };
-    let entries: Vec<String> = entries.into_iter().map(quoted).collect::<Option<_>>()?;
-    Some(format!("{{{}}}", entries.join(",")))
 }
 
 fn cut(text: Cow<'_, str>, most: usize, is_padded: bool) -> Cow<'_, str> {

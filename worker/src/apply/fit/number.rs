@@ -25,25 +25,28 @@ pub(super) fn is_numeric(text: &str) -> bool {
         && length(behind) - exponent <= BEHIND
 }
 
-/// Whether a decimal number, once it is rounded, fits a `numeric` of so many digits, so many of them behind the point.
-pub(super) fn has_room(text: &str, (precision, scale): (i64, i64)) -> bool {
-    let (digits, exponent) = text.split_once(['e', 'E']).unwrap_or((text, "0"));
-    let before = digits.split('.').next().unwrap_or_default();
-    let all = digits.bytes().filter(u8::is_ascii_digit);
-    let significant: Vec<u8> = all.clone().skip_while(|digit| *digit == b'0').collect();
+/// Whether a `numeric` with so many digits `before` the point has room for it, once it is rounded to so many `behind`.
+pub(super) fn has_room(numeric: &str, (before, behind): (i64, i64)) -> bool {
+    let (digits, exponent) = numeric.split_once(['e', 'E']).unwrap_or((numeric, "0"));
+    let digits = digits.trim_start_matches(['-', '+']);
+    let point = digits.find('.').unwrap_or(digits.len());
+    let digits = digits.replace('.', "");
+    let significant = digits.trim_start_matches('0');
+    let zeros = digits.len() - significant.len();
     let length = |count: usize| i64::try_from(count).unwrap_or(i64::MAX);
-    let zeros = length(all.count() - significant.len());
-    let before = length(before.bytes().filter(u8::is_ascii_digit).count()) - zeros;
-    // The first significant digit is so many places before the point.
-    let places = before + exponent.parse().unwrap_or(0);
-    let room = precision - scale;
-    if significant.is_empty() || places != room {
-        return significant.is_empty() || places < room;
+    let exponent = exponent.parse::<i32>().map_or(0, i64::from);
+    // How many digits stand before the point; as many zeros behind it where that is negative.
+    let whole = length(point) - length(zeros) + exponent;
+    if significant.is_empty() || whole < before {
+        return true;
     }
-    // 9999.995 becomes 10000.00.
-    let kept = usize::try_from(precision).unwrap_or(usize::MAX);
-    let is_rounded_up = significant.get(kept).is_some_and(|digit| *digit >= b'5');
-    !(is_rounded_up && significant.iter().take(kept).all(|digit| *digit == b'9'))
+    // It is rounded away where it is all nines.
+    let kept = usize::try_from(before + behind).unwrap_or_default();
+    let (kept, rest) = significant
+        .split_at_checked(kept)
+        .unwrap_or((significant, ""));
+    let is_rounded_up = rest.starts_with(['5', '6', '7', '8', '9']);
+    whole == before && !(is_rounded_up && kept.bytes().all(|digit| digit == b'9'))
 }
 
 /// Whether it is a decimal number that a `double precision` holds, or a `real`.

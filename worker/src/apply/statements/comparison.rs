@@ -4,8 +4,9 @@ use super::Writer;
 use super::expression::{compared, literal};
 use super::source::Source;
 use crate::database::catalogue::column::Kind;
-use crate::database::catalogue::quoted;
+use crate::database::catalogue::name::quoted;
 use crate::tables::path::Path;
+use crate::tables::section::Key;
 
 impl Writer<'_> {
     /// The columns whose content is the same whenever Clerk is asked.
@@ -81,7 +82,10 @@ impl Writer<'_> {
         }
         let (source, is_same, digest) =
             (source.sql("winner"), self.is_same(keeping), self.digest());
-        let (name, is_of) = (&self.name, self.is_of("winner.object_id"));
+        let (name, mut is_of) = (&self.name, self.is_of("winner"));
+        if matches!(self.section.key, Key::Said(_)) {
+            is_of.push_str(&format!(" AND {} = winner.object_id", self.owner()));
+        }
         let (key, family) = (&self.key, literal(&self.section.family));
         format!(
             "SELECT winner.object_id,\n       present.{key} IS NOT NULL,\n       {is_same},\n       coalesce({digest} = known.altered, false),\n       {can_be_linked},\n       least(greatest(known.updated_at, '0001-01-01'), '9999-12-31'),\n       greatest(known.event_at, '0001-01-01'),\n       known.deleted,\n       known.svix_id = ''\n  FROM {source}\n  LEFT JOIN {name} AS present ON {is_of}\n  LEFT JOIN clerk_sync.versions AS known ON known.family = {family} AND known.object_id = winner.object_id"
@@ -91,7 +95,7 @@ impl Writer<'_> {
     pub(super) fn remember_altered(&self, keeping: &[usize]) -> String {
         let source = self.compared_source(keeping).sql("winner");
         let (is_same, digest) = (self.is_same(keeping), self.digest());
-        let (name, is_of) = (&self.name, self.is_of("winner.object_id"));
+        let (name, is_of) = (&self.name, self.is_of("winner"));
         let family = literal(&self.section.family);
         format!(
             "UPDATE clerk_sync.versions AS known\n   SET altered = {digest}\n  FROM {source}\n  JOIN {name} AS present ON {is_of}\n WHERE known.family = {family} AND known.object_id = winner.object_id\n   AND NOT ({is_same})"
@@ -111,6 +115,12 @@ impl Writer<'_> {
             }
             None => "coalesce(known.updated_at, '0001-01-01')".to_owned(),
         };
+        if matches!(self.section.key, Key::Said(_)) {
+            let is_of = self.is_of_owned();
+            return format!(
+                "SELECT owner.object_id, {updated_at}, coalesce(known.deleted, false)\n  FROM clerk_sync.owners AS owner\n  JOIN {name} AS present ON {is_of}\n  LEFT JOIN clerk_sync.versions AS known\n    ON known.family = {family} AND known.object_id = owner.object_id\n WHERE owner.family = {family} AND owner.object_id > $1\n ORDER BY owner.object_id\n LIMIT $2"
+            );
+        }
         format!(
             "SELECT present.{key}::text, {updated_at}, coalesce(known.deleted, false)\n  FROM {name} AS present\n  LEFT JOIN clerk_sync.versions AS known\n    ON known.family = {family} AND known.object_id = present.{key}::text COLLATE \"C\"\n WHERE present.{key}::text > $1\n ORDER BY present.{key}::text\n LIMIT $2"
         )

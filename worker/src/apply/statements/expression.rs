@@ -56,6 +56,26 @@ pub(super) fn array_type(column: &Column) -> Type {
     }
 }
 
+/// The statement that tells what `column` would hold, without writing, and the type of its parameter. The value is read as
+/// a row takes it, with what stands in the parentheses of the type: an explicit cast would cut it in silence.
+pub(crate) fn probe(column: &Column) -> (String, Type) {
+    let exact = &column.exact_sql_type;
+    match column.kind {
+        Kind::Time | Kind::Date => (
+            format!("SELECT ($1::timestamptz::{exact})::text"),
+            Type::TIMESTAMPTZ,
+        ),
+        // Below it would be a text in JSON.
+        Kind::Json => (format!("SELECT ($1::text::{exact})::text"), Type::TEXT),
+        _ => (
+            format!(
+                "SELECT c::text FROM jsonb_to_record(jsonb_build_object('c', $1::text)) AS probe (c {exact})"
+            ),
+            Type::TEXT,
+        ),
+    }
+}
+
 /// A text of the tables file as SQL takes it literally.
 pub(super) fn literal(text: &str) -> String {
     format!("'{}'", text.replace('\'', "''"))

@@ -6,6 +6,7 @@
 mod comparison;
 mod expression;
 mod listing;
+mod ownership;
 mod source;
 mod unique_values;
 
@@ -13,13 +14,15 @@ use std::fmt::Write as _;
 
 use tokio_postgres::types::Type;
 
+pub(crate) use self::expression::probe;
 use self::expression::{
     array_type, assigned, compared, compared_array, literal, parameter_sql_type,
 };
 use self::source::Source;
 use crate::database::catalogue::column::Column;
-use crate::database::catalogue::{Table, quoted};
-use crate::tables::section::{self, Content, OnDelete, Section};
+use crate::database::catalogue::name::quoted;
+use crate::database::catalogue::table::Table;
+use crate::tables::section::{self, Content, Key, OnDelete, Section};
 
 /// The statements of one section.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -54,6 +57,8 @@ pub struct Statements {
     pub(crate) remember_altered: String,
     /// The rows behind a key, in the order of keys.
     pub(crate) rows_after: String,
+    /// Makes objects the owners of the rows whose keys they say; none where the key is Clerk's id.
+    pub(crate) own: Option<String>,
     /// The columns that the tags need, as the statements return them behind the object's id.
     pub(crate) tag_columns: Vec<String>,
     /// The place of the first cell of `on_create`.
@@ -72,8 +77,9 @@ struct Writer<'a> {
     table: &'a Table,
     /// With schema and quotes.
     name: String,
-    /// The same of the key.
+    /// The key, or its first column, with quotes.
     key: String,
+    key_column: &'a Column,
     cells: Vec<(&'a section::Column, &'a Column)>,
     tag_columns: Vec<String>,
 }
@@ -88,8 +94,9 @@ impl Statements {
         let writer = Writer {
             section,
             table,
-            name: format!("{}.{}", quoted(&table.schema), quoted(&table.name)),
-            key: quoted(&section.key),
+            name: table.id.quoted(),
+            key: quoted(section.key_columns().first()?),
+            key_column: table.column(section.key_columns().first()?)?,
             cells,
             tag_columns: section
                 .tag_columns()
@@ -103,7 +110,9 @@ impl Statements {
     /// All that a batch may say about the rows, for the canary.
     pub(crate) fn all(&self) -> impl Iterator<Item = &str> {
         let writing = [&self.update_older, &self.link, &self.insert, &self.adopt];
-        let writing = writing.into_iter().chain([&self.delete, &self.before]);
+        let writing = writing
+            .into_iter()
+            .chain([&self.delete, &self.before, &self.own]);
         std::iter::once(self.update.as_str()).chain(writing.flatten().map(String::as_str))
     }
 }
@@ -115,6 +124,7 @@ impl Writer<'_> {
             .collect();
         let unique: Vec<usize> = (0..self.cells.len())
             .filter(|place| self.cells[*place].1.is_unique && self.has_parameter(*place))
+            .filter(|place| !self.is_key(*place))
             .collect();
         let delete = match &self.section.on_delete {
             OnDelete::Delete => Some(self.delete()),
@@ -152,6 +162,7 @@ impl Writer<'_> {
             compare: self.compare(&keeping),
             remember_altered: self.remember_altered(&keeping),
             rows_after: self.rows_after(),
+            own: self.own(),
             tag_columns: self.tag_columns.clone(),
             cells_of_columns: self.section.columns.len(),
             cell_types: (0..self.cells.len())
@@ -159,6 +170,10 @@ impl Writer<'_> {
                 .collect(),
             keeping,
         })
+    }
+
+    fn is_key(&self, place: usize) -> bool {
+        matches!(&self.section.key, Key::Said(places) if places.contains(&place))
     }
 
     fn has_parameter(&self, place: usize) -> bool {
@@ -172,8 +187,7 @@ impl Writer<'_> {
 
     /// The object's id, and the first `cells` cells.
     fn source(&self, cells: usize) -> Source {
-        let mut source = Source::default();
-        source.add("text", "object_id");
+        let mut source = self.objects();
         for (place, (_, column)) in self.cells.iter().enumerate().take(cells) {
             if self.has_parameter(place) {
                 source.add(parameter_sql_type(column), format!("c{place}"));
@@ -206,16 +220,11 @@ impl Writer<'_> {
         quoted(&self.cells[place].0.name)
     }
 
-    /// What stands before the key of a winner to compare it with the column.
-    fn is_of(&self, object_id: &str) -> String {
-        let key = self.table.column(&self.section.key);
-        let object_id = key.map_or_else(|| object_id.to_owned(), |key| compared(object_id, key));
-        format!("present.{} = {object_id}", self.key)
-    }
-
+    /// What is written to a row that is there. Its key stays.
     fn assignments(&self, keeping: &[usize]) -> Vec<String> {
         let columns = 0..self.section.columns.len();
         columns
+            .filter(|place| !self.is_key(*place))
             .map(|place| {
                 format!(
                     "{} = {}",
@@ -242,7 +251,7 @@ impl Writer<'_> {
         for place in keeping {
             source.add("boolean", format!("k{place}"));
         }
-        let (name, mut is_of) = (&self.name, self.is_of("winner.object_id"));
+        let (name, mut is_of) = (&self.name, self.is_of("winner"));
         if only_older {
             source.add("timestamptz", "updated_at");
             let newest = self.section.newest.as_deref().unwrap_or_default();
@@ -270,29 +279,20 @@ impl Writer<'_> {
 
     fn insert(&self) -> String {
         let (name, source) = (&self.name, self.source(self.cells.len()).sql("winner"));
-        let columns = (0..self.cells.len()).map(|place| self.column(place));
-        let columns = Vec::from_iter(std::iter::once(self.key.clone()).chain(columns)).join(", ");
-        let values = (0..self.cells.len()).map(|place| self.value(place));
-        let key = self.key_value();
-        let values = Vec::from_iter(std::iter::once(key).chain(values)).join(",\n       ");
-        let (is_of, told) = (self.is_of("winner.object_id"), self.told("present"));
+        let cells = 0..self.cells.len();
+        let cells = cells.map(|place| (self.column(place), self.value(place)));
+        let (columns, values): (Vec<_>, Vec<_>) = self.id_key().into_iter().chain(cells).unzip();
+        let (columns, values) = (columns.join(", "), values.join(",\n       "));
+        let (is_of, owner, told) = (self.is_of("winner"), self.owner(), self.told("present"));
         format!(
-            "INSERT INTO {name} AS present ({columns})\nSELECT {values}\n  FROM {source}\n WHERE NOT EXISTS (SELECT FROM {name} AS present WHERE {is_of})\n ORDER BY winner.object_id COLLATE \"C\"\nRETURNING present.{}::text{told}",
-            self.key
+            "INSERT INTO {name} AS present ({columns})\nSELECT {values}\n  FROM {source}\n WHERE NOT EXISTS (SELECT FROM {name} AS present WHERE {is_of})\n ORDER BY winner.object_id COLLATE \"C\"\nRETURNING {owner}{told}"
         )
     }
 
-    fn key_value(&self) -> String {
-        let key = self.table.column(&self.section.key);
-        key.map_or_else(String::new, |key| assigned("winner.object_id", key))
-    }
-
-    /// A row is free that belongs to nobody, or to an object that is deleted.
-    fn is_free(&self) -> String {
-        let (key, family) = (&self.key, literal(&self.section.family));
-        format!(
-            "(present.{key} IS NULL\n        OR EXISTS (SELECT FROM clerk_sync.versions AS gone\n                    WHERE gone.family = {family} AND gone.object_id = present.{key}::text COLLATE \"C\" AND gone.deleted))"
-        )
+    /// The key and what is written to it, where it is Clerk's id.
+    fn id_key(&self) -> Option<(String, String)> {
+        let value = || assigned("winner.object_id", self.key_column);
+        matches!(self.section.key, Key::Id(_)).then(|| (self.key.clone(), value()))
     }
 
     /// Of two who want one row the first gets it. Who has a row needs no other. Another transaction that takes the row in
@@ -302,7 +302,11 @@ impl Writer<'_> {
         for place in keeping {
             source.add("boolean", format!("k{place}"));
         }
-        let mut assignments = vec![format!("{} = {}", self.key, self.key_value())];
+        let id_key = self.id_key().into_iter();
+        let keys = (0..self.cells.len()).filter(|place| self.is_key(*place));
+        let keys = id_key.chain(keys.map(|place| (self.column(place), self.value(place))));
+        let keys = keys.map(|(column, value)| format!("{column} = {value}"));
+        let mut assignments: Vec<String> = keys.collect();
         assignments.extend(self.assignments(keeping));
         for place in self.section.columns.len()..self.cells.len() {
             let (column, value) = (self.column(place), self.value(place));
@@ -310,7 +314,7 @@ impl Writer<'_> {
         }
         let (name, assignments) = (&self.name, assignments.join(",\n       "));
         let wanted = compared(&format!("winner.c{link_by}"), self.cells[link_by].1);
-        let (source, is_of) = (source.numbered("winner"), self.is_of("winner.object_id"));
+        let (source, is_of) = (source.numbered("winner"), self.is_of("winner"));
         let (column, is_free, told) = (self.column(link_by), self.is_free(), self.told("present"));
         format!(
             "UPDATE {name} AS present\n   SET {assignments}\n  FROM (SELECT DISTINCT ON ({wanted}) winner.*\n          FROM {source}\n         WHERE NOT EXISTS (SELECT FROM {name} AS present WHERE {is_of})\n         ORDER BY {wanted}, winner.n) AS winner\n WHERE present.{column} = {wanted}\n   AND {is_free}\nRETURNING winner.object_id{told}"
@@ -318,30 +322,24 @@ impl Writer<'_> {
     }
 
     fn adopt(&self, newest: &str) -> String {
-        let (name, key, newest) = (&self.name, &self.key, quoted(newest));
-        let (family, key_is_one) = (literal(&self.section.family), self.key_is_one_of("$1"));
+        let (name, source) = (&self.name, self.objects().sql("winner"));
+        let (family, newest) = (literal(&self.section.family), quoted(newest));
+        let is_of = self.is_of("winner");
         format!(
-            "UPDATE clerk_sync.versions AS known\n   SET updated_at = least(present.{newest}, '9999-12-31'), event_at = '-infinity', svix_id = ''\n  FROM {name} AS present\n WHERE known.family = {family}\n   AND known.object_id = ANY($1::text[])\n   AND present.{key}::text COLLATE \"C\" = known.object_id\n   AND {key_is_one}\n   AND present.{newest} > known.updated_at\nRETURNING known.object_id"
+            "UPDATE clerk_sync.versions AS known\n   SET updated_at = least(present.{newest}, '9999-12-31'), event_at = '-infinity', svix_id = ''\n  FROM {source}\n  JOIN {name} AS present ON {is_of}\n WHERE known.family = {family}\n   AND known.object_id = winner.object_id\n   AND present.{newest} > known.updated_at\nRETURNING known.object_id"
         )
     }
 
-    fn key_is_one_of(&self, parameter: &str) -> String {
-        let key = self.table.column(&self.section.key);
-        let array = key.map_or_else(String::new, |key| compared_array(parameter, key));
-        format!("present.{} = ANY({array})", self.key)
-    }
-
     fn delete(&self) -> String {
-        let (name, is_one, told) = (&self.name, self.key_is_one_of("$1"), self.told("present"));
+        let (name, source) = (&self.name, self.objects().sql("gone"));
+        let (is_of, told) = (self.is_of("gone"), self.told("present"));
         format!(
-            "DELETE FROM {name} AS present\n WHERE {is_one}\nRETURNING present.{}::text{told}",
-            self.key
+            "DELETE FROM {name} AS present\n USING {source}\n WHERE {is_of}\nRETURNING gone.object_id{told}"
         )
     }
 
     fn set_on_delete(&self, columns: &[section::Column]) -> Option<String> {
-        let mut source = Source::default();
-        source.add("text", "object_id");
+        let mut source = self.objects();
         let mut assignments = Vec::new();
         for (place, column) in columns.iter().enumerate() {
             let stored = self.table.column(&column.name)?;
@@ -350,7 +348,7 @@ impl Writer<'_> {
             assignments.push(format!("{} = {value}", quoted(&column.name)));
         }
         let (name, assignments) = (&self.name, assignments.join(",\n       "));
-        let (source, is_of) = (source.sql("gone"), self.is_of("gone.object_id"));
+        let (source, is_of) = (source.sql("gone"), self.is_of("gone"));
         let told = self.told("present");
         Some(format!(
             "UPDATE {name} AS present\n   SET {assignments}\n  FROM {source}\n WHERE {is_of}\nRETURNING gone.object_id{told}"
@@ -367,20 +365,21 @@ impl Writer<'_> {
         stored.map(array_type).collect()
     }
 
-    /// In the order of keys, so that two transactions never wait for each other.
+    /// Without locks: what the application changes between this look and our statement it has to tell its cache itself.
     fn before(&self, link_by: Option<usize>) -> String {
         let (name, told) = (&self.name, self.told("present"));
-        let mut is_one = self.key_is_one_of("$1");
+        let mut is_one = self.is_of_one();
         if let Some(place) = link_by {
-            let links = compared_array("$2", self.cells[place].1);
+            let links = format!("${}", self.said_keys().len() + 2);
+            let links = compared_array(&links, self.cells[place].1);
             is_one.push_str(&format!(
                 "\n    OR present.{} = ANY({links})",
                 self.column(place)
             ));
         }
+        let name_of_row = self.row_name();
         format!(
-            "SELECT coalesce(present.{key}::text, ''){told}\n  FROM {name} AS present\n WHERE {is_one}\n ORDER BY present.{key}\n   FOR NO KEY UPDATE",
-            key = self.key
+            "SELECT coalesce({name_of_row}, ''){told}\n  FROM {name} AS present\n WHERE {is_one}"
         )
     }
 }

@@ -4,16 +4,15 @@ use super::expression::{compared, compared_array, literal, parameter_sql_type};
 use super::source::Source;
 use super::{SHORTEST_PLACEHOLDER, Writer};
 use crate::database::catalogue::column::Kind;
-use crate::database::catalogue::quoted;
+use crate::database::catalogue::name::quoted;
 
 impl Writer<'_> {
     /// A row is named by where it lies: only this transaction, or one that it collides with, moves it.
     pub(super) fn rows(&self) -> String {
-        let mut source = Source::default();
-        source.add("text", "object_id");
+        let mut source = self.objects();
         source.add("timestamptz", "updated_at");
         let place = "present.tableoid || ' ' || present.ctid::text";
-        let (name, is_of) = (&self.name, self.is_of("winner.object_id"));
+        let (name, is_of) = (&self.name, self.is_of("winner"));
         let is_newer = self
             .section
             .newest
@@ -47,13 +46,13 @@ impl Writer<'_> {
     /// have the same number.
     pub(super) fn holders(&self, place: usize) -> String {
         let (_, column) = self.cells[place];
-        let (name, key, unique) = (&self.name, &self.key, self.column(place));
+        let (name, owner, unique) = (&self.name, self.owner(), self.column(place));
         let mut source = Source::default();
         source.add(parameter_sql_type(column), "wanted");
         let (source, wanted) = (source.numbered("wish"), compared("wish.wanted", column));
         let family = literal(&self.section.family);
         format!(
-            "SELECT wish.n, min(wish.n) OVER (PARTITION BY {wanted}), present.tableoid || ' ' || present.ctid::text, present.{key}::text, known.svix_id\n  FROM {source}\n  LEFT JOIN {name} AS present ON present.{unique} = {wanted}\n  LEFT JOIN clerk_sync.versions AS known\n    ON known.family = {family} AND known.object_id = present.{key}::text COLLATE \"C\"\n ORDER BY wish.n"
+            "SELECT wish.n, min(wish.n) OVER (PARTITION BY {wanted}), present.tableoid || ' ' || present.ctid::text, {owner}, known.svix_id\n  FROM {source}\n  LEFT JOIN {name} AS present ON present.{unique} = {wanted}\n  LEFT JOIN clerk_sync.versions AS known\n    ON known.family = {family} AND known.object_id = {owner} COLLATE \"C\"\n ORDER BY wish.n"
         )
     }
 
@@ -73,8 +72,8 @@ impl Writer<'_> {
                     .max(SHORTEST_PLACEHOLDER);
                 // A row that is being linked has no key yet.
                 let whose = match self.section.link_by {
-                    Some(_) => format!("coalesce(present.{}::text, present.ctid::text)", self.key),
-                    None => format!("present.{}::text", self.key),
+                    Some(_) => format!("concat({}, present.ctid)", self.row_name()),
+                    None => self.row_name(),
                 };
                 format!("left(left(md5({whose}), {name}) || '@moving.invalid', {most})")
             }

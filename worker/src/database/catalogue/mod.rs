@@ -1,179 +1,157 @@
-//! What the database has of a table, as PostgreSQL's catalogue tells it.
+//! What the database has of tables, as PostgreSQL's catalogue tells it.
 //!
 //! Values are fitted to the columns before PostgreSQL sees them, so that what does not fit is refused by name, and the
-//! statements are made for the columns' types.
+//! statements are made for the columns' types. A look is two round trips, whatever the number of tables.
 
 pub mod column;
+pub mod foreign_key;
+pub mod index;
+pub mod name;
+pub mod policy;
+pub mod session;
+pub mod table;
 
-use std::collections::BTreeMap;
+use std::collections::HashMap;
 
 use deadpool_postgres::Transaction;
 use tokio_postgres::types::Type;
 use tokio_postgres::{Error, Row};
 
-use crate::database::catalogue::column::{Column, Kind};
-use crate::tables::section::{OnDelete, Section, TableName};
+use crate::database::catalogue::column::Column;
+use crate::database::catalogue::foreign_key::ForeignKey;
+use crate::database::catalogue::index::Index;
+use crate::database::catalogue::name::TableId;
+use crate::database::catalogue::policy::Policy;
+use crate::database::catalogue::session::Session;
+use crate::database::catalogue::table::Table;
+use crate::database::pooler::Parameters;
+use crate::tables::section::TableName;
 
-/// A table that has all that a section names.
+/// What one look has shown.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Table {
-    /// Its schema.
-    pub schema: String,
-    /// Its name.
-    pub name: String,
-    columns: BTreeMap<String, Column>,
+pub struct Catalogue {
+    /// Who has looked, and where.
+    pub session: Session,
+    /// Those of the search path in its order, then the others.
+    pub tables: Vec<Table>,
+    /// All tables of the application, but only where one that was asked for is missing.
+    pub others: Vec<TableId>,
 }
 
-/// Something that the section names is not there. For the log.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum Missing {
-    /// The table.
-    #[error("there is no table {0} (in the schemas of the search path, if none is named)")]
-    Table(String),
-    /// A column.
-    #[error("the table {table} has no column \"{column}\"")]
-    Column {
-        /// The table, as in the file.
-        table: String,
-        /// The column.
-        column: String,
-    },
-}
-
-/// Reads what the database has of the table of `section`. The outer error is what PostgreSQL says.
+/// What there is of the tables that have these names.
 ///
 /// # Errors
-/// When something is missing, or PostgreSQL does not tell.
-pub async fn read(
+/// When PostgreSQL does not tell.
+pub async fn read(transaction: &Transaction<'_>, names: &[TableName]) -> Result<Catalogue, Error> {
+    let mut catalogue = look(transaction, names, false).await?;
+    if names.iter().any(|name| catalogue.table(name).is_none()) {
+        let rows = transaction
+            .query_typed(include_str!("names.sql"), &[])
+            .await?;
+        catalogue.others = rows.iter().map(TableId::of).collect::<Result<_, _>>()?;
+    }
+    Ok(catalogue)
+}
+
+/// What there is in all schemas of the search path.
+///
+/// # Errors
+/// As [`read`].
+pub async fn read_search_path(transaction: &Transaction<'_>) -> Result<Catalogue, Error> {
+    look(transaction, &[], true).await
+}
+
+async fn look(
     transaction: &Transaction<'_>,
-    section: &Section,
-) -> Result<Result<Table, Missing>, Error> {
-    let name = section.table.quoted();
-    let sql = include_str!("columns.sql");
+    names: &[TableName],
+    all: bool,
+) -> Result<Catalogue, Error> {
+    let schemas: Vec<_> = names.iter().map(|name| name.schema.as_deref()).collect();
+    let names: Vec<_> = names.iter().map(|name| name.name.as_str()).collect();
     // Without a name: see the module pooler.
-    let rows = transaction.query_typed(sql, &[(&name, Type::TEXT)]).await?;
-    let Some(first) = rows.first() else {
-        return Ok(Err(Missing::Table(section.table.to_string())));
-    };
-    let mut table = Table {
-        schema: first.try_get(0)?,
-        name: first.try_get(1)?,
-        columns: BTreeMap::new(),
-    };
-    for row in &rows {
-        let column = read_column(row)?;
-        table.columns.insert(column.name.clone(), column);
+    let wanted: &Parameters<'_> = &[
+        (&schemas, Type::TEXT_ARRAY),
+        (&names, Type::TEXT_ARRAY),
+        (&all, Type::BOOL),
+    ];
+    let (session, tables) = tokio::try_join!(
+        transaction.query_typed(include_str!("session.sql"), &[]),
+        transaction.query_typed(include_str!("tables.sql"), wanted)
+    )?;
+    let mut oids: Vec<u32> = Vec::new();
+    for row in &tables {
+        oids.push(row.try_get("oid")?);
     }
-    if let Some(key) = table.columns.get_mut(&section.key) {
-        key.is_unique = false;
-    }
-    let missing = named(section).find(|name| !table.columns.contains_key(*name));
-    Ok(match missing {
-        Some(column) => Err(Missing::Column {
-            table: section.table.to_string(),
-            column: column.to_owned(),
-        }),
-        None => Ok(table),
-    })
-}
-
-/// The columns that a section names.
-fn named(section: &Section) -> impl Iterator<Item = &str> {
-    let on_delete = match &section.on_delete {
-        OnDelete::Set(columns) => columns.as_slice(),
-        OnDelete::Delete | OnDelete::Keep => &[],
-    };
-    let columns = section.cells().chain(on_delete);
-    std::iter::once(section.key.as_str())
-        .chain(columns.map(|column| column.name.as_str()))
-        .chain(section.newest.as_deref())
-        .chain(section.tags.iter().flat_map(|tag| tag.columns()))
-}
-
-impl Table {
-    /// A column that the section names.
-    #[must_use]
-    pub fn column(&self, name: &str) -> Option<&Column> {
-        self.columns.get(name)
-    }
-}
-
-impl std::fmt::Display for Table {
-    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(formatter, "{}.{}", self.schema, self.name)
-    }
-}
-
-impl TableName {
-    /// As SQL writes it.
-    fn quoted(&self) -> String {
-        let schema = self.schema.as_deref().map(quoted);
-        let parts = schema.into_iter().chain([quoted(&self.name)]);
-        Vec::from_iter(parts).join(".")
-    }
-}
-
-impl std::fmt::Display for TableName {
-    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        if let Some(schema) = &self.schema {
-            write!(formatter, "{schema}.")?;
+    let of_tables: &Parameters<'_> = &[(&oids, Type::OID_ARRAY)];
+    let (columns, indexes, foreign_keys, policies) = tokio::try_join!(
+        transaction.query_typed(include_str!("columns.sql"), of_tables),
+        transaction.query_typed(include_str!("indexes.sql"), of_tables),
+        transaction.query_typed(include_str!("foreign_keys.sql"), of_tables),
+        transaction.query_typed(include_str!("policies.sql"), of_tables)
+    )?;
+    let mut columns = by_table(&columns, "table", Column::of)?;
+    let mut indexes = by_table(&indexes, "table", Index::of)?;
+    let mut references = by_table(&foreign_keys, "conrelid", ForeignKey::of)?;
+    let mut referenced_by = by_table(&foreign_keys, "confrelid", ForeignKey::of)?;
+    let mut policies = by_table(&policies, "table", Policy::of)?;
+    let tables = tables.iter().zip(&oids).map(|(row, oid)| {
+        let mut table = Table::of(row)?;
+        table.indexes = indexes.remove(oid).unwrap_or_default();
+        table.columns = columns.remove(oid).unwrap_or_default();
+        for column in &mut table.columns {
+            let is_plain = |index: &Index| index.always_holds() && !index.has_one_null;
+            let mut indexes = table.indexes.iter().filter(|index| is_plain(index));
+            column.is_unique = indexes.any(|index| index.is_on(&[&column.name]));
         }
-        formatter.write_str(&self.name)
-    }
-}
-
-/// A name as SQL takes it literally
-/// (<https://www.postgresql.org/docs/15/sql-syntax-lexical.html#SQL-SYNTAX-IDENTIFIERS>).
-#[must_use]
-pub fn quoted(name: &str) -> String {
-    format!("\"{}\"", name.replace('"', "\"\""))
-}
-
-fn read_column(row: &Row) -> Result<Column, Error> {
-    let kind: String = row.try_get(3)?;
-    Ok(Column {
-        name: row.try_get(2)?,
-        kind: kind_of(&kind, row.try_get(4)?, row.try_get(11)?),
-        sql_type: row.try_get(5)?,
-        exact_sql_type: row.try_get(6)?,
-        base_sql_type: row.try_get(7)?,
-        collation: row.try_get(12)?,
-        takes_null: row.try_get(8)?,
-        has_default: row.try_get(9)?,
-        is_unique: row.try_get(10)?,
+        table.references = references.remove(oid).unwrap_or_default();
+        table.referenced_by = referenced_by.remove(oid).unwrap_or_default();
+        table.policies = policies.remove(oid).unwrap_or_default();
+        Ok(table)
+    });
+    Ok(Catalogue {
+        // One row, always; without it there would be an error by now.
+        session: session
+            .first()
+            .map(Session::of)
+            .transpose()?
+            .unwrap_or_default(),
+        tables: tables.collect::<Result<_, Error>>()?,
+        others: Vec::new(),
     })
 }
 
-fn kind_of(kind: &str, modifier: i32, words: Vec<String>) -> Kind {
-    let integer = |least, greatest| Kind::Integer { least, greatest };
-    match kind {
-        "text" | "varchar" | "bpchar" | "citext" => Kind::Text {
-            // PostgreSQL adds the four bytes of its header to the length; -1 is none.
-            characters: usize::try_from(modifier - 4).ok(),
-            is_padded: kind == "bpchar",
-        },
-        "enum" => Kind::Enum(words),
-        "timestamptz" | "timestamp" => Kind::Time,
-        "date" => Kind::Date,
-        "bool" => Kind::Boolean,
-        "int2" => integer(i16::MIN.into(), i16::MAX.into()),
-        "int4" => integer(i32::MIN.into(), i32::MAX.into()),
-        "int8" => integer(i64::MIN, i64::MAX),
-        "numeric" => Kind::Numeric {
-            digits: digits(modifier),
-        },
-        "float4" | "float8" => Kind::Real,
-        "uuid" => Kind::Uuid,
-        "json" | "jsonb" => Kind::Json,
-        "text array" => Kind::TextArray,
-        _ => Kind::Other,
+fn by_table<T>(
+    rows: &[Row],
+    oid: &str,
+    read: impl Fn(&Row) -> Result<T, Error>,
+) -> Result<HashMap<u32, Vec<T>>, Error> {
+    let mut by_table: HashMap<u32, Vec<T>> = HashMap::new();
+    for row in rows {
+        by_table
+            .entry(row.try_get(oid)?)
+            .or_default()
+            .push(read(row)?);
     }
+    Ok(by_table)
 }
 
-/// Of a `numeric` with a limit: `numeric_typmod_scale` and its neighbours in PostgreSQL's `numeric.c`.
-fn digits(modifier: i32) -> Option<(i64, i64)> {
-    // The header, as above. A scale has eleven bits, and may be negative since PostgreSQL 15.
-    let modifier = u32::try_from(modifier - 4).ok()?;
-    let scale = i64::from((modifier & 0x7ff) ^ 0x400) - 0x400;
-    Some((i64::from(modifier >> 16), scale))
+impl Catalogue {
+    /// All that a name may mean, in the order of the search path.
+    pub fn named(&self, name: &TableName) -> impl Iterator<Item = &Table> {
+        self.tables.iter().filter(|table| {
+            let is_in_schema = match &name.schema {
+                Some(schema) => table.id.schema == *schema,
+                None => table.is_in_path,
+            };
+            table.id.name == name.name && is_in_schema
+        })
+    }
+
+    /// What a statement would find by this name; where our role may look into none of the schemas, what it would find
+    /// if it might.
+    #[must_use]
+    pub fn table(&self, name: &TableName) -> Option<&Table> {
+        let found = self.named(name).find(|table| table.has_usage);
+        found.or_else(|| self.named(name).next())
+    }
 }

@@ -20,7 +20,7 @@ const RIGHTS: [&str; 7] = [
 ];
 
 /// Reads the columns of a part of a section.
-pub(super) fn columns(keys: Keys<'_>, scope: Scope, notes: &mut Notes) -> Vec<Column> {
+pub(super) fn columns(keys: Keys<'_>, scope: Scope<'_>, notes: &mut Notes) -> Vec<Column> {
     let mut columns = Vec::new();
     for (key, value) in keys.table {
         let (at, name) = (key.span().start, key.get_ref().as_ref());

@@ -14,7 +14,7 @@ use crate::tables::value::Value;
 /// Reads a value as TOML has it. A text has paths in braces; one in a table or a list has none.
 pub(super) fn constant(
     value: &Spanned<DeValue<'_>>,
-    scope: Scope,
+    scope: Scope<'_>,
     notes: &mut Notes,
 ) -> Option<Constant> {
     let at = value.span().start;

@@ -33,7 +33,7 @@ const TOO_LONG: &Words<TooLong> = &[
 pub(super) fn content(
     value: &Spanned<DeValue<'_>>,
     at: usize,
-    scope: Scope,
+    scope: Scope<'_>,
     notes: &mut Notes,
 ) -> Option<Content> {
     match value.get_ref() {
@@ -103,7 +103,7 @@ fn form(keys: Keys<'_>, notes: &mut Notes) -> Option<&'static str> {
 }
 
 /// What Clerk says.
-fn from(keys: Keys<'_>, scope: Scope, notes: &mut Notes) -> Option<From> {
+fn from(keys: Keys<'_>, scope: Scope<'_>, notes: &mut Notes) -> Option<From> {
     let texts = keys.texts("from", notes);
     let known = |(at, text)| known_path(text, at, scope, notes);
     let paths = texts.and_then(|texts| all(texts.into_iter().map(known)));
@@ -155,7 +155,7 @@ fn check_paths(from: &From, keys: Keys<'_>, notes: &mut Notes) {
 fn map(
     keys: Keys<'_>,
     as_lower: bool,
-    scope: Scope,
+    scope: Scope<'_>,
     notes: &mut Notes,
 ) -> Option<BTreeMap<String, Constant>> {
     let words = keys.table("map", notes)?;
@@ -181,7 +181,7 @@ fn map(
 }
 
 /// A constant with options.
-fn value_of(keys: Keys<'_>, scope: Scope, notes: &mut Notes) -> Option<Content> {
+fn value_of(keys: Keys<'_>, scope: Scope<'_>, notes: &mut Notes) -> Option<Content> {
     let too_long = keys.word("too_long", TOO_LONG, notes);
     let (at, value) = keys.get("value")?;
     let constant = constant(value, scope, notes)?;
@@ -195,7 +195,7 @@ fn value_of(keys: Keys<'_>, scope: Scope, notes: &mut Notes) -> Option<Content> 
     Some(Content::Constant(constant, too_long))
 }
 
-fn uuid(keys: Keys<'_>, scope: Scope, notes: &mut Notes) -> Option<Content> {
+fn uuid(keys: Keys<'_>, scope: Scope<'_>, notes: &mut Notes) -> Option<Content> {
     if scope.place != Place::OnCreate {
         let what = format!("{:?} generates nothing", scope.place.key());
         notes.mistake(keys.at, what, "generate in \"on_create\" only");
@@ -204,7 +204,7 @@ fn uuid(keys: Keys<'_>, scope: Scope, notes: &mut Notes) -> Option<Content> {
         .map(|()| Content::Uuid)
 }
 
-fn known_path(text: &str, at: usize, scope: Scope, notes: &mut Notes) -> Option<Path> {
+fn known_path(text: &str, at: usize, scope: Scope<'_>, notes: &mut Notes) -> Option<Path> {
     match path(text, scope) {
         Ok(path) => Some(path),
         Err(unknown) => {

@@ -4,20 +4,41 @@ use crate::tables::file::nearest::nearest;
 use crate::tables::path::{Computed, EventField, Path};
 
 /// A family: what stands before the dot in the event types.
-pub(super) struct Family {
-    pub(super) name: &'static str,
-    /// The fields of `data` that Clerk sends: `@clerk/backend` has them.
+#[derive(Clone, Copy)]
+pub(super) struct Family<'a> {
+    pub(super) name: &'a str,
+    /// The fields of `data` that Clerk sends: `@clerk/backend` has them. None where we do not know them.
     fields: &'static [&'static str],
     /// What takes more than one field.
     computed: &'static [Path],
     /// What applications call it, and which path says it.
     words: &'static [(&'static str, &'static str)],
-    /// The fields of a deletion's `data`.
-    pub(super) deletion: &'static [&'static str],
+    /// The fields of a deletion's `data`; none where it has all of them.
+    deletion: &'static [&'static str],
 }
 
-/// Families that may have a section.
-pub(super) const FAMILIES: [&Family; 1] = [&USER];
+/// Families whose fields we know.
+const KNOWN: [&Family<'_>; 5] = [
+    &USER,
+    &ORGANIZATION,
+    &MEMBERSHIP,
+    &INVITATION,
+    &WAITLIST_ENTRY,
+];
+
+/// Those whose fields we do not know. <https://clerk.com/docs/webhooks/overview>
+const OTHERS: [&str; 10] = [
+    "session",
+    "role",
+    "permission",
+    "email",
+    "sms",
+    "organizationDomain",
+    "subscription",
+    "subscriptionItem",
+    "paymentAttempt",
+    "commercePlan",
+];
 
 /// Paths that any family has.
 pub(super) const COMMON: [Path; 8] = [
@@ -32,7 +53,7 @@ pub(super) const COMMON: [Path; 8] = [
 ];
 
 /// `UserJSON` of `@clerk/backend` 3.25, and what Clerk sends besides.
-pub(super) const USER: Family = Family {
+const USER: Family<'_> = Family {
     name: "user",
     fields: &[
         "id",
@@ -96,17 +117,137 @@ pub(super) const USER: Family = Family {
         ("avatar", "image_url"),
         ("metadata", "public_metadata"),
     ],
-    deletion: &["id", "slug", "external_id"],
+    deletion: DELETION,
 };
 
-impl Family {
+/// `OrganizationJSON`.
+const ORGANIZATION: Family<'_> = Family {
+    name: "organization",
+    fields: &[
+        "id",
+        "object",
+        "name",
+        "slug",
+        "image_url",
+        "logo_url",
+        "has_image",
+        "created_by",
+        "members_count",
+        "pending_invitations_count",
+        "max_allowed_memberships",
+        "admin_delete_enabled",
+        "public_metadata",
+        "private_metadata",
+        "created_at",
+        "updated_at",
+    ],
+    computed: &[],
+    words: &[("avatar", "image_url"), ("metadata", "public_metadata")],
+    deletion: DELETION,
+};
+
+/// `OrganizationMembershipJSON`.
+const MEMBERSHIP: Family<'_> = Family {
+    name: "organizationMembership",
+    fields: &[
+        "id",
+        "object",
+        "organization",
+        "public_user_data",
+        "role",
+        "role_name",
+        "permissions",
+        "public_metadata",
+        "private_metadata",
+        "created_at",
+        "updated_at",
+    ],
+    computed: &[Path::Computed(Computed::MemberFullName)],
+    words: &[
+        ("name", "full_name"),
+        ("organization_id", "organization.id"),
+        ("user_id", "public_user_data.user_id"),
+        ("metadata", "public_metadata"),
+    ],
+    deletion: &[],
+};
+
+/// `OrganizationInvitationJSON`.
+const INVITATION: Family<'_> = Family {
+    name: "organizationInvitation",
+    fields: &[
+        "id",
+        "object",
+        "email_address",
+        "organization_id",
+        "public_organization_data",
+        "role",
+        "role_name",
+        "status",
+        "url",
+        "public_metadata",
+        "private_metadata",
+        "expires_at",
+        "created_at",
+        "updated_at",
+    ],
+    computed: &[],
+    words: &[("email", "email_address"), ("metadata", "public_metadata")],
+    deletion: DELETION,
+};
+
+/// `WaitlistEntryJSON`.
+const WAITLIST_ENTRY: Family<'_> = Family {
+    name: "waitlistEntry",
+    fields: &[
+        "id",
+        "object",
+        "email_address",
+        "status",
+        "is_locked",
+        "invitation",
+        "created_at",
+        "updated_at",
+    ],
+    computed: &[],
+    words: &[("email", "email_address")],
+    deletion: DELETION,
+};
+
+/// What most deletions say of the object that is gone.
+const DELETION: &[&str] = &["id", "slug", "external_id"];
+
+impl<'a> Family<'a> {
+    /// The family that is called so.
+    pub(super) fn of(name: &'a str) -> Self {
+        let known = KNOWN.into_iter().find(|family| family.name == name);
+        known.copied().unwrap_or(Family {
+            name,
+            fields: &[],
+            computed: &[],
+            words: &[],
+            deletion: DELETION,
+        })
+    }
+
+    /// The name that somebody may have meant, if this is none of those that we know.
+    pub(super) fn meant(&self) -> Option<&'static str> {
+        let names = || KNOWN.iter().map(|family| family.name).chain(OTHERS);
+        (!names().any(|name| name == self.name)).then(|| nearest(self.name, names()))
+    }
+
+    /// The fields of a deletion's `data`; none where it has all of them.
+    pub(super) const fn deletion(&self) -> &'static [&'static str] {
+        self.deletion
+    }
+
     /// What takes more than one field, by its name.
     pub(super) fn computed(&self, name: &str) -> Option<&'static Path> {
         self.computed.iter().find(|path| path.to_string() == name)
     }
 
     pub(super) fn has_field(&self, name: &str) -> bool {
-        self.fields.contains(&name)
+        self.fields.is_empty() || self.fields.contains(&name)
     }
 
     /// The path that somebody may have meant.

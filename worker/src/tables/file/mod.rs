@@ -6,12 +6,14 @@ mod constant;
 mod content;
 mod family;
 mod identifier;
+mod key;
 mod keys;
 mod nearest;
 mod notes;
 mod path;
 mod scope;
 mod section;
+mod sharing;
 mod template;
 #[cfg(test)]
 mod tests;
@@ -20,11 +22,12 @@ use std::collections::BTreeSet;
 
 use toml::de::{DeTable, DeValue};
 
-use crate::tables::file::family::FAMILIES;
+use crate::tables::file::family::Family;
 use crate::tables::file::keys::{Keys, described};
 use crate::tables::file::notes::Notes;
 use crate::tables::file::scope::KEYS;
 use crate::tables::file::section::section;
+use crate::tables::file::sharing::check_sharing;
 use crate::tables::section::Section;
 use crate::tables::{BUILT_IN, Tables};
 
@@ -101,31 +104,36 @@ fn sections(table: &DeTable<'_>, notes: &mut Notes) -> Vec<Section> {
     }
     for (key, value) in table {
         let (at, name) = (key.span().start, key.get_ref().as_ref());
-        let family = FAMILIES.iter().find(|family| family.name == name);
-        match (family, value.get_ref()) {
-            (Some(family), DeValue::Table(table)) => {
-                sections.extend(section(family, Keys { table, at }, notes));
+        let family = Family::of(name);
+        match value.get_ref() {
+            _ if KEYS.contains(&name) => {
+                let what = format!("{name:?} stands in no section");
+                notes.mistake(at, what, "it below [user]");
             }
-            (Some(_), other) => {
-                let what = format!("{name:?} is {}", described(other));
-                notes.mistake(at, what, format!("a section: [{name}]"));
-            }
-            (None, _) if KEYS.contains(&name) => {
-                notes.mistake(
-                    at,
-                    format!("{name:?} stands in no section"),
-                    "it below [user]",
-                );
-            }
-            (None, _) => {
-                let what = format!("{name:?} is no section that this version has");
+            _ if name.is_empty() || name.contains('.') => {
+                let what = format!("{name:?} is no family of Clerk's");
                 notes.mistake(
                     at,
                     what,
-                    "user: only the section user is supported by this version",
+                    "what stands before the dot in an event's type: user",
                 );
+            }
+            DeValue::Table(table) => {
+                if let Some(meant) = family.meant() {
+                    let text = format!(
+                        "Clerk has no family {name:?} that we know of; perhaps {meant:?} is meant"
+                    );
+                    notes.warning(at, text);
+                }
+                let section = section(&family, Keys { table, at }, notes);
+                sections.extend(section.map(|section| (at, section)));
+            }
+            other => {
+                let what = format!("{name:?} is {}", described(other));
+                notes.mistake(at, what, format!("a section: [{name}]"));
             }
         }
     }
-    sections
+    check_sharing(&sections, notes);
+    sections.into_iter().map(|(_, section)| section).collect()
 }

@@ -16,12 +16,14 @@ pub(super) struct Unknown {
 ///
 /// # Errors
 /// When no event of the family has such a field.
-pub(super) fn path(text: &str, scope: Scope) -> Result<Path, Unknown> {
+pub(super) fn path(text: &str, scope: Scope<'_>) -> Result<Path, Unknown> {
     if scope.place != Place::OnDelete {
         return any_path(text, scope.family);
     }
     let path = match text {
-        field if scope.family.deletion.contains(&field) => Ok(Path::Field(vec![field.to_owned()])),
+        field if scope.family.deletion().contains(&field) => {
+            Ok(Path::Field(vec![field.to_owned()]))
+        }
         _ => any_path(text, scope.family),
     };
     let path = path
@@ -29,11 +31,14 @@ pub(super) fn path(text: &str, scope: Scope) -> Result<Path, Unknown> {
         .filter(|path| is_of_a_deletion(path, scope.family));
     path.ok_or_else(|| Unknown {
         what: format!("{text:?} is nothing that a deletion says"),
-        expected: format!("{}, event.…, now, null", scope.family.deletion.join(", ")),
+        expected: match scope.family.deletion() {
+            [] => format!("{:?}", scope.family.nearest(text)),
+            fields => format!("{}, event.…, now, null", fields.join(", ")),
+        },
     })
 }
 
-fn any_path(text: &str, family: &Family) -> Result<Path, Unknown> {
+fn any_path(text: &str, family: &Family<'_>) -> Result<Path, Unknown> {
     let is_text = |path: &&Path| path.to_string() == text;
     // `data.x` is `x`, known or not.
     let of_data = text.strip_prefix("data.");
@@ -59,12 +64,13 @@ fn any_path(text: &str, family: &Family) -> Result<Path, Unknown> {
     Err(Unknown { what, expected })
 }
 
-fn is_of_a_deletion(path: &Path, family: &Family) -> bool {
+fn is_of_a_deletion(path: &Path, family: &Family<'_>) -> bool {
     match path {
         Path::Null | Path::Now | Path::Event(_) => true,
-        Path::Data | Path::Computed(_) => false,
-        Path::Field(steps) => match steps.as_slice() {
-            [field] => family.deletion.contains(&field.as_str()),
+        Path::Data | Path::Computed(_) => family.deletion().is_empty(),
+        Path::Field(steps) => match (family.deletion(), steps.as_slice()) {
+            ([], _) => true,
+            (fields, [field]) => fields.contains(&field.as_str()),
             _ => false,
         },
     }

@@ -25,8 +25,8 @@ pub(super) enum Place {
 
 /// Of which family, and in which part of its section.
 #[derive(Clone, Copy)]
-pub(super) struct Scope {
-    pub(super) family: &'static Family,
+pub(super) struct Scope<'a> {
+    pub(super) family: &'a Family<'a>,
     pub(super) place: Place,
 }
 

@@ -5,6 +5,7 @@ use toml::de::DeValue;
 use crate::tables::file::columns::columns;
 use crate::tables::file::family::Family;
 use crate::tables::file::identifier::identifier;
+use crate::tables::file::key::{key, key_names};
 use crate::tables::file::keys::{Keys, Words, described};
 use crate::tables::file::nearest::nearest;
 use crate::tables::file::notes::Notes;
@@ -21,21 +22,20 @@ const MISSING_ROW: &Words<MissingRow> = &[
 ];
 
 /// Reads a section; `None` where a name without which there is none is missing.
-pub(super) fn section(
-    family: &'static Family,
-    keys: Keys<'_>,
-    notes: &mut Notes,
-) -> Option<Section> {
+pub(super) fn section(family: &Family<'_>, keys: Keys<'_>, notes: &mut Notes) -> Option<Section> {
     let or = format!(", or a column of this name below [{}.columns]", family.name);
     keys.check(&KEYS, &or, notes);
     let table = table_name(keys, notes);
-    let key = key(keys, notes);
-    let columns = columns_of(Place::Columns, family, keys, notes);
+    let mut columns = columns_of(Place::Columns, family, keys, notes);
+    let key = key(keys, &mut columns, notes);
     let on_create = columns_of(Place::OnCreate, family, keys, notes);
     let missing_row = keys.word("missing_row", MISSING_ROW, notes);
     let missing_row = missing_row.unwrap_or(MissingRow::Create);
     let on_delete = on_delete(family, keys, missing_row, notes);
-    check_places(keys, key.as_deref(), notes);
+    check_places(keys, notes);
+    if let OnDelete::Set(columns) = &on_delete {
+        check_key_on_delete(keys, columns, notes);
+    }
     // A row that is linked takes them, too.
     let makes_rows = missing_row == MissingRow::Create || keys.has("link_by");
     if let Some((at, _)) = keys.get("on_create").filter(|_| !makes_rows) {
@@ -58,12 +58,7 @@ pub(super) fn section(
     })
 }
 
-fn columns_of(
-    place: Place,
-    family: &'static Family,
-    keys: Keys<'_>,
-    notes: &mut Notes,
-) -> Vec<Column> {
+fn columns_of(place: Place, family: &Family<'_>, keys: Keys<'_>, notes: &mut Notes) -> Vec<Column> {
     let keys = keys.table(place.key(), notes);
     let scope = Scope { family, place };
     keys.map(|keys| columns(keys, scope, notes))
@@ -96,53 +91,60 @@ fn table_name(keys: Keys<'_>, notes: &mut Notes) -> Option<TableName> {
     Some(TableName { schema, name })
 }
 
-fn key(keys: Keys<'_>, notes: &mut Notes) -> Option<String> {
-    const EXPECTED: &str = "the one column that holds Clerk's id";
-    if !keys.has("key") {
-        notes.mistake(keys.at, "\"key\" is missing", EXPECTED);
-    }
-    let (at, _) = keys.get("key")?;
-    match keys.texts("key", notes)?.as_slice() {
-        [(_, name)] => identifier(name, at, notes),
-        [] => {
-            notes.mistake(at, "\"key\" has no column", EXPECTED);
-            None
-        }
-        _ => {
-            let what = "a key of several columns is not supported by this version";
-            notes.mistake(at, what, EXPECTED);
-            None
-        }
-    }
-}
-
-/// Tells columns that stand where they may not.
-fn check_places(keys: Keys<'_>, key: Option<&str>, notes: &mut Notes) {
+/// Tells columns that stand in two lists.
+fn check_places(keys: Keys<'_>, notes: &mut Notes) {
     let table = |place: Place| {
         let value = keys.get(place.key())?.1.get_ref();
         value.as_table()
     };
     let columns = table(Place::Columns);
-    for place in [Place::Columns, Place::OnCreate] {
-        for name in table(place).into_iter().flat_map(|table| table.keys()) {
-            let (at, name) = (name.span().start, name.get_ref().as_ref());
-            if Some(name) == key {
-                let what = format!(
-                    "the key {name:?} in {} is not supported by this version",
-                    place.key()
-                );
-                notes.mistake(at, what, "it as \"key\" only: it holds Clerk's id");
-            }
-            if place == Place::OnCreate && columns.is_some_and(|table| table.contains_key(name)) {
-                let what = format!("{name:?} stands in columns, too");
-                notes.mistake(at, what, "it in one of the two");
-            }
+    let on_create = table(Place::OnCreate).into_iter();
+    for name in on_create.flat_map(|table| table.keys()) {
+        let (at, name) = (name.span().start, name.get_ref().as_ref());
+        if columns.is_some_and(|table| table.contains_key(name)) {
+            let what = format!("{name:?} stands in columns, too");
+            notes.mistake(at, what, "it in one of the two");
+        }
+        if key_names(keys).contains(&name) {
+            let what = format!("the key column {name:?} stands in on_create");
+            notes.mistake(at, what, "it in columns");
         }
     }
 }
 
+/// Tells a deletion that would give a row to another object: it may only take it from its own.
+fn check_key_on_delete(keys: Keys<'_>, columns: &[Column], notes: &mut Notes) {
+    let names = key_names(keys);
+    for column in columns
+        .iter()
+        .filter(|column| names.contains(&column.name.as_str()))
+    {
+        check_deleted_key(keys, column, notes);
+    }
+}
+
+fn check_deleted_key(keys: Keys<'_>, column: &Column, notes: &mut Notes) {
+    let is_null = |paths: &[Path]| paths.iter().all(|path| *path == Path::Null);
+    if matches!(&column.content, Content::From(from) if is_null(&from.paths)) {
+        return;
+    }
+    let table = keys.get(Place::OnDelete.key());
+    let table = table.and_then(|(at, value)| Some((at, value.get_ref().as_table()?)));
+    let name = &column.name;
+    if let Some((at, table)) = table {
+        let place = table.get_key_value(name.as_str());
+        let at = place.map_or(at, |(key, _)| key.span().start);
+        let what = format!("the key {name:?} becomes something else in on_delete");
+        notes.mistake(
+            at,
+            what,
+            "\"null\", which unlinks the row, or no line for it",
+        );
+    }
+}
+
 fn on_delete(
-    family: &'static Family,
+    family: &Family<'_>,
     keys: Keys<'_>,
     missing_row: MissingRow,
     notes: &mut Notes,
@@ -181,6 +183,11 @@ fn on_delete(
 
 fn link_by(family: &str, keys: Keys<'_>, columns: &[Column], notes: &mut Notes) -> Option<usize> {
     let (at, name) = keys.text("link_by", notes)?;
+    if key_names(keys).contains(&name) {
+        let expected = "another column: the key of a row that is linked is NULL";
+        notes.mistake(at, "\"link_by\" is a column of the key", expected);
+        return None;
+    }
     let named = keys.get("columns");
     let named = named.and_then(|(_, value)| value.get_ref().as_table());
     if !named.is_some_and(|named| named.contains_key(name)) {

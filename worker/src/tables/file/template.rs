@@ -13,7 +13,12 @@ use crate::tables::template::{self, Template};
 const BRACES: &str = "{{ and }} for braces";
 
 /// Reads the text of a constant.
-pub(super) fn template(text: &str, at: usize, scope: Scope, notes: &mut Notes) -> Option<Template> {
+pub(super) fn template(
+    text: &str,
+    at: usize,
+    scope: Scope<'_>,
+    notes: &mut Notes,
+) -> Option<Template> {
     let Some(parts) = parts(text) else {
         let what = format!("in {text:?} a brace is alone");
         notes.mistake(at, what, format!("a path such as {{id}}, or {BRACES}"));
@@ -28,7 +33,12 @@ pub(super) fn template(text: &str, at: usize, scope: Scope, notes: &mut Notes) -
 }
 
 /// `path`, or `path:8`.
-fn path_part(braced: &str, at: usize, scope: Scope, notes: &mut Notes) -> Option<template::Part> {
+fn path_part(
+    braced: &str,
+    at: usize,
+    scope: Scope<'_>,
+    notes: &mut Notes,
+) -> Option<template::Part> {
     let whole = format!("{{{braced}}}");
     let (text, last) = match braced.rsplit_once(':') {
         None => (braced, None),

@@ -3,7 +3,7 @@ use proptest::prelude::*;
 use super::*;
 use crate::tables::path::{Computed, EventField, Path};
 use crate::tables::section::{
-    Column, Constant, Content, From, MissingRow, OnDelete, TableName, TooLong,
+    Column, Constant, Content, From, Key, MissingRow, OnDelete, TableName, TooLong,
 };
 use crate::tables::tag::{self, Tag};
 use crate::tables::template::{Part, Template};
@@ -124,6 +124,24 @@ fn each_mistake_is_told_with_its_line_and_what_is_expected() {
 }
 
 #[test]
+fn the_files_in_the_text_of_the_documentation_have_no_mistake() {
+    let pages = [
+        include_str!("../../../../docs/tables.md"),
+        include_str!("../../../../docs/from-a-route.md"),
+    ];
+    for page in pages {
+        let blocks = page.split("```toml\n").skip(1);
+        let files = blocks.filter(|block| block.starts_with("[user]\n"));
+        let files: Vec<_> = files.map(|block| block.split("```").next()).collect();
+        assert!(!files.is_empty());
+        for file in files.into_iter().flatten() {
+            let told = Tables::parse("f", file).map(|report| report.warnings);
+            assert_eq!(told.map_err(|mistakes| mistakes.to_string()), Ok(vec![]));
+        }
+    }
+}
+
+#[test]
 fn the_built_in_file_is_read() {
     let tables = Tables::built_in();
     assert!(tables.is_built_in());
@@ -140,7 +158,7 @@ fn the_built_in_file_is_read() {
             schema: None,
             name: "users".to_owned(),
         },
-        key: "id".to_owned(),
+        key: Key::Id("id".to_owned()),
         columns: vec![
             column("name", Content::From(name)),
             plain("email", Path::Computed(Computed::PrimaryEmailAddress)),
@@ -177,7 +195,8 @@ fn a_file_with_much_in_it_is_read() {
         schema: Some("app".to_owned()),
         name: "User".to_owned(),
     };
-    assert_eq!((section.table, section.key), (table, "clerkId".to_owned()));
+    assert_eq!(section.table, table);
+    assert_eq!(section.key, Key::Id("clerkId".to_owned()));
     assert_eq!(section.link_by, Some(0));
     let names: Vec<_> = section.columns.iter().map(|column| &column.name).collect();
     let expected = "email name phone role locale metadata createdAt updatedAt";
@@ -281,6 +300,41 @@ fn a_path_below_data_is_the_same_without_it() {
     ] {
         let columns = columns_of(&format!("x = \"{path}\""));
         assert_eq!(columns[0].content, Content::From(from(&[same])), "{path}");
+    }
+}
+
+#[test]
+fn the_key_may_be_a_list_of_one_and_be_said_to_hold_clerks_id() {
+    let section = |key: &str, columns: &str| {
+        let text = format!("[user]\ntable = \"t\"\nkey = {key}\n[user.columns]\n{columns}");
+        section_of(&report(&text).tables)
+    };
+    let expected = section(r#""c""#, r#"e = "username""#);
+    for (key, columns) in [
+        (r#"["c"]"#, r#"e = "username""#),
+        (r#""c""#, "c = \"id\"\ne = \"username\""),
+        (r#"["c"]"#, "c = { from = \"data.id\" }\ne = \"username\""),
+    ] {
+        assert_eq!(section(key, columns), expected, "{key} {columns}");
+    }
+}
+
+#[test]
+fn a_key_of_other_columns_is_told_by_their_places() {
+    for (key, columns, expected, count) in [
+        (r#""c""#, r#"c = "external_id""#, vec![0], 1),
+        (r#"["c", "d"]"#, "d = \"username\"", vec![1, 0], 2),
+        (
+            r#"["c", "d"]"#,
+            "a = \"locale\"\nc = \"id\"\nd = \"username\"",
+            vec![1, 2],
+            3,
+        ),
+    ] {
+        let text = format!("[user]\ntable = \"t\"\nkey = {key}\n[user.columns]\n{columns}");
+        let section = section_of(&report(&text).tables);
+        assert_eq!(section.key, Key::Said(expected), "{key} {columns}");
+        assert_eq!(section.columns.len(), count, "{key} {columns}");
     }
 }
 

@@ -33,7 +33,7 @@ const FILE: &str = r#"
     plan = { value = "free" }
     "#;
 
-fn run(application: &Application, clerk: &ClerkServer, arguments: &[&str]) -> String {
+pub(crate) fn run(application: &Application, clerk: &ClerkServer, arguments: &[&str]) -> String {
     let settings = [("TABLES_FILE", application.file())];
     let (output, code) = run_with(&application.world, clerk, arguments, &settings);
     assert_eq!(code, 0, "{output}");

@@ -128,23 +128,11 @@ fn booleans_and_numbers_are_their_json_or_text_that_reads_as_one() {
         (said_text("+007"), smallint(), "7"),
         (number("1.0e3"), smallint(), "1000"),
         (number("-0"), smallint(), "0"),
-        (
-            Value::Integer(i64::MAX),
-            Kind::Numeric { digits: None },
-            "9223372036854775807",
-        ),
-        (number("1.50"), Kind::Numeric { digits: None }, "1.50"),
-        (
-            number("1e131071"),
-            Kind::Numeric { digits: None },
-            "1e131071",
-        ),
-        (
-            said_text("-.5E-3"),
-            Kind::Numeric { digits: None },
-            "-.5E-3",
-        ),
-        (said_text("+5."), Kind::Numeric { digits: None }, "+5."),
+        (Value::Integer(i64::MAX), NUMERIC, "9223372036854775807"),
+        (number("1.50"), NUMERIC, "1.50"),
+        (number("1e131071"), NUMERIC, "1e131071"),
+        (said_text("-.5E-3"), NUMERIC, "-.5E-3"),
+        (said_text("+5."), NUMERIC, "+5."),
         (number("1e308"), Kind::Real, "1e308"),
         (number("0e-400"), Kind::Real, "0e-400"),
         (said_text("-0.1"), Kind::Real, "-0.1"),
@@ -161,12 +149,12 @@ fn booleans_and_numbers_are_their_json_or_text_that_reads_as_one() {
         ),
         (smallint(), small, ["32768", "1.0", "1e3", "0x10", " 7"]),
         (
-            Kind::Numeric { digits: None },
+            NUMERIC,
             "a decimal number",
             ["NaN", "Infinity", "1e131072", "1e-16384", "."],
         ),
         (
-            Kind::Numeric { digits: None },
+            NUMERIC,
             "a decimal number",
             ["1_000", "0x10", "1e", "- 1", "１"],
         ),
@@ -215,48 +203,6 @@ fn a_single_real_holds_less_than_a_double_one() {
     };
     assert!(single("3.4e38") && single("1e-45"));
     assert!(!single("3.5e38") && !single("1e-46"));
-}
-
-#[test]
-fn a_number_has_room_in_a_column_once_it_is_rounded() {
-    let fits = |says: &str, digits| {
-        let column = stored(Kind::Numeric {
-            digits: Some(digits),
-        });
-        fitted_from(from(&["field"]), said(number(says)), column).is_ok()
-    };
-    for (digits, taken, refused) in [
-        (
-            (6, 2),
-            ["9999.99", "-9999.994", "0009999", "99.99e2", "0e99", "1e-9"],
-            [
-                "9999.995",
-                "-10000",
-                "1e4",
-                "99999.96e-1",
-                "0.1e5",
-                "99.99999e2",
-            ],
-        ),
-        // 0.00990 at the most; and 990.
-        (
-            (2, 4),
-            ["0.0099", "0.00994", "99e-4", "-0.0001", "0", "1e-20"],
-            ["0.00995", "0.01", "1", "100e-4", "1e-2", "9"],
-        ),
-        (
-            (2, -1),
-            ["994", "990", "99.4e1", "0.01", "5", "-9"],
-            ["995", "1000", "1e3", "-999", "99.5e1", "9999"],
-        ),
-    ] {
-        for says in taken {
-            assert!(fits(says, digits), "{says} in {digits:?}");
-        }
-        for says in refused {
-            assert!(!fits(says, digits), "{says} in {digits:?}");
-        }
-    }
 }
 
 #[test]
@@ -328,7 +274,7 @@ fn a_list_of_texts_is_a_list_of_texts() {
         (r#"["\ud83d\ude00", "\ufffd"]"#, "{\"😀\",\"\u{fffd}\"}"),
     ] {
         assert_eq!(
-            fitted(json_of(json), Kind::TextArray),
+            fitted(json_of(json), text_array()),
             as_text(expected),
             "{json}"
         );
@@ -350,9 +296,121 @@ fn a_list_of_texts_is_a_list_of_texts() {
     ];
     for value in no_lists.into_iter().map(json_of).chain(others) {
         assert_eq!(
-            fitted(value.clone(), Kind::TextArray),
+            fitted(value.clone(), text_array()),
             unreadable("a list of texts"),
             "{value:?}"
         );
+    }
+}
+
+/// numeric(6,2), numeric(2,4) and numeric(2,-3), all of which PostgreSQL has.
+#[test]
+fn a_numeric_with_a_precision_holds_what_has_room_once_it_is_rounded() {
+    for (digits, fits, others) in [
+        (
+            (4, 2),
+            [
+                "0",
+                "9999.99",
+                "-9999.994",
+                "0009999",
+                "99.9999e2",
+                "9.5",
+                "1e-400",
+                "0e9",
+            ],
+            [
+                "10000",
+                "9999.995",
+                "-9999.995",
+                "1e4",
+                "1e131071",
+                "99999",
+                "99.99995e2",
+                "123456",
+            ],
+        ),
+        (
+            (-2, 4),
+            [
+                "0", "0.0099", "0.00994", "-0.00", "99e-4", "0.001", "1e-9", "0.0",
+            ],
+            [
+                "0.01", "0.00995", "1", "-0.01", "100e-4", "0.1", "9", "0.1e-1",
+            ],
+        ),
+        (
+            (5, -3),
+            [
+                "0", "99000", "99499", "99499.9", "499", "1", "-99000", "0.5",
+            ],
+            [
+                "99500", "100000", "1e5", "-99500", "999999", "99999", "99999.9", "1e9",
+            ],
+        ),
+    ] {
+        for (says, has_room) in fits
+            .map(|says| (says, true))
+            .into_iter()
+            .chain(others.map(|says| (says, false)))
+        {
+            let kind = Kind::Numeric {
+                digits: Some(digits),
+            };
+            let fitted = fitted(number(says), kind);
+            let expected = match has_room {
+                true => as_text(says),
+                false => unreadable("a decimal number that exactly holds"),
+            };
+            assert_eq!(fitted, expected, "{digits:?} {says}");
+        }
+    }
+}
+
+#[test]
+fn a_list_has_what_its_column_takes() {
+    let words = Kind::Enum(vec!["sad".to_owned(), "glad".to_owned()]);
+    let listed = |json: &str, element: Kind, too_long| {
+        let from = From {
+            too_long,
+            ..from(&["field"])
+        };
+        let kind = Kind::TextArray(Box::new(element));
+        fitted_from(from, said(json_of(json)), stored(kind))
+    };
+    let too_long = || Err("data.field has a text that is too long for column \"c\"".to_owned());
+    let dead = Some(TooLong::DeadLetter);
+    for (json, element, option, expected) in [
+        (
+            r#"["sad","glad"]"#,
+            words.clone(),
+            None,
+            as_text(r#"{"sad","glad"}"#),
+        ),
+        (
+            r#"["sad","mad"]"#,
+            words,
+            None,
+            Err("data.field has a word that column \"c\" does not take".to_owned()),
+        ),
+        (r#"["😀bcd"]"#, characters(4), None, as_text(r#"{"😀bcd"}"#)),
+        (r#"["a","abcde"]"#, characters(4), None, too_long()),
+        (r#"["a","abcde"]"#, characters(4), dead, too_long()),
+        (
+            r#"["a","abcde"]"#,
+            characters(4),
+            Some(TooLong::Cut),
+            as_text(r#"{"a","abcd"}"#),
+        ),
+        (
+            r#"["a","abcde"]"#,
+            characters(4),
+            Some(TooLong::Null),
+            Ok(Fitted::Null),
+        ),
+        (r#"["abcd  "]"#, padded(4), None, as_text(r#"{"abcd"}"#)),
+        (r#"["abcde"]"#, padded(4), None, too_long()),
+    ] {
+        assert_eq!(listed(json, element, option), expected, "{json}");
     }
 }

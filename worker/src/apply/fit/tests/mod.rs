@@ -11,13 +11,9 @@ fn stored(kind: Kind) -> Stored {
     Stored {
         name: "c".to_owned(),
         kind,
-        sql_type: String::new(),
-        exact_sql_type: String::new(),
-        base_sql_type: String::new(),
-        collation: None,
+        exact_sql_type: "exactly".to_owned(),
         takes_null: true,
-        has_default: false,
-        is_unique: false,
+        ..Stored::default()
     }
 }
 
@@ -53,6 +49,12 @@ const ANY_TEXT: Kind = Kind::Text {
     characters: None,
     is_padded: false,
 };
+
+const NUMERIC: Kind = Kind::Numeric { digits: None };
+
+fn text_array() -> Kind {
+    Kind::TextArray(Box::new(ANY_TEXT))
+}
 
 fn smallint() -> Kind {
     Kind::Integer {
@@ -117,7 +119,7 @@ fn nothing_is_null_where_the_column_takes_it() {
         Kind::Time,
         Kind::Boolean,
         Kind::Json,
-        Kind::TextArray,
+        text_array(),
         Kind::Other,
     ] {
         assert_eq!(

@@ -1,6 +1,7 @@
 //! Any payload with any mapping.
 
 use proptest::prelude::*;
+use serde_json::value::RawValue;
 use shared::svix_id::SvixId;
 
 use super::*;
@@ -167,11 +168,11 @@ fn any_stored() -> impl Strategy<Value = Stored> {
         Kind::Date,
         Kind::Boolean,
         smallint(),
-        Kind::Numeric { digits: None },
+        NUMERIC,
         Kind::Real,
         Kind::Uuid,
         Kind::Json,
-        Kind::TextArray,
+        text_array(),
         Kind::Other,
     ];
     let flags = (any::<bool>(), any::<bool>());

@@ -113,10 +113,10 @@ fn what_does_not_fit_is_dead_lettered_at_once_with_field_and_column() {
         application.became(&long_id),
         "dead: data.id is too long for column \"id\" (table public.things)"
     );
-    // Of a type that we do not know PostgreSQL says it, and it does not name the column.
+    // Of a type that we do not know PostgreSQL says it.
     assert_eq!(
         application.became(&address),
-        "dead: PostgreSQL refuses it (SQLSTATE 22P02)"
+        "dead: data.public_metadata.address does not read as inet, which column \"address\" takes (table public.things)"
     );
     assert_eq!(application.became(&neighbour), "applied");
     assert_eq!(world.sql("select id from things"), "user_neighbour");

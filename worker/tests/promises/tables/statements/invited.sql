@@ -115,6 +115,6 @@ SELECT wish.n, min(wish.n) OVER (PARTITION BY wish.wanted::public.citext), prese
 
 -- vacate a unique value
 UPDATE "public"."members" AS present
-   SET "email" = left(left(md5(coalesce(present."clerk_user_id"::text, present.ctid::text)), 240) || '@moving.invalid', 255)
+   SET "email" = left(left(md5(concat(present."clerk_user_id"::text, present.ctid)), 240) || '@moving.invalid', 255)
  WHERE present."email" = ANY($1::text[]::public.citext[]);
 

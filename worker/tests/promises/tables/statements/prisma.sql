@@ -1,9 +1,7 @@
 -- before rows are written
 SELECT coalesce(present."clerkId"::text, ''), present."id"::text
   FROM "public"."User" AS present
- WHERE present."clerkId" = ANY($1::text[])
- ORDER BY present."clerkId"
-   FOR NO KEY UPDATE;
+ WHERE present."clerkId" = ANY($1::text[]);
 
 -- update
 UPDATE "public"."User" AS present
@@ -39,14 +37,14 @@ RETURNING present."clerkId"::text, present."id"::text;
 -- before rows are deleted
 SELECT coalesce(present."clerkId"::text, ''), present."id"::text
   FROM "public"."User" AS present
- WHERE present."clerkId" = ANY($1::text[])
- ORDER BY present."clerkId"
-   FOR NO KEY UPDATE;
+ WHERE present."clerkId" = ANY($1::text[]);
 
 -- delete
 DELETE FROM "public"."User" AS present
- WHERE present."clerkId" = ANY($1::text[])
-RETURNING present."clerkId"::text, present."id"::text;
+ USING unnest($1::text[])
+    AS gone (object_id)
+ WHERE present."clerkId" = gone.object_id
+RETURNING gone.object_id, present."id"::text;
 
 -- rows of objects
 SELECT winner.object_id, present.tableoid || ' ' || present.ctid::text, false, true

@@ -40,18 +40,20 @@ RETURNING present."id"::text;
 -- adopt the times of newer rows
 UPDATE clerk_sync.versions AS known
    SET updated_at = least(present."updatedAt", '9999-12-31'), event_at = '-infinity', svix_id = ''
-  FROM "public"."users" AS present
+  FROM unnest($1::text[])
+    AS winner (object_id)
+  JOIN "public"."users" AS present ON present."id" = winner.object_id
  WHERE known.family = 'user'
-   AND known.object_id = ANY($1::text[])
-   AND present."id"::text COLLATE "C" = known.object_id
-   AND present."id" = ANY($1::text[])
+   AND known.object_id = winner.object_id
    AND present."updatedAt" > known.updated_at
 RETURNING known.object_id;
 
 -- delete
 DELETE FROM "public"."users" AS present
- WHERE present."id" = ANY($1::text[])
-RETURNING present."id"::text;
+ USING unnest($1::text[])
+    AS gone (object_id)
+ WHERE present."id" = gone.object_id
+RETURNING gone.object_id;
 
 -- rows of objects
 SELECT winner.object_id, present.tableoid || ' ' || present.ctid::text, coalesce(present."updatedAt" > winner.updated_at::timestamp without time zone, false), true

@@ -1,0 +1,91 @@
+//! Whose row a row is, where its key is not Clerk's id: an object that leaves and one that comes may say the same key.
+
+use std::collections::HashMap;
+
+use deadpool_postgres::Transaction;
+use tokio_postgres::types::{ToSql, Type};
+use tokio_postgres::{Error, Row};
+
+use crate::apply::arrays::Arrays;
+use crate::apply::target::Target;
+use crate::apply::verdict::LeftOut;
+use crate::apply::winner::{Winner, misfit};
+use crate::apply::winners::{LeftOuts, Winners};
+use crate::database::failure::Failure;
+use crate::database::pooler;
+
+/// The key of an object's row, by the object.
+type Keys = HashMap<String, Vec<String>>;
+
+/// Locks the owners of rows before the rows, and leaves only winners whose rows are theirs: those that a newer object
+/// owns are not written, and a deleted object that has no row deletes none. Tells who says another key than its row has.
+///
+/// # Errors
+/// What PostgreSQL says.
+pub(crate) async fn own<'a>(
+    transaction: &Transaction<'_>,
+    target: &Target,
+    winners: &mut Winners<'a>,
+) -> Result<LeftOuts<'a>, Failure> {
+    let Some(sql) = &target.statements.own else {
+        return Ok(LeftOuts::new());
+    };
+    let all = winners.written.iter().chain(&winners.deleted);
+    let before = lock(
+        transaction,
+        target,
+        all.map(|winner| winner.object.id.as_str()),
+    )
+    .await?;
+    let written: Vec<&Winner<'_>> = winners.written.iter().collect();
+    let arrays = Arrays::of_objects(target, &written).with_revisions(&written);
+    let rows = pooler::query(transaction, sql, &arrays.parameters()).await?;
+    let owned = keys(&rows)?;
+    let is_taken = |key| owned.values().any(|taken| taken == key);
+    let says_another = |winner: &&Winner<'a>| {
+        let id = winner.object.id.as_str();
+        !owned.contains_key(id) && before.get(id).is_some_and(|key| !is_taken(key))
+    };
+    let others = winners.written.iter().filter(says_another);
+    let others: LeftOuts<'_> = others.map(|winner| another_key(winner, target)).collect();
+    winners
+        .written
+        .retain(|winner| owned.contains_key(winner.object.id.as_str()));
+    for winner in &mut winners.deleted {
+        let key = before.get(winner.object.id.as_str());
+        winner.key = key
+            .filter(|key| !is_taken(key))
+            .cloned()
+            .unwrap_or_default();
+    }
+    Ok(others)
+}
+
+async fn lock(
+    transaction: &Transaction<'_>,
+    target: &Target,
+    object_ids: impl Iterator<Item = &str>,
+) -> Result<Keys, Error> {
+    let object_ids: Vec<&str> = object_ids.collect();
+    let parameters: [(&(dyn ToSql + Sync), Type); 2] = [
+        (&target.section.family, Type::TEXT),
+        (&object_ids, Type::TEXT_ARRAY),
+    ];
+    let rows = pooler::query(transaction, include_str!("lock_owners.sql"), &parameters).await?;
+    keys(&rows)
+}
+
+fn keys(rows: &[Row]) -> Result<Keys, Error> {
+    rows.iter()
+        .map(|row| Ok((row.try_get(0)?, row.try_get(1)?)))
+        .collect()
+}
+
+fn another_key<'a>(winner: &Winner<'a>, target: &Target) -> (&'a str, LeftOut) {
+    let columns = target.section.key_columns().join("\" or \"");
+    let why = format!("column \"{columns}\" is to say another key than its row has");
+    (
+        winner.event.svix_id.as_str(),
+        LeftOut::Refused(misfit(target, &why)),
+    )
+}

@@ -1,0 +1,115 @@
+//! What depends on the rows, in sentences.
+
+use crate::apply::target::Target;
+use crate::apply::winner::Winner;
+use crate::event::object::Object;
+use crate::operate::preview::wording::{paragraph, plain};
+use crate::tables::path::Path;
+use crate::tables::section::{Content, MissingRow, OnDelete, Section};
+use crate::tables::tag::{Part, Tag};
+
+/// Which row is written.
+pub(super) fn row(target: &Target) -> String {
+    let section = &target.section;
+    let otherwise = match (section.missing_row, section.link_by) {
+        (MissingRow::Create, None) => "is written, or made if there is none",
+        (MissingRow::Create, Some(_)) => "is written, or linked or made if there is none",
+        (MissingRow::Wait, None) => "is written; the event waits until there is one",
+        (MissingRow::Wait, Some(_)) => {
+            "is written, or linked if there is none; the event waits until there is one"
+        }
+        (MissingRow::Ignore, None) => "is written; if there is none, the event is ignored",
+        (MissingRow::Ignore, Some(_)) => {
+            "is written, or linked if there is none; if none can be, the event is ignored"
+        }
+    };
+    format!("{} {otherwise}", named(target))
+}
+
+fn named(target: &Target) -> String {
+    format!(
+        "the row of {} with this {}",
+        plain(&target.table.to_string()),
+        keys(&target.section)
+    )
+}
+
+/// The columns of the key.
+fn keys(section: &Section) -> String {
+    let keys = section.key_columns().into_iter();
+    Vec::from_iter(keys.map(|name| format!("{name:?}"))).join(" and ")
+}
+
+/// Whether another row can become the object's, and by what.
+pub(super) fn link(winner: &Winner<'_>, target: &Target, place: usize) -> String {
+    let (section, key) = (&target.section, keys(&target.section));
+    let Some(column) = section.columns.get(place) else {
+        return String::new();
+    };
+    let name = &column.name;
+    if winner.can_link(place) {
+        return format!(
+            "it can be linked: to a row with this {name:?} whose {key} is NULL or of somebody who is deleted"
+        );
+    }
+    let paths = match &column.content {
+        Content::From(from) => from.paths.as_slice(),
+        Content::Constant(..) | Content::Uuid => &[],
+    };
+    let cell = winner.object.row.cells.get(place);
+    let path = cell
+        .and_then(|cell| cell.said_by)
+        .and_then(|place| paths.get(place));
+    let why = match path {
+        None => format!("Clerk says nothing for {name:?}"),
+        Some(path) if !winner.object.row.can_link => format!("{path} is not verified"),
+        Some(Path::Null) | Some(_) => format!("what Clerk says does not fit {name:?} as it is"),
+    };
+    format!("it cannot be linked to another row: {why}")
+}
+
+/// When a row is left as it is.
+pub(super) fn newest(column: &str) -> String {
+    format!(
+        "a row that was there before the first event stays as it is if its {column:?} is later than updated_at"
+    )
+}
+
+/// What becomes of the row of an object that is deleted.
+pub(super) fn deletion(target: &Target, is_supposed: bool) -> String {
+    let what = match target.section.on_delete {
+        OnDelete::Delete => "is deleted",
+        OnDelete::Keep => "stays as it is",
+        OnDelete::Set(_) => "stays, and is set to:",
+    };
+    match is_supposed {
+        true => format!(
+            "once the {} is deleted, the row {what}",
+            target.section.family
+        ),
+        false => format!("{} {what}", named(target)),
+    }
+}
+
+/// Which cache tags go.
+pub(super) fn tags(text: &mut String, section: &Section, object: &Object, prefix: &str) {
+    if section.tags.is_empty() {
+        return;
+    }
+    let key = section.id_key();
+    let known = |tag: &Tag| tag.columns().all(|column| Some(column) == key);
+    let heading = match section.tags.iter().all(known) {
+        true => "cache tags that go:",
+        false => "cache tags that go, {row.…} being what the row says before and after:",
+    };
+    paragraph(text, heading);
+    for Tag(parts) in &section.tags {
+        let part = |part: &Part| match part {
+            Part::Text(text) => text.clone(),
+            Part::Column(column) if Some(column.as_str()) == key => object.id.as_str().to_owned(),
+            Part::Column(column) => format!("{{row.{column}}}"),
+        };
+        let tag: String = parts.iter().map(part).collect();
+        text.push_str(&format!("    {}\n", plain(&format!("{prefix}{tag}"))));
+    }
+}

@@ -1,0 +1,139 @@
+//! The text of a tables file: TOML, with comments.
+
+use std::fmt::{Display, Formatter, Result};
+
+use toml_writer::{TomlKeyBuilder, TomlStringBuilder, TomlWrite as _};
+
+/// What stands where somebody has to write something. It is no TOML, so that nobody forgets it.
+pub(super) const FILL_IN: &str = "FILL_IN";
+
+/// A name as a key of TOML, or in a comment: on one line.
+pub(super) fn key(name: &str) -> String {
+    let mut text = String::new();
+    let builder = TomlKeyBuilder::new(name);
+    // Writing to a text never fails.
+    let _ = text.key(builder.as_unquoted().unwrap_or_else(|| builder.as_basic()));
+    text
+}
+
+/// A text as a value of TOML, or in a comment: on one line.
+pub(super) fn text(value: &str) -> String {
+    let mut text = String::new();
+    let _ = text.value(TomlStringBuilder::new(value).as_basic());
+    text
+}
+
+/// A text that may stand behind a #: on one line, and without what TOML has in no comment.
+pub(super) fn comment(text: &str) -> String {
+    text.replace(char::is_control, " ")
+}
+
+/// `NAME = VALUE  # NOTE`
+pub(super) struct Line {
+    /// The name, as it is in the database.
+    pub(super) name: String,
+    /// TOML.
+    pub(super) value: String,
+    /// Why it may be wrong.
+    pub(super) note: String,
+    /// Whether it does not hold until somebody takes the # away.
+    pub(super) is_choice: bool,
+}
+
+impl Line {
+    pub(super) fn new(name: &str, value: impl Into<String>, note: impl Into<String>) -> Self {
+        Self {
+            name: name.to_owned(),
+            value: value.into(),
+            note: note.into(),
+            is_choice: false,
+        }
+    }
+
+    pub(super) fn choice(name: &str, value: impl Into<String>, note: impl Into<String>) -> Self {
+        let is_choice = true;
+        Self {
+            is_choice,
+            ..Self::new(name, value, note)
+        }
+    }
+}
+
+/// A section of the file.
+pub(super) struct Section {
+    pub(super) family: &'static str,
+    /// What there is to say before it, a line each.
+    pub(super) notes: Vec<String>,
+    /// What stands directly below its name.
+    pub(super) keys: Vec<Line>,
+    /// What keeps a row from being deleted, a line each, where something does.
+    pub(super) deletion_notes: Vec<String>,
+    pub(super) columns: Vec<Line>,
+    pub(super) on_create: Vec<Line>,
+    pub(super) on_delete: Vec<Line>,
+}
+
+impl Section {
+    /// Whether it finds rows of another section.
+    pub(super) fn refers(&self) -> bool {
+        let mut lines = self.columns.iter().chain(&self.on_create);
+        lines.any(|line| line.value.starts_with("{ find = "))
+    }
+
+    /// How many lines somebody has to fill in.
+    pub(super) fn blanks(&self) -> usize {
+        let lines = self.columns.iter().chain(&self.on_create);
+        lines.filter(|line| line.value.contains(FILL_IN)).count()
+    }
+}
+
+impl Display for Line {
+    fn fmt(&self, formatter: &mut Formatter<'_>) -> Result {
+        let sign = if self.is_choice { "#" } else { "" };
+        write!(formatter, "{sign}{} = {}", key(&self.name), self.value)?;
+        match self.note.as_str() {
+            "" => Ok(()),
+            note => write!(formatter, "  # {}", comment(note)),
+        }
+    }
+}
+
+impl Display for Section {
+    fn fmt(&self, formatter: &mut Formatter<'_>) -> Result {
+        for note in &self.notes {
+            writeln!(formatter, "# {}", comment(note))?;
+        }
+        writeln!(formatter, "[{}]", self.family)?;
+        for line in &self.keys {
+            writeln!(formatter, "{line}")?;
+        }
+        for note in &self.deletion_notes {
+            writeln!(formatter, "# {}", comment(note))?;
+        }
+        if !self.deletion_notes.is_empty() {
+            writeln!(formatter, "#on_delete = \"keep\"")?;
+        }
+        for (part, lines) in [
+            ("columns", &self.columns),
+            ("on_create", &self.on_create),
+            ("on_delete", &self.on_delete),
+        ] {
+            if !lines.is_empty() {
+                writeln!(formatter, "\n[{}.{part}]", self.family)?;
+            }
+            for line in lines {
+                writeln!(formatter, "{line}")?;
+            }
+        }
+        Ok(())
+    }
+}
+
+/// The same lines, none of which holds until somebody takes the first # away.
+pub(super) fn as_choice(text: &str) -> String {
+    let choice = |line: &str| match line {
+        line if line.is_empty() || line.starts_with("# ") => format!("{line}\n"),
+        line => format!("#{line}\n"),
+    };
+    text.lines().map(choice).collect()
+}
