@@ -7,39 +7,27 @@ use shared::redis_servers::RedisServers;
 use worker::finish::cache_tags::{CacheMode, CacheTags};
 use xtask::redis_server::RedisServer;
 
+use crate::applications::worlds;
 use crate::helpers::{World, user};
 
 /// P7
 #[test]
 fn tags_of_a_changed_user_go_with_the_entries_that_bear_them() {
-    let world = World::new();
-    let _worker = world.worker();
-    world.redis(&["SET", "global:users", "plain"]);
-    world.redis(&["SADD", "id:user_1:users", "page:1", "page:2"]);
-    world.redis(&[
-        "MSET",
-        "page:1",
-        "x",
-        "page:2",
-        "y",
-        "page:3",
-        "kept",
-        "id:user_2:users",
-        "kept",
-    ]);
-    world.add_next(&user("user_1", "ada@example.com", 1).created());
-    world.settle();
-    assert_eq!(
-        world.redis(&[
-            "EXISTS",
-            "global:users",
-            "id:user_1:users",
-            "page:1",
-            "page:2"
-        ]),
-        "0"
-    );
-    assert_eq!(world.redis(&["EXISTS", "page:3", "id:user_2:users"]), "2");
+    for world in worlds() {
+        let _worker = world.worker();
+        world.add_next(&user("user_1", "ada@example.com", 1).created());
+        world.settle();
+        let [of_all, of_user] = world.tags("user_1").try_into().unwrap();
+        world.redis(&["SET", &of_all, "plain"]);
+        world.redis(&["SADD", &of_user, "page:1", "page:2"]);
+        let kept = ["MSET", "page:3", "kept", "id:user_2:users", "kept"];
+        world.redis(&[&kept[..], &["page:1", "x", "page:2", "y"]].concat());
+        world.add_next(&user("user_1", "ada@example.com", 2).updated());
+        world.settle();
+        let gone = ["EXISTS", &of_all, &of_user, "page:1", "page:2"];
+        assert_eq!(world.redis(&gone), "0");
+        assert_eq!(world.redis(&["EXISTS", "page:3", "id:user_2:users"]), "2");
+    }
 }
 
 /// P7: an event that changes nothing leaves the cache warm.
@@ -95,32 +83,36 @@ fn a_tag_of_many_thousand_entries_goes_whole() {
 /// P7: the worker dies after the commit, before the tags: the cache is away just then.
 #[test]
 fn tags_go_also_when_the_worker_dies_between_commit_and_deletion() {
-    let world = World::new();
-    let cache = RedisServer::start().unwrap();
-    let cache_url = cache.url();
-    let settings = [
-        ("CACHE_REDIS_URL", cache_url.as_str()),
-        ("RECLAIM_AFTER_MS", "500"),
-    ];
-    let worker = world.worker_with(&settings);
-    cache.cli(&["SET", "id:user_1:users", "old"]).unwrap();
-    cache.pause().unwrap();
-    let svix_id = world.add_next(&user("user_1", "ada@example.com", 1).created());
-    world.wait_for("the event is committed", |world| {
-        world.outcome(&svix_id) == "applied"
-    });
-    worker.program.kill();
-    cache.resume().unwrap();
-    assert_eq!(cache.cli(&["EXISTS", "id:user_1:users"]).unwrap(), "1");
-    assert_eq!(
-        world.backlog(),
-        1,
-        "the entry stays until the tags are gone"
-    );
-    let _other = world.worker_with(&settings);
-    world.settle();
-    assert_eq!(cache.cli(&["EXISTS", "id:user_1:users"]).unwrap(), "0");
-    assert_eq!(world.sql("select count(*) from clerk_sync.events"), "1");
+    for world in worlds() {
+        let mut cache = RedisServer::start().unwrap();
+        let cache_url = cache.url();
+        let settings = [
+            ("CACHE_REDIS_URL", cache_url.as_str()),
+            ("RECLAIM_AFTER_MS", "500"),
+        ];
+        let worker = world.worker_with(&settings);
+        world.add_next(&user("user_1", "ada@example.com", 1).created());
+        world.settle();
+        let [_, tag] = world.tags("user_1").try_into().unwrap();
+        cache.cli(&["SET", &tag, "old"]).unwrap();
+        cache.kill();
+        let svix_id = world.add_next(&user("user_1", "new@example.com", 2).updated());
+        world.wait_for("the event is committed", |world| {
+            world.outcome(&svix_id) == "applied"
+        });
+        worker.program.kill();
+        cache.restart().unwrap();
+        assert_eq!(cache.cli(&["EXISTS", &tag]).unwrap(), "1");
+        assert_eq!(
+            world.backlog(),
+            1,
+            "the entry stays until the tags are gone"
+        );
+        let _other = world.worker_with(&settings);
+        world.settle();
+        assert_eq!(cache.cli(&["EXISTS", &tag]).unwrap(), "0");
+        assert_eq!(world.sql("select count(*) from clerk_sync.events"), "2");
+    }
 }
 
 /// P7: as the handlers of Next.js have it, a tag is a field with the time from which on entries are

@@ -4,6 +4,7 @@ use std::process::{Child, Command, Stdio};
 
 use xtask::redis_server::RedisServer;
 
+use crate::applications::worlds;
 use crate::helpers::{DEAD, DEADLINE, EVENTS, RETRY, World, user};
 
 const REPLAY: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/lua/replay.lua");
@@ -129,36 +130,37 @@ fn replay_without_a_clear_order_moves_nothing() {
 /// P5: copies of one event have one dead letter, and none once a copy is applied.
 #[test]
 fn an_event_has_one_dead_letter_and_none_once_it_is_applied() {
-    let world = World::migrated();
-    world.sql("alter table users add constraint short check (length(name) < 5)");
-    let payload = user("user_1", "ada@example.com", 1).created();
-    // In one batch, and one after the other.
-    for _ in 0..3 {
+    for world in worlds() {
+        world.sql_of_table("alter table TABLE add constraint short check (length(NAME) < 3)");
+        let payload = user("user_1", "ada@example.com", 1).created();
+        // In one batch, and one after the other.
+        for _ in 0..3 {
+            world.add("msg_1", &payload);
+        }
+        let _worker = world.worker();
+        for _ in 0..2 {
+            world.settle();
+            assert_eq!(world.redis(&["XLEN", DEAD]), "1");
+            world.add("msg_1", &payload);
+        }
+        world.settle();
+        // Dropped by hand, it comes again.
+        world.redis(&["XTRIM", DEAD, "MAXLEN", "0"]);
         world.add("msg_1", &payload);
-    }
-    let _worker = world.worker();
-    for _ in 0..2 {
         world.settle();
         assert_eq!(world.redis(&["XLEN", DEAD]), "1");
-        world.add("msg_1", &payload);
-    }
-    world.settle();
-    // Dropped by hand, it comes again.
-    world.redis(&["XTRIM", DEAD, "MAXLEN", "0"]);
-    world.add("msg_1", &payload);
-    world.settle();
-    assert_eq!(world.redis(&["XLEN", DEAD]), "1");
-    // Replayed, too.
-    assert_eq!(replay(&world, &["all"]), "1 moved, 0 left");
-    world.settle();
-    assert_eq!(world.redis(&["XLEN", DEAD]), "1");
+        // Replayed, too.
+        assert_eq!(replay(&world, &["all"]), "1 moved, 0 left");
+        world.settle();
+        assert_eq!(world.redis(&["XLEN", DEAD]), "1");
 
-    world.sql("alter table users drop constraint short");
-    world.add("msg_1", &payload);
-    world.settle();
-    assert_eq!(world.outcome("msg_1"), "applied");
-    assert_eq!(world.redis(&["XLEN", DEAD]), "0");
-    assert_eq!(world.redis(&["KEYS", "*dead*"]), DEAD);
+        world.sql_of_table("alter table TABLE drop constraint short");
+        world.add("msg_1", &payload);
+        world.settle();
+        assert_eq!(world.outcome("msg_1"), "applied");
+        assert_eq!(world.redis(&["XLEN", DEAD]), "0");
+        assert_eq!(world.redis(&["KEYS", "*dead*"]), DEAD);
+    }
 }
 
 /// P5: what has no usable svix-id is no copy of anything.

@@ -1,5 +1,6 @@
 //! What becomes of each type of event.
 
+use crate::applications::worlds;
 use crate::helpers::{World, user};
 
 /// P5
@@ -102,47 +103,49 @@ fn every_fixture_has_the_outcome_of_the_contract() {
 /// P3: also with another payload, and while it is still in the same batch.
 #[test]
 fn a_svix_id_is_applied_once() {
-    let world = World::migrated();
-    world.add(
-        "msg_same",
-        &user("user_1", "first@example.com", 1).created(),
-    );
-    world.add(
-        "msg_same",
-        &user("user_1", "second@example.com", 2).updated(),
-    );
-    let _worker = world.worker();
-    world.settle();
-    world.add(
-        "msg_same",
-        &user("user_1", "third@example.com", 3).updated(),
-    );
-    world.add(
-        "msg_same",
-        &user("user_2", "other@example.com", 3).created(),
-    );
-    world.settle();
-    assert_eq!(world.users(), "user_1 Ada Lovelace first@example.com");
-    assert_eq!(world.sql("select count(*) from clerk_sync.events"), "1");
+    for world in worlds() {
+        world.add(
+            "msg_same",
+            &user("user_1", "first@example.com", 1).created(),
+        );
+        world.add(
+            "msg_same",
+            &user("user_1", "second@example.com", 2).updated(),
+        );
+        let _worker = world.worker();
+        world.settle();
+        world.add(
+            "msg_same",
+            &user("user_1", "third@example.com", 3).updated(),
+        );
+        world.add(
+            "msg_same",
+            &user("user_2", "other@example.com", 3).created(),
+        );
+        world.settle();
+        assert_eq!(world.users(), "user_1 Ada Lovelace first@example.com");
+        assert_eq!(world.sql("select count(*) from clerk_sync.events"), "1");
+    }
 }
 
 /// P4
 #[test]
 fn an_older_update_never_overwrites_a_newer_one() {
-    let world = World::new();
-    let _worker = world.worker();
-    let newer = world.add_next(&user("user_1", "new@example.com", 2).updated());
-    world.settle();
-    let older = world.add_next(&user("user_1", "old@example.com", 1).created());
-    world.settle();
-    assert_eq!(world.users(), "user_1 Ada Lovelace new@example.com");
-    assert_eq!(
-        (
-            world.outcome(&newer).as_str(),
-            world.outcome(&older).as_str()
-        ),
-        ("applied", "stale")
-    );
+    for world in worlds() {
+        let _worker = world.worker();
+        let newer = world.add_next(&user("user_1", "new@example.com", 2).updated());
+        world.settle();
+        let older = world.add_next(&user("user_1", "old@example.com", 1).created());
+        world.settle();
+        assert_eq!(world.users(), "user_1 Ada Lovelace new@example.com");
+        assert_eq!(
+            (
+                world.outcome(&newer).as_str(),
+                world.outcome(&older).as_str()
+            ),
+            ("applied", "stale")
+        );
+    }
 }
 
 /// P4
@@ -183,25 +186,26 @@ fn ties_end_the_same_in_every_order() {
 /// P4
 #[test]
 fn a_deleted_user_stays_deleted() {
-    let world = World::new();
-    let _worker = world.worker();
-    let payload = user("user_1", "ada@example.com", 1);
-    world.add_next(&payload.created());
-    world.settle();
-    let deleted = world.add_next(&payload.deleted());
-    world.settle();
-    assert_eq!(world.users(), "");
-    let late = world.add_next(&user("user_1", "ada@example.com", 1_000_000).updated());
-    let again = world.add_next(&payload.deleted());
-    world.settle();
-    assert_eq!(world.users(), "");
-    assert_eq!(world.outcome(&deleted), "applied");
-    assert_eq!(world.outcome(&late), "stale");
-    assert_eq!(world.outcome(&again), "stale");
-    assert_eq!(
-        world.sql("select object_id, deleted from clerk_sync.versions"),
-        "user_1|t"
-    );
+    for world in worlds() {
+        let _worker = world.worker();
+        let payload = user("user_1", "ada@example.com", 1);
+        world.add_next(&payload.created());
+        world.settle();
+        let deleted = world.add_next(&payload.deleted());
+        world.settle();
+        assert_eq!(world.users(), "");
+        let late = world.add_next(&user("user_1", "ada@example.com", 1_000_000).updated());
+        let again = world.add_next(&payload.deleted());
+        world.settle();
+        assert_eq!(world.users(), "");
+        assert_eq!(world.outcome(&deleted), "applied");
+        assert_eq!(world.outcome(&late), "stale");
+        assert_eq!(world.outcome(&again), "stale");
+        assert_eq!(
+            world.sql("select object_id, deleted from clerk_sync.versions"),
+            "user_1|t"
+        );
+    }
 }
 
 /// P4

@@ -6,6 +6,7 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::{Duration, SystemTime};
 
 use shared::svix_id::SvixId;
+use tempfile::NamedTempFile;
 use worker::apply::fence::Fence;
 use worker::apply::target::Targets;
 use worker::database::Database;
@@ -20,6 +21,8 @@ use xtask::postgres_server::PostgresServer;
 use xtask::program::Program;
 use xtask::redis_server::RedisServer;
 use xtask::wait;
+
+use crate::applications::{BUILT_IN, Schema};
 
 pub(crate) const DEADLINE: Duration = Duration::from_secs(30);
 pub(crate) const EVENTS: &str = "{clerk:0}:events";
@@ -40,6 +43,9 @@ pub(crate) struct World {
     pub(crate) redis: RedisServer,
     pub(crate) postgres: Arc<PostgresServer>,
     pub(crate) database_url: String,
+    pub(crate) schema: &'static Schema,
+    /// Its tables file, if it is not the built-in one.
+    pub(crate) tables: Option<NamedTempFile>,
     added: AtomicU32,
 }
 
@@ -61,8 +67,15 @@ impl World {
             redis,
             postgres,
             database_url,
+            schema: BUILT_IN,
+            tables: None,
             added: AtomicU32::new(0),
         }
+    }
+
+    fn tables_file(&self) -> impl Iterator<Item = (&str, &str)> {
+        let tables = self.tables.iter();
+        tables.map(|file| ("TABLES_FILE", file.path().to_str().unwrap()))
     }
 
     /// A world whose tables are there before any worker is.
@@ -73,12 +86,9 @@ impl World {
     }
 
     pub(crate) fn migrate(&self) {
-        let output = Program::run(
-            "worker",
-            &["migrate"],
-            &[("DATABASE_URL", self.database_url.as_str())],
-        )
-        .unwrap();
+        let mut settings = vec![("DATABASE_URL", self.database_url.as_str())];
+        settings.extend(self.tables_file());
+        let output = Program::run("worker", &["migrate"], &settings).unwrap();
         assert!(
             output.status.success(),
             "{}",
@@ -108,6 +118,7 @@ impl World {
             ("DATABASE_URL", self.database_url.as_str()),
             ("ADMIN_ADDR", admin.as_str()),
         ];
+        environment.extend(self.tables_file());
         environment.retain(|(name, _)| !settings.iter().any(|(other, _)| other == name));
         environment.extend_from_slice(settings);
         Worker {
@@ -120,6 +131,17 @@ impl World {
         self.postgres
             .psql(&self.database_url, sql)
             .unwrap_or_else(|error| panic!("{error}"))
+    }
+
+    /// SQL in which TABLE and NAME are the application's table and its column of the first name.
+    pub(crate) fn sql_of_table(&self, sql: &str) -> String {
+        self.sql(&self.schema.sql(sql))
+    }
+
+    /// The cache tags of the row of a user.
+    pub(crate) fn tags(&self, user_id: &str) -> Vec<String> {
+        let tags = self.sql(&self.schema.tags(user_id));
+        tags.lines().map(str::to_owned).collect()
     }
 
     pub(crate) fn redis(&self, command: &[&str]) -> String {

@@ -43,16 +43,31 @@ use self::tags::Tags;
 use crate::helpers::{DEAD, EVENTS, RETRY, UNFINISHED, Unfenced, World, database, event_of};
 
 const MAX_ATTEMPTS: u32 = 25;
-/// How often a smaller scenario is tried before it passes for one that does not fail.
+/// How often a smaller scenario is tried before it passes for one that does not fail: hands race.
 const CHANCES: u32 = 6;
 /// Somebody who waits for an address may need several attempts: 1, 2, 4, 8, 16 s apart.
 const DEADLINE: Duration = Duration::from_secs(60);
-/// Runs `test` on `cases` scenarios, a few at a time, each from a seed of its own.
+
+/// Runs `test` on `cases` scenarios, a few at a time.
 fn for_scenarios(
     cases: u32,
     at_a_time: u32,
     test: impl Fn(Scenario) -> Result<(), TestCaseError> + Sync,
 ) {
+    for_cases(cases, at_a_time, CHANCES, scenario::scenario, test);
+}
+
+/// Runs `test` on so many cases, a few at a time, each drawn from a seed of its own. While it shrinks, one that fails now
+/// and then is given several chances to.
+pub(crate) fn for_cases<S: Strategy>(
+    cases: u32,
+    at_a_time: u32,
+    chances_to_fail: u32,
+    strategy: fn() -> S,
+    test: impl Fn(S::Value) -> Result<(), TestCaseError> + Sync,
+) where
+    S::Value: Clone,
+{
     let config = Config::default();
     let first = match config.rng_seed {
         RngSeed::Fixed(seed) => seed,
@@ -78,13 +93,12 @@ fn for_scenarios(
                 max_shrink_time: 30_000,
                 ..Config::default()
             };
-            // Hands race: while it shrinks, what fails now and then is given several chances to.
             let chances = Cell::new(1);
             TestRunner::new(config)
-                .run(&scenario::scenario(), |scenario| {
-                    let tried = (0..chances.get()).try_for_each(|_| test(scenario.clone()));
+                .run(&strategy(), |case| {
+                    let tried = (0..chances.get()).try_for_each(|_| test(case.clone()));
                     if tried.is_err() {
-                        chances.set(CHANCES);
+                        chances.set(chances_to_fail);
                     }
                     tried
                 })

@@ -6,6 +6,7 @@
 )]
 
 mod addresses;
+mod applications;
 mod cache;
 mod catalogue;
 mod clerk_server;
@@ -23,6 +24,7 @@ mod histories;
 mod hostile_payloads;
 mod ingest;
 mod isolation;
+mod mappings;
 mod operation;
 mod outages;
 mod partitions;

@@ -3,6 +3,7 @@
 use xtask::postgres_server::PostgresServer;
 use xtask::redis_server::RedisServer;
 
+use crate::applications::worlds;
 use crate::helpers::{DEAD, EVENTS, RETRY, Worker, World, user};
 
 fn no_attempt_was_used(world: &World) {
@@ -233,67 +234,73 @@ fn the_cache_away_holds_the_entry_until_the_tag_is_gone() {
 /// P8: sessions are terminated while work is going on.
 #[test]
 fn terminated_sessions_lose_nothing() {
-    let world = World::migrated();
-    // So that a session is most likely ended inside a transaction.
-    world.sql(
-        "create function slow() returns trigger language plpgsql as $$ \
+    for world in worlds() {
+        // So that a session is most likely ended inside a transaction.
+        world.sql_of_table(
+            "create function slow() returns trigger language plpgsql as $$ \
            begin perform pg_sleep(0.01); return new; end $$; \
-         create trigger slow before insert on users for each row execute function slow()",
-    );
-    let worker = world.worker_with(&[("BATCH_SIZE", "5"), ("MAX_ATTEMPTS", "1")]);
-    for n in 0..300 {
-        world.add_next(&user(&format!("user_{n}"), &format!("{n}@example.com"), 1).created());
-        if n % 10 == 0 {
-            world.sql(
-                "select pg_terminate_backend(pid) from pg_stat_activity \
+         create trigger slow before insert on TABLE for each row execute function slow()",
+        );
+        let worker = world.worker_with(&[("BATCH_SIZE", "5"), ("MAX_ATTEMPTS", "1")]);
+        for n in 0..300 {
+            world.add_next(&user(&format!("user_{n}"), &format!("{n}@example.com"), 1).created());
+            if n % 10 == 0 {
+                world.sql(
+                    "select pg_terminate_backend(pid) from pg_stat_activity \
                  where datname = current_database() and pid <> pg_backend_pid()",
-            );
+                );
+            }
         }
+        world.settle();
+        assert_eq!(world.sql("select count(*) from users"), "300");
+        no_attempt_was_used(&world);
+        assert!(worker.program.is_running());
     }
-    world.settle();
-    assert_eq!(world.sql("select count(*) from users"), "300");
-    no_attempt_was_used(&world);
-    assert!(worker.program.is_running());
 }
 
 /// P8: somebody locks the whole table for longer than any statement may wait, however many events there are.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_locked_table_counts_against_nobody() {
-    let world = World::migrated();
-    let worker = world.worker_with(&[("MAX_ATTEMPTS", "1")]);
-    let (client, connection) = tokio_postgres::connect(&world.database_url, tokio_postgres::NoTls)
-        .await
-        .unwrap();
-    let driver = tokio::spawn(connection);
-    let waits = || worker.program.output().matches("a store is away").count();
-    for (round, (table, events)) in [
-        ("users", 1),
-        ("users", 2),
-        ("users", 20),
-        ("clerk_sync.events", 1),
-    ]
-    .into_iter()
-    .enumerate()
-    {
-        let lock = format!("begin; lock table {table} in access exclusive mode");
-        client.batch_execute(&lock).await.unwrap();
-        let before = waits();
-        for n in 0..events {
-            let id = format!("user_{round}_{n}");
-            world.add_next(&user(&id, &format!("{id}@example.com"), 1).created());
+    for world in worlds() {
+        let worker = world.worker_with(&[("MAX_ATTEMPTS", "1")]);
+        let (client, connection) =
+            tokio_postgres::connect(&world.database_url, tokio_postgres::NoTls)
+                .await
+                .unwrap();
+        let driver = tokio::spawn(connection);
+        let waits = || worker.program.output().matches("a store is away").count();
+        for (round, (table, events)) in [
+            ("TABLE", 1),
+            ("TABLE", 2),
+            ("TABLE", 20),
+            ("clerk_sync.events", 1),
+        ]
+        .into_iter()
+        .enumerate()
+        {
+            let lock = format!("begin; lock table {table} in access exclusive mode");
+            client
+                .batch_execute(&world.schema.sql(&lock))
+                .await
+                .unwrap();
+            let before = waits();
+            for n in 0..events {
+                let id = format!("user_{round}_{n}");
+                world.add_next(&user(&id, &format!("{id}@example.com"), 1).created());
+            }
+            xtask::wait::until("it waits", crate::helpers::DEADLINE, async || {
+                waits() > before
+            })
+            .await
+            .unwrap();
+            no_attempt_was_used(&world);
+            client.batch_execute("commit").await.unwrap();
+            world.settle();
+            no_attempt_was_used(&world);
         }
-        xtask::wait::until("it waits", crate::helpers::DEADLINE, async || {
-            waits() > before
-        })
-        .await
-        .unwrap();
-        no_attempt_was_used(&world);
-        client.batch_execute("commit").await.unwrap();
-        world.settle();
-        no_attempt_was_used(&world);
+        driver.abort();
+        assert_eq!(world.sql("select count(*) from users"), "24");
     }
-    driver.abort();
-    assert_eq!(world.sql("select count(*) from users"), "24");
 }
 
 /// P8: rights that are missing, of a whole table or of one column, are not the fault of an event.

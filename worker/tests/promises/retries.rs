@@ -1,31 +1,33 @@
 //! Waiting events survive everything and come back when they are due.
 
+use crate::applications::worlds;
 use crate::helpers::{RETRY, World, user};
 
 fn refuse_for_now(world: &World) {
-    world.sql(
+    world.sql_of_table(
         "create function wait() returns trigger language plpgsql as $$ begin raise exception 'not now'; end $$; \
-         create trigger wait before insert on users for each row execute function wait()",
+         create trigger wait before insert on TABLE for each row execute function wait()",
     );
 }
 
 /// P5: the worker dies, Redis is killed, and what waited is still there.
 #[test]
 fn a_waiting_event_survives_a_kill_of_worker_and_redis() {
-    let mut world = World::migrated();
-    refuse_for_now(&world);
-    let worker = world.worker();
-    let svix_id = world.add_next(&user("user_1", "ada@example.com", 1).created());
-    world.wait_for("it waits", |world| world.redis(&["ZCARD", RETRY]) == "1");
-    worker.program.kill();
-    world.redis.kill();
-    world.redis.restart().unwrap();
-    assert_eq!(world.redis(&["ZCARD", RETRY]), "1");
-    world.sql("drop trigger wait on users");
-    let _worker = world.worker();
-    world.settle();
-    assert_eq!(world.outcome(&svix_id), "applied");
-    assert_eq!(world.redis(&["EXISTS", "{clerk:0}:retry:entries"]), "0");
+    for mut world in worlds() {
+        refuse_for_now(&world);
+        let worker = world.worker();
+        world.add_next(&user("user_1", "ada@example.com", 1).created());
+        world.wait_for("it waits", |world| world.redis(&["ZCARD", RETRY]) == "1");
+        worker.program.kill();
+        world.redis.kill();
+        world.redis.restart().unwrap();
+        assert_eq!(world.redis(&["ZCARD", RETRY]), "1");
+        world.sql_of_table("drop trigger wait on TABLE");
+        let _worker = world.worker();
+        world.settle();
+        assert_eq!(world.users(), "user_1 Ada Lovelace ada@example.com");
+        assert_eq!(world.redis(&["EXISTS", "{clerk:0}:retry:entries"]), "0");
+    }
 }
 
 /// A waiting event is not in the stream, holds no worker's place, and comes back with its attempts.
@@ -64,7 +66,7 @@ fn a_duplicate_of_a_waiting_event_waits_with_it() {
         world.backlog() == 0
     });
     assert!(world.redis(&["ZCARD", RETRY]).parse::<u32>().unwrap() <= 1);
-    world.sql("drop trigger wait on users");
+    world.sql_of_table("drop trigger wait on TABLE");
     world.settle();
     assert_eq!(world.outcome("msg_same"), "applied");
     assert_eq!(world.sql("select count(*) from clerk_sync.events"), "1");

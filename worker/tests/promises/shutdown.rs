@@ -4,17 +4,18 @@ use std::time::Duration;
 
 use nix::sys::signal::Signal;
 
+use crate::applications::worlds;
 use crate::helpers::{EVENTS, World, user};
 
 /// P10
 #[test]
 fn a_stopped_worker_finishes_its_batch_hands_the_rest_back_and_leaves_the_group() {
-    for signal in [Signal::SIGTERM, Signal::SIGINT] {
-        let world = World::migrated();
-        world.sql(
+    let signals = [Signal::SIGTERM, Signal::SIGINT, Signal::SIGTERM];
+    for (world, signal) in worlds().zip(signals) {
+        world.sql_of_table(
             "create function slow() returns trigger language plpgsql as $$ \
                begin perform pg_sleep(0.5); return new; end $$; \
-             create trigger slow before insert on users for each row execute function slow()",
+             create trigger slow before insert on TABLE for each row execute function slow()",
         );
         let worker = world.worker_with(&[("BATCH_SIZE", "2")]);
         for n in 0..10 {
@@ -48,7 +49,7 @@ fn a_stopped_worker_finishes_its_batch_hands_the_rest_back_and_leaves_the_group(
         assert_eq!(world.backlog() + applied, 10);
         assert!(world.backlog() > 0, "some must have been left");
         // Another worker takes them at once, long before the reclaim time of 30 s.
-        world.sql("drop trigger slow on users");
+        world.sql_of_table("drop trigger slow on TABLE");
         let _other = world.worker();
         world.settle();
         assert_eq!(world.sql("select count(*) from users"), "10");

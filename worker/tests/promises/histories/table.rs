@@ -6,6 +6,7 @@ use worker::database::{Database, migration};
 use worker::tables::{BUILT_IN as BUILT_IN_FILE, Tables};
 use xtask::history::{HistoryEvent, Row};
 
+use crate::applications::docs;
 use crate::helpers::{World, database};
 
 /// A table, and the file that says how it is written.
@@ -31,12 +32,6 @@ pub(super) struct Table {
     pub(super) may_be_newer: bool,
     /// What a row has that we do not write, and its names.
     others: fn(&Row) -> Vec<(&'static str, String)>,
-}
-
-macro_rules! docs {
-    ($name:literal) => {
-        concat!(env!("CARGO_MANIFEST_DIR"), "/../docs/tables/", $name)
-    };
 }
 
 pub(super) const BUILT_IN: Table = Table {

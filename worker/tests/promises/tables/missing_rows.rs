@@ -233,3 +233,28 @@ fn a_section_that_only_links_waits_for_the_row_that_it_may_link() {
         assert_eq!(world.sql(r#"select count(*) from app."People""#), "1");
     }
 }
+
+/// Nobody is refused by the index, because no row is made: the statement itself gives it to the older event.
+#[test]
+fn of_two_who_may_link_one_row_the_older_event_gets_it_where_none_is_made() {
+    let file = r#"
+        [user]
+        table = "app.People"
+        key = "clerk_id"
+        link_by = "email"
+        missing_row = "ignore"
+        columns = { email = "primary_email_address" }
+    "#;
+    let application = Application::new(PEOPLE, file);
+    let world = &application.world;
+    world.migrate();
+    world.sql(r#"insert into app."People" (email) values ('ada@example.com')"#);
+    // In one batch, and in the order of ids the newer one comes first.
+    let newer = world.add_next(&updated("user_1", 5, &address("ada@example.com", true)));
+    let older = world.add_next(&updated("user_2", 4, &address("ada@example.com", true)));
+    let _worker = application.worker();
+    world.settle();
+    assert_eq!(application.became(&older), "applied");
+    assert_eq!(application.became(&newer), "ignored");
+    assert_eq!(world.sql(r#"select clerk_id from app."People""#), "user_2");
+}
