@@ -245,7 +245,7 @@ async fn run(settings: Settings) -> Result<(), String> {
     tokio::spawn(redis_durability::watch(link.clone(), stop.clone()));
     let creates_users = settings.tables.is_built_in();
     let targets = stores.targets.clone();
-    // Whatever is missing is told together.
+    // So that all that is missing is told at once, not one thing at each attempt.
     let why = async || drop(targets.check_before_the_start(&database).await);
     let migrated_now = migration::until_migrated(&database, creates_users, why, &stop);
     let Some(has_worked) = migrated_now.await else {
@@ -259,7 +259,7 @@ async fn run(settings: Settings) -> Result<(), String> {
     migrated.cancel();
     tracing::info!(consumer = stores.consumer, "worker has started");
 
-    // Whatever may go on until the last batch is done with.
+    // For tasks that go on until the last batch is done.
     let background_stop = CancellationToken::new();
     let (count, days) = (settings.common.partitions, settings.ledger_retention_days);
     tokio::spawn(partitions::warn_of_unread(

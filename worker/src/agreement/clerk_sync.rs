@@ -111,7 +111,7 @@ pub(super) fn check(catalogue: &Catalogue, circumstances: &Circumstances, notes:
             continue;
         };
         if !table.has_usage {
-            let what = format!("the role {role} may not look into the schema clerk_sync");
+            let what = format!("the role {role} has no USAGE on the schema clerk_sync");
             notes.error(
                 &[],
                 what,
@@ -120,7 +120,11 @@ pub(super) fn check(catalogue: &Catalogue, circumstances: &Circumstances, notes:
             return;
         }
         if let Some(what) = another_form(table, &own) {
-            notes.error(&[], format!("{table} is of another form: {what}"), REMEDY);
+            notes.error(
+                &[],
+                format!("{table} is not as this version makes it: {what}"),
+                REMEDY,
+            );
             continue;
         }
         let all: Vec<_> = own.columns.iter().map(|(column, _)| *column).collect();

@@ -86,7 +86,7 @@ fn too_short(written: Written<'_>, constant: &Constant) -> Option<String> {
 fn longest(template: &Template) -> usize {
     let parts = template.0.iter().map(|part| match part {
         Part::Text(text) => text.chars().count(),
-        Part::Path(path, last) if Says::of(path) == Says::Id => {
+        Part::Path(path, last) if Says::of("user", path) == Says::Id => {
             last.unwrap_or(ID_CHARACTERS).min(ID_CHARACTERS)
         }
         Part::Path(..) => 0,

@@ -15,6 +15,11 @@ pub(super) fn check(subject: Subject<'_>, notes: &mut Notes<'_>) {
     let key = section.id_key().and_then(|key| subject.table.column(key));
     if let Some(key) = key {
         tell_type(subject, key, notes);
+    } else {
+        let said = keys.iter().filter_map(|key| subject.table.column(key));
+        for key in said {
+            tell_said(subject, key, notes);
+        }
     }
     if keys.iter().all(|key| subject.table.column(key).is_some()) {
         tell_index(subject, "key", &keys, notes);
@@ -44,6 +49,37 @@ fn tell_type(subject: Subject<'_>, key: &Column, notes: &mut Notes<'_>) {
     tell_short_for_ids(subject, key, &at, notes);
 }
 
+/// A key that objects say is kept as texts, which have to be equal where the values are.
+fn tell_said(subject: Subject<'_>, key: &Column, notes: &mut Notes<'_>) {
+    let is_of_bytes = |collation: &String| {
+        let names = ["C", "POSIX", "ucs_basic"];
+        names
+            .iter()
+            .any(|name| collation.trim_matches('"').ends_with(name))
+    };
+    let is_citext = key.base_sql_type.ends_with("citext");
+    let is_comparable = match &key.kind {
+        Kind::Text { .. } => match &key.collation {
+            None => true,
+            Some(collation) => !is_citext && is_of_bytes(collation),
+        },
+        Kind::Enum(_) | Kind::Uuid | Kind::Integer { .. } | Kind::Boolean => true,
+        _ => false,
+    };
+    if !is_comparable {
+        let what = format!(
+            "the key column {:?} is {}{}, which is no type of a key",
+            key.name,
+            key.exact_sql_type,
+            key.collation
+                .as_ref()
+                .map_or_else(String::new, |name| format!(" COLLATE {name}"))
+        );
+        let remedy = "expected text, varchar, citext, uuid, an enum or integer, without a collation of its own";
+        notes.error(&subject.at("key"), what, remedy);
+    }
+}
+
 fn tell_index(subject: Subject<'_>, at: &str, columns: &[&str], notes: &mut Notes<'_>) {
     let Some(problem) = problem(subject, columns) else {
         return;
@@ -53,7 +89,7 @@ fn tell_index(subject: Subject<'_>, at: &str, columns: &[&str], notes: &mut Note
     let are_there = quoted.join(" IS NOT NULL AND ");
     let quoted = quoted.join(", ");
     let remedy = format!(
-        "{} (first, what stands there twice: SELECT {quoted}, count(*) FROM {name} WHERE {are_there} IS NOT NULL GROUP BY {quoted} HAVING count(*) > 1;)",
+        "{} (find duplicates first: SELECT {quoted}, count(*) FROM {name} WHERE {are_there} IS NOT NULL GROUP BY {quoted} HAVING count(*) > 1;)",
         subject.create_unique_index(&quoted)
     );
     let said = match columns {

@@ -16,11 +16,13 @@ mod session;
 mod subject;
 mod table;
 
+use std::sync::Arc;
+
 use crate::agreement::notes::Notes;
 use crate::agreement::subject::Subject;
 use crate::database::catalogue::Catalogue;
 use crate::tables::Tables;
-use crate::tables::section::TableName;
+use crate::tables::section::{Section, TableName};
 
 /// What there is to tell, in the order of the file.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -53,23 +55,68 @@ pub fn check(tables: &Tables, catalogue: &Catalogue, circumstances: &Circumstanc
     let mut notes = Notes::new(tables.places());
     session::check(&catalogue.session, circumstances, &mut notes);
     clerk_sync::check(catalogue, circumstances, &mut notes);
-    for section in tables.sections() {
-        let (is_built_in, is_early) = (tables.is_built_in(), circumstances.is_before_the_start);
-        let Some(table) = table::find(section, catalogue, is_built_in, is_early, &mut notes) else {
-            continue;
-        };
-        let subject = Subject {
+    for subject in subjects(tables, catalogue, circumstances, &mut notes) {
+        check_form(subject, &mut notes);
+        rights::check(subject, &mut notes);
+        row_security::check(subject, &mut notes);
+    }
+    notes.into_agreement()
+}
+
+/// The same of the application's tables alone, whatever our role may do with them.
+#[must_use]
+pub fn check_forms(tables: &Tables, catalogue: &Catalogue) -> Agreement {
+    let mut notes = Notes::new(tables.places());
+    for subject in subjects(tables, catalogue, &Circumstances::default(), &mut notes) {
+        check_form(subject, &mut notes);
+    }
+    notes.into_agreement()
+}
+
+/// The sections whose tables are there; tells those that are missing.
+fn subjects<'a>(
+    tables: &'a Tables,
+    catalogue: &'a Catalogue,
+    circumstances: &Circumstances,
+    notes: &mut Notes<'_>,
+) -> Vec<Subject<'a>> {
+    let (is_built_in, is_early) = (tables.is_built_in(), circumstances.is_before_the_start);
+    let subject = |section: &'a Arc<Section>| {
+        let table = table::find(section, catalogue, is_built_in, is_early, notes)?;
+        Some(Subject {
             tables,
             section,
             table,
             role: &catalogue.session.role,
-        };
-        columns::check(subject, &mut notes);
-        constants::check(subject, &mut notes);
-        key::check(subject, &mut notes);
-        rights::check(subject, &mut notes);
-        row_security::check(subject, &mut notes);
-        references::check(subject, &mut notes);
+        })
+    };
+    let subjects: Vec<Subject<'a>> = tables.sections().filter_map(subject).collect();
+    tell_names(&subjects, notes);
+    subjects
+}
+
+/// Sections whose tables are the same and have other names in the file: nobody has seen that they share a table.
+fn tell_names(subjects: &[Subject<'_>], notes: &mut Notes<'_>) {
+    for (place, subject) in subjects.iter().enumerate() {
+        let mut before = subjects[..place].iter();
+        let other = before.find(|other| {
+            other.table.id == subject.table.id && other.section.table != subject.section.table
+        });
+        if let Some(other) = other {
+            let what = format!(
+                "{:?} and {:?} of [{}] are the same table",
+                subject.section.table.to_string(),
+                other.section.table.to_string(),
+                other.section.family
+            );
+            notes.error(&subject.at("table"), what, "expected the same name in both");
+        }
     }
-    notes.into_agreement()
+}
+
+fn check_form(subject: Subject<'_>, notes: &mut Notes<'_>) {
+    columns::check(subject, notes);
+    constants::check(subject, notes);
+    key::check(subject, notes);
+    references::check(subject, notes);
 }

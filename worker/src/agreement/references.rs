@@ -2,19 +2,12 @@
 
 use crate::agreement::columns::tell_unused_defaults;
 use crate::agreement::notes::Notes;
-use crate::agreement::subject::{Subject, Written};
+use crate::agreement::subject::Subject;
 use crate::database::catalogue::foreign_key::ForeignKey;
 use crate::database::catalogue::name::quoted;
+use crate::tables::file::as_key;
 use crate::tables::path::{Computed, Path};
 use crate::tables::section::{Column, Content, OnDelete};
-
-/// Paths that say an id of an object of this family.
-const IDS: [(&str, &str); 4] = [
-    ("organization.id", "organization"),
-    ("organization_id", "organization"),
-    ("public_user_data.user_id", "user"),
-    ("user_id", "user"),
-];
 
 pub(super) fn check(subject: Subject<'_>, notes: &mut Notes<'_>) {
     if subject.section.on_delete == OnDelete::Delete {
@@ -70,11 +63,12 @@ fn tell_taken_addresses(subject: Subject<'_>, notes: &mut Notes<'_>) {
         let is_unique = indexes.any(|index| index.is_over(name) && !index.is_partial);
         if says_address(written.mapped) && is_unique && !is_freed {
             let what = format!(
-                "the deletion leaves the unique e-mail address in {name:?}, so who signs up again with it waits"
+                "the deletion leaves the unique e-mail address in {name:?}, so somebody who signs up again with it waits"
             );
             let family = &section.family;
             let remedy = format!(
-                "expected {name:?} = {{ value = \"deleted-{{id}}@users.invalid\" }} below [{family}.on_delete], or link_by = {name:?}"
+                "expected {} = {{ value = \"deleted-{{id}}@users.invalid\" }} below [{family}.on_delete], or link_by = {name:?}",
+                as_key(name)
             );
             notes.warning(&subject.at("on_delete"), what, remedy);
         }
@@ -99,11 +93,11 @@ fn tell_plain_ids(subject: Subject<'_>, notes: &mut Notes<'_>) {
     let tell = |column: &str, at: &[&str], notes: &mut Notes<'_>| {
         if let Some(foreign_key) = refers(column) {
             let what = format!(
-                "{column:?} gets a plain id, and its foreign key {:?} wants the row of {} first",
+                "{column:?} gets a plain id, and its foreign key {:?} needs the row of {} first",
                 foreign_key.name, foreign_key.other_table
             );
             let remedy = format!(
-                "expected {{ find = FAMILY, id = \"path\" }}, or ALTER TABLE {} DROP CONSTRAINT {};",
+                "ALTER TABLE {} DROP CONSTRAINT {};",
                 subject.name(),
                 quoted(&foreign_key.name)
             );
@@ -120,27 +114,5 @@ fn tell_plain_ids(subject: Subject<'_>, notes: &mut Notes<'_>) {
         if from.paths != [Path::Null] && from.map.is_none() {
             tell(&written.stored.name, &written.at(subject), notes);
         }
-        let is_ours = |path: &&Path| {
-            path.first_field()
-                .is_some_and(|field| !field.ends_with("_metadata"))
-        };
-        for path in from.paths.iter().filter(is_ours) {
-            tell_family(subject, written, &path.to_string(), notes);
-        }
-    }
-}
-
-/// An id of an object that has a row of its own.
-fn tell_family(subject: Subject<'_>, written: Written<'_>, path: &str, notes: &mut Notes<'_>) {
-    let is_end = |end: &str| path == end || path.ends_with(&format!(".{end}"));
-    let family = IDS
-        .iter()
-        .find(|(end, _)| is_end(end))
-        .map(|(_, family)| *family);
-    if let Some(family) = family.filter(|family| subject.tables.section(family).is_some()) {
-        let what =
-            format!("{path:?} is the plain id of an object that the section [{family}] writes");
-        let remedy = format!("expected {{ find = {family:?}, id = {path:?} }}");
-        notes.warning(&written.at(subject), what, remedy);
     }
 }

@@ -38,7 +38,7 @@ pub(super) fn check(subject: Subject<'_>, notes: &mut Notes<'_>) {
     let hidden = written.filter_map(|column| column.hidden_schema.as_deref());
     for schema in hidden.collect::<BTreeSet<_>>() {
         let what =
-            format!("the role {role} may not look into the schema {schema:?} of a column's type");
+            format!("the role {role} has no USAGE on the schema {schema:?} of a column's type");
         let remedy = format!("GRANT USAGE ON SCHEMA {} TO {role};", quoted(schema));
         notes.error(&subject.at("table"), what, remedy);
     }

@@ -25,12 +25,11 @@ pub(super) enum Says {
     Anything,
 }
 
-/// Fields of Clerk's objects that always say this.
+/// Fields of Clerk's users that always say this.
 const FIELDS: [(Says, &[&str]); 7] = [
     (
         Says::Id,
         &[
-            "id",
             "primary_email_address_id",
             "primary_phone_number_id",
             "primary_web3_wallet_id",
@@ -104,9 +103,8 @@ const FIELDS: [(Says, &[&str]); 7] = [
     ),
 ];
 
-/// Fields that Clerk never leaves empty.
-const ALWAYS: [&str; 12] = [
-    "id",
+/// Those of users that Clerk never leaves empty.
+const ALWAYS: [&str; 11] = [
     "object",
     "created_at",
     "updated_at",
@@ -121,7 +119,8 @@ const ALWAYS: [&str; 12] = [
 ];
 
 impl Says {
-    pub(super) fn of(path: &Path) -> Self {
+    /// Of users we know all fields, and of any other object the id.
+    pub(super) fn of(family: &str, path: &Path) -> Self {
         match path {
             Path::Null => Self::Anything,
             Path::Now => Self::Moment,
@@ -131,7 +130,8 @@ impl Says {
             Path::Computed(Computed::PrimaryEmailVerified) => Self::Boolean,
             Path::Computed(_) => Self::Text,
             Path::Field(steps) => match steps.as_slice() {
-                [field] => {
+                [field] if field == "id" => Self::Id,
+                [field] if family == "user" => {
                     let said = FIELDS
                         .iter()
                         .find(|(_, fields)| fields.contains(&field.as_str()));
@@ -171,11 +171,12 @@ impl Says {
 }
 
 /// Whether a path never says nothing.
-pub(super) fn is_always_said(path: &Path) -> bool {
+pub(super) fn is_always_said(family: &str, path: &Path) -> bool {
     match path {
         Path::Now | Path::Data | Path::Event(_) => true,
         Path::Field(steps) => {
-            matches!(steps.as_slice(), [field] if ALWAYS.contains(&field.as_str()))
+            let is_known = |field: &String| family == "user" && ALWAYS.contains(&field.as_str());
+            matches!(steps.as_slice(), [field] if field == "id" || is_known(field))
         }
         Path::Null | Path::Computed(_) => false,
     }

@@ -41,7 +41,7 @@ pub(super) fn find<'a>(
         return None;
     }
     for rule in &table.rules {
-        let what = format!("the rule {rule:?} makes something else of statements");
+        let what = format!("the rule {rule:?} rewrites statements");
         let remedy = format!("DROP RULE {} ON {};", quoted(rule), table.id.quoted());
         notes.error(&at, what, remedy);
     }
@@ -59,7 +59,7 @@ pub(super) fn find<'a>(
     }
     if !table.has_usage {
         let (schema, role) = (quoted(&table.id.schema), quoted(&session.role));
-        let what = format!("the role {role} may not look into the schema of {table}");
+        let what = format!("the role {role} has no USAGE on the schema of {table}");
         notes.error(
             &at,
             what,

@@ -37,10 +37,20 @@ pub(crate) async fn own<'a>(
         all.map(|winner| winner.object.id.as_str()),
     )
     .await?;
-    let written: Vec<&Winner<'_>> = winners.written.iter().collect();
-    let arrays = Arrays::of_objects(target, &written).with_revisions(&written);
-    let rows = pooler::query(transaction, sql, &arrays.parameters()).await?;
-    let owned = keys(&rows)?;
+    let mut owned = Keys::new();
+    let mut left: Vec<&Winner<'_>> = winners.written.iter().collect();
+    // Whose row another object of this batch takes may say another key than that row has.
+    while !left.is_empty() {
+        let arrays = Arrays::of_objects(target, &left).with_revisions(&left);
+        let rows = pooler::query(transaction, sql, &arrays.parameters()).await?;
+        let taken = keys(&rows)?;
+        left.retain(|winner| {
+            let id = winner.object.id.as_str();
+            let key = before.get(id).filter(|_| !taken.contains_key(id));
+            key.is_some_and(|key| taken.values().any(|other| other == key))
+        });
+        owned.extend(taken);
+    }
     let is_taken = |key| owned.values().any(|taken| taken == key);
     let says_another = |winner: &&Winner<'a>| {
         let id = winner.object.id.as_str();
@@ -58,7 +68,28 @@ pub(crate) async fn own<'a>(
             .cloned()
             .unwrap_or_default();
     }
+    lock_links(transaction, target, &winners.written).await?;
     Ok(others)
+}
+
+async fn lock_links(
+    transaction: &Transaction<'_>,
+    target: &Target,
+    written: &[Winner<'_>],
+) -> Result<(), Error> {
+    let links = target
+        .section
+        .link_by
+        .zip(target.statements.lock_links.as_ref());
+    let Some((place, sql)) = links else {
+        return Ok(());
+    };
+    let links = written.iter().filter(|winner| winner.can_link(place));
+    let links: Vec<&str> = links
+        .filter_map(|winner| winner.cells[place].text())
+        .collect();
+    let parameters: [(&(dyn ToSql + Sync), Type); 1] = [(&links, Type::TEXT_ARRAY)];
+    pooler::query(transaction, sql, &parameters).await.map(drop)
 }
 
 async fn lock(

@@ -20,7 +20,8 @@ pub(crate) struct Told {
 
 fn told(row: &Row) -> Result<Told, Error> {
     Ok(Told {
-        object_id: row.try_get(0)?,
+        // NULL where a trigger of the application has changed the key.
+        object_id: row.try_get::<_, Option<String>>(0)?.unwrap_or_default(),
         columns: (1..row.len())
             .map(|place| row.try_get(place))
             .collect::<Result<_, _>>()?,

@@ -223,7 +223,7 @@ impl Targets {
         Ok(*known != self.snapshot())
     }
 
-    /// Whether nobody has doubted what is known within a second; if so, somebody has now.
+    /// Whether the catalogue may be read again, once a second; `true` counts as that reading.
     fn may_doubt(&self) -> bool {
         let mut known = self.known.write().unwrap_or_else(PoisonError::into_inner);
         let doubted_at = known.doubted_at;

@@ -19,7 +19,7 @@ use crate::fit::Fitted;
 pub(super) struct Wishes<'w, 'a> {
     winners: &'w [&'w Winner<'a>],
     rows: Vec<Row<'w>>,
-    /// Whose row lies where.
+    /// Which winner's row lies at a place.
     places: HashMap<&'w str, usize>,
     wanted: Vec<Vec<Value>>,
     /// Of each value that is held: the row, and what to wait for.
@@ -135,7 +135,7 @@ impl<'w, 'a> Wishes<'w, 'a> {
         (waiting.collect(), settlement.vacating.into_iter().collect())
     }
 
-    /// The next event of whom to wait for, whose row has `value`, or is to have it.
+    /// What to wait for: the next event of the object whose row has `value`, or is to get it.
     fn awaited(&self, target: &Target, row: &str, value: Value) -> Option<Awaited> {
         let holds = |(held, holder, _): &&(Value, String, Awaited)| *held == value && holder == row;
         if let Some((_, _, awaited)) = self.held.iter().find(holds) {

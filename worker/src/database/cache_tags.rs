@@ -25,7 +25,7 @@ pub async fn kept(database: &Database, svix_ids: &[&str]) -> Result<Vec<String>,
 pub async fn forget(database: &Database, svix_ids: &[&str]) -> Result<(), Failure> {
     let connection = database.connection().await?;
     let parameters: [(&(dyn ToSql + Sync), Type); 1] = [(&svix_ids, Type::TEXT_ARRAY)];
-    // Nothing depends on it: whoever finds them again deletes them again. So no disk is waited for.
+    // If a crash brings them back, the tags are only deleted once more: the commit need not wait for the disk.
     let sql = "DELETE FROM clerk_sync.cache_tags USING set_config('synchronous_commit', 'off', true) \
                WHERE svix_id = ANY($1::text[])";
     // Without a name: see the module pooler.

@@ -6,6 +6,7 @@ use std::ffi::OsString;
 
 use shared::settings::{QUOTES, QUOTES_EXPECTED, SettingError, check_quotes, redacted_url};
 
+use crate::database::catalogue::name::quoted;
 use crate::database::connection_string::pairs;
 use crate::database::libpq_keywords::{ALL, Keyword, Treatment};
 
@@ -27,6 +28,22 @@ struct Parameter {
 pub(crate) struct Parameters<'a> {
     text: &'a str,
     found: BTreeMap<&'static str, Parameter>,
+}
+
+/// Parameters of Prisma's own, which say nothing to other clients.
+/// <https://www.prisma.io/docs/orm/overview/databases/postgresql#arguments>
+const OF_PRISMA: [&str; 5] = [
+    "connection_limit",
+    "pgbouncer",
+    "pool_timeout",
+    "socket_timeout",
+    "statement_cache_size",
+];
+
+/// What Prisma calls a schema, as libpq has it.
+fn search_path(schema: &str) -> String {
+    let quoted = quoted(schema).replace('\\', "\\\\").replace(' ', "\\ ");
+    format!("-csearch_path={quoted}")
 }
 
 impl<'a> Parameters<'a> {
@@ -51,6 +68,10 @@ impl<'a> Parameters<'a> {
             // As JDBC says it, and libpq too.
             let (name, value) = match (name.as_ref(), value.as_ref()) {
                 ("ssl", "true") => (Cow::from("sslmode"), Cow::from("require")),
+                (name, _) if OF_PRISMA.contains(&name) => continue,
+                // Most likely the default, and poolers know no options.
+                ("schema", "public") => continue,
+                ("schema", schema) => (Cow::from("options"), Cow::from(search_path(schema))),
                 _ => (name, value),
             };
             let keyword = Keyword::find(&name).ok_or_else(|| {
@@ -70,6 +91,11 @@ impl<'a> Parameters<'a> {
                     _ => format!("its {name} to be {}", keyword.expected()),
                 })
             })?;
+            // A schema is one more option.
+            let value = match self.found.get(keyword.name) {
+                Some(before) if keyword.name == "options" => format!("{} {value}", before.value),
+                _ => value,
+            };
             let variable = VARIABLE;
             let parameter = Parameter { value, variable };
             self.found.insert(keyword.name, parameter);

@@ -124,14 +124,8 @@ pub(crate) const ALL: &[Keyword] = &[
     keyword("oauth_issuer", Refused),
     keyword("oauth_scope", Refused),
     // Of Prisma, node-postgres and JDBC.
-    keyword("connection_limit", Refused),
     keyword("currentSchema", Refused),
-    keyword("pgbouncer", Refused),
-    keyword("pool_timeout", Refused),
-    keyword("schema", Refused),
-    keyword("socket_timeout", Refused),
     keyword("sslaccept", Refused),
     keyword("sslidentity", Refused),
-    keyword("statement_cache_size", Refused),
     keyword("uselibpqcompat", Refused),
 ];

@@ -13,7 +13,7 @@ use crate::metrics::Metrics;
 use crate::operate::status::{self, Status};
 use crate::source::partitions::Partitions;
 
-/// The worker is ready while its stores answer.
+/// Ready while the stores answer and the tables file fits the database.
 pub struct StoresHealth {
     /// The queue's Redis.
     pub queue_link: RedisLink,

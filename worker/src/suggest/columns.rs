@@ -83,7 +83,8 @@ pub(super) fn says(family: &Family, table: &Table, path: &str) -> bool {
     known.any(|known| known.path == path)
 }
 
-/// The same without what only the application can know: its words, where no enum tells them and nothing fills the column.
+/// [`known`], without what only the application can know: its words, where no enum tells them and nothing fills the
+/// column.
 fn said(family: &Family, table: &Table, column: &Column) -> Option<&'static Known> {
     let known = known(family, table, column)?;
     (!value::has_unknown_words(known, column) || !must_be_filled(column)).then_some(known)

@@ -2,19 +2,9 @@
 
 use std::fmt::{Display, Formatter, Result};
 
-use toml_writer::{TomlKeyBuilder, TomlStringBuilder, TomlWrite as _};
+use toml_writer::{TomlStringBuilder, TomlWrite as _};
 
-/// What stands where somebody has to write something. It is no TOML, so that nobody forgets it.
-pub(super) const FILL_IN: &str = "FILL_IN";
-
-/// A name as a key of TOML, or in a comment: on one line.
-pub(super) fn key(name: &str) -> String {
-    let mut text = String::new();
-    let builder = TomlKeyBuilder::new(name);
-    // Writing to a text never fails.
-    let _ = text.key(builder.as_unquoted().unwrap_or_else(|| builder.as_basic()));
-    text
-}
+pub(super) use crate::tables::file::{FILL_IN, as_key as key};
 
 /// A text as a value of TOML, or in a comment: on one line.
 pub(super) fn text(value: &str) -> String {

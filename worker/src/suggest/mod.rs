@@ -33,7 +33,7 @@ const BEGINNING: &str = r#"
 pub struct Suggestion {
     /// The file: always TOML.
     pub text: String,
-    /// What whoever has asked for it should know first, a line each.
+    /// What to know before reading it, for standard error; a line each.
     pub remarks: Vec<String>,
 }
 
@@ -68,7 +68,7 @@ fn proposal(catalogue: &Catalogue) -> Suggestion {
             now += &format!("\n{section}");
         } else {
             remarks.push(format!(
-                "[{family}] for the table {table} is a comment: this version does not know find yet"
+                "[{family}] for the table {table} is a comment: this version cannot look up other rows (find) yet"
             ));
             later += &format!("\n{}", as_choice(&section.to_string()));
         }
@@ -78,7 +78,8 @@ fn proposal(catalogue: &Catalogue) -> Suggestion {
         BEGINNING.clone_into(&mut now);
     }
     if !later.is_empty() {
-        now += "\n# This version does not know find yet. Once one does, take the first # of each line away.\n";
+        now += "\n# This version cannot look up other rows (find) yet. Once one can, take the first # of \
+                each line away.\n";
     }
     if blanks > 0 {
         remarks.push(format!(
@@ -94,8 +95,8 @@ fn proposal(catalogue: &Catalogue) -> Suggestion {
 fn header(catalogue: &Catalogue) -> String {
     let path = comment(&catalogue.session.search_path);
     let mut header = format!(
-        "# Proposed by worker tables suggest. It has looked into the schemas of the search path only: {path}
-# Where # stands right before a name, take it away to have that line. {FILL_IN} is for you to replace.
+        "# Proposed by worker tables suggest. Only the schemas of the search path were read: {path}
+# Remove a # that is right before a name to use that line. Replace each {FILL_IN}.
 # Then: worker tables check --tables-file FILE
 "
     );

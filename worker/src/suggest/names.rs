@@ -72,8 +72,8 @@ pub(super) const UPDATED_AT: &str = "updated_at";
 const EMAIL: &str = "email emailaddress primaryemail primaryemailaddress useremail mail";
 const IMAGE: &str = "imageurl image avatarurl avatar pictureurl picture photourl photo profileimageurl profileimage \
     profilepictureurl profilepicture profilephotourl profilephoto logourl logo";
-const NO_ADDRESS: &str = "NOT NULL: who has none is dead-lettered; or { from = \"primary_email_address\", default = \
-    \"{id}@users.invalid\" }";
+const NO_ADDRESS: &str = "NOT NULL: a user without one is dead-lettered; or { from = \"primary_email_address\", \
+    default = \"{id}@users.invalid\" }";
 const KEPT: &str = "a guess: where Clerk's public metadata says nothing, it stays as it is";
 const EMPTY: Silence = Writes("\"\"");
 const ID: Silence = Writes("\"{id}\"");

@@ -134,7 +134,7 @@ fn choices(candidate: &Candidate<'_>, columns: &[Line]) -> Vec<Line> {
         choices.push(Line::choice(
             "link_by",
             text(&email.name),
-            "if people are invited by e-mail: who signs up with the address gets the row",
+            "if people are invited by e-mail: the user who signs up with the address gets the row",
         ));
     }
     if let Some(updated) = says(UPDATED_AT).filter(|column| column.kind == Kind::Time) {

@@ -193,7 +193,7 @@ async fn odd_identities_are_kept_apart_and_understood_everywhere() {
         "\u{1f600}",
         "\u{200b}",
         "\u{1b}[31m",
-        "\t",
+        "\ta",
         "null",
     ];
     let long = "m".repeat(255);

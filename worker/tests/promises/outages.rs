@@ -319,7 +319,7 @@ fn a_missing_right_counts_against_nobody() {
         .replacen("//postgres@", &format!("//{role}@"), 1);
     assert_ne!(url, world.database_url);
     let worker = world.worker_with(&[("DATABASE_URL", &url), ("MAX_ATTEMPTS", "1")]);
-    let waits = || worker.program.output().matches("a store is away").count();
+    let waits = || worker.program.output().matches("lacks rights to").count();
     let payload = user("user_1", "ada@example.com", 1);
     for (right, event) in [
         ("insert on users", payload.created()),

@@ -7,7 +7,7 @@ use crate::helpers::{EVENTS, World, user};
 fn before_the_last_migration() -> World {
     let world = World::migrated();
     world.sql(
-        "drop table clerk_sync.events, clerk_sync.versions, clerk_sync.cache_tags; \
+        "drop table clerk_sync.events, clerk_sync.versions, clerk_sync.owners, clerk_sync.cache_tags; \
          delete from clerk_sync.schema_history \
           where version = (select max(version) from clerk_sync.schema_history)",
     );
@@ -39,7 +39,7 @@ fn a_worker_brings_the_schema_before_to_today_and_keeps_its_rows() {
 fn tables_of_a_form_that_no_migration_knows_are_told_with_what_to_do() {
     for form in [
         "alter table clerk_sync.versions rename to user_versions",
-        "drop table clerk_sync.cache_tags",
+        "drop table clerk_sync.owners",
     ] {
         let world = World::migrated();
         world.sql(form);

@@ -59,6 +59,8 @@ pub struct Statements {
     pub(crate) rows_after: String,
     /// Makes objects the owners of the rows whose keys they say; none where the key is Clerk's id.
     pub(crate) own: Option<String>,
+    /// Locks the owners of the rows that may be linked.
+    pub(crate) lock_links: Option<String>,
     /// The columns that the tags need, as the statements return them behind the object's id.
     pub(crate) tag_columns: Vec<String>,
     /// The place of the first cell of `on_create`.
@@ -163,6 +165,7 @@ impl Writer<'_> {
             remember_altered: self.remember_altered(&keeping),
             rows_after: self.rows_after(),
             own: self.own(),
+            lock_links: self.lock_links(),
             tag_columns: self.tag_columns.clone(),
             cells_of_columns: self.section.columns.len(),
             cell_types: (0..self.cells.len())

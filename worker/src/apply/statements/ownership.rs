@@ -112,6 +112,22 @@ impl Writer<'_> {
         )
     }
 
+    /// Locks the owners of the rows that may be linked, so that the link sees to whom they belong by then: what a statement
+    /// has read of owners before it waits for a row is not read again.
+    pub(super) fn lock_links(&self) -> Option<String> {
+        let said = self.said_keys();
+        let link_by = self.section.link_by.filter(|_| !said.is_empty())?;
+        let row_key = row_key(&said, |place| {
+            format!("present.{}", quoted(&said[place].name))
+        });
+        let (name, family) = (&self.name, literal(&self.section.family));
+        let links = compared_array("$1", self.cells[link_by].1);
+        let column = self.column(link_by);
+        Some(format!(
+            "SELECT owner.object_id\n  FROM {name} AS present\n  JOIN clerk_sync.owners AS owner ON owner.family = {family} AND owner.row_key = {row_key}\n WHERE present.{column} = ANY({links})\n ORDER BY owner.row_key\n   FOR UPDATE OF owner"
+        ))
+    }
+
     /// Makes the objects that say a key the owners of its row, unless a newer one is; tells whom it has made that. Owners
     /// are locked before rows, so that a row never changes its owner while it is written.
     pub(super) fn own(&self) -> Option<String> {

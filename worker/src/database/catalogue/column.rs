@@ -23,7 +23,7 @@ pub struct Column {
     pub has_default: bool,
     /// Whether a plain unique index is on this column alone.
     pub is_unique: bool,
-    /// What that is, as SQL writes it; not of an identity or a generated column.
+    /// Its DEFAULT as SQL writes it; none of an identity or a generated column.
     pub default_sql: Option<String>,
     /// Whether nobody but PostgreSQL may write it: GENERATED ALWAYS, of whatever kind.
     pub is_generated: bool,

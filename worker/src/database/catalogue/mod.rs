@@ -1,7 +1,8 @@
 //! What the database has of tables, as PostgreSQL's catalogue tells it.
 //!
 //! Values are fitted to the columns before PostgreSQL sees them, so that what does not fit is refused by name, and the
-//! statements are made for the columns' types. A look is two round trips, whatever the number of tables.
+//! statements are made for the columns' types. A look is two round trips, three where a table is
+//! missing, whatever the number of tables.
 
 pub mod column;
 pub mod foreign_key;

@@ -1,6 +1,7 @@
--- Whatever has one of the names $2 and is in its schema $1, or without one in a schema of the search path; and where $3
--- is true, all that is in those, but for partitions. In the order of the search path. PostgreSQL leaves schemas out of it that our role may not
--- look into; so the setting itself is read. https://www.postgresql.org/docs/15/catalogs.html
+-- All relations that have one of the names $2 and are in its schema $1, or without one in a schema of the search path;
+-- and where $3 is true, all that are in those, but for partitions. In the order of the search path. PostgreSQL leaves
+-- schemas out of it that our role may not look into; so the setting itself is read.
+-- https://www.postgresql.org/docs/15/catalogs.html
 WITH entry AS (
     SELECT coalesce(replace(part[1], '""', '"'), lower(part[2])) AS name, place
       FROM regexp_matches(current_setting('search_path'), '"((?:[^"]|"")*)"|([^",\s]+)', 'g')

@@ -46,10 +46,6 @@ fn a_url_that_cannot_be_used_is_refused_without_its_password() {
             "expected no parameter sslcrl, which is not supported",
         ),
         (
-            Some("postgres://me:hunter2@h/d?schema=app"),
-            "expected no parameter schema",
-        ),
-        (
             Some("postgres://me:p@h?hunter2=x@h/d"),
             "with no other parameters than libpq's",
         ),
@@ -318,5 +314,27 @@ fn a_variable_that_cannot_be_used_is_named() {
             error.contains(expected) && error.starts_with(variable),
             "{error}"
         );
+    }
+}
+
+/// Every application with Prisma has such a URL.
+#[test]
+fn what_prisma_calls_a_schema_is_the_search_path_and_its_other_parameters_say_nothing() {
+    for (parameters, expected) in [
+        ("schema=public", None),
+        ("schema=app", Some(r#""app""#)),
+        ("schema=My%20App", Some(r#""My App""#)),
+        (
+            "options=-cgeqo%3Doff&schema=app&connection_limit=5",
+            Some(r#""app""#),
+        ),
+        (
+            "pgbouncer=true&pool_timeout=0&statement_cache_size=0&socket_timeout=3",
+            None,
+        ),
+    ] {
+        let url = format!("postgresql://me@h/d?{parameters}");
+        let url = DatabaseUrl::parse(Some(&url), &|_| None).unwrap();
+        assert_eq!(url.search_path().as_deref(), expected, "{parameters}");
     }
 }

@@ -51,7 +51,7 @@ pub(super) fn samples(path: &Path) -> (Vec<Sample>, Option<String>) {
     ((1..).zip(values).map(sample).collect(), problem)
 }
 
-/// The values that follow each other in a file, those of lists one by one; and the line at which it is no JSON.
+/// The values that follow each other in a file, those of lists one by one; and the line at which it is not JSON.
 fn values(bytes: &[u8]) -> (Vec<Box<RawValue>>, Option<(usize, String)>) {
     // What an editor of Windows puts there.
     let bytes = bytes.strip_prefix(b"\xef\xbb\xbf").unwrap_or(bytes);
@@ -65,7 +65,7 @@ fn values(bytes: &[u8]) -> (Vec<Box<RawValue>>, Option<(usize, String)>) {
             Err(error) => {
                 let what = match error.is_eof() {
                     true => "the JSON stops in the middle",
-                    false => "it is no JSON",
+                    false => "this is not JSON",
                 };
                 return (values, Some((error.line(), what.to_owned())));
             }
@@ -91,7 +91,7 @@ pub(super) fn no_event(json: &RawValue) -> String {
                 object => object,
             }
         ),
-        _ => format!("this is no event, expected {EXPECTED}"),
+        _ => format!("this is not an event, expected {EXPECTED}"),
     }
 }
 
@@ -126,18 +126,18 @@ mod tests {
     #[test]
     fn what_is_no_json_is_told_with_its_line() {
         for (text, before, line, what) in [
-            ("type: user.created", 0, 1, "it is no JSON"),
-            ("{}\n{\"a\":\n nonsense}", 1, 3, "it is no JSON"),
+            ("type: user.created", 0, 1, "this is not JSON"),
+            ("{}\n{\"a\":\n nonsense}", 1, 3, "this is not JSON"),
             ("{}\n{\"a\":", 1, 2, "the JSON stops in the middle"),
             ("[{},", 0, 1, "the JSON stops in the middle"),
-            ("\u{fffd}", 0, 1, "it is no JSON"),
+            ("\u{fffd}", 0, 1, "this is not JSON"),
         ] {
             let (values, problem) = told(text.as_bytes());
             assert_eq!(values.len(), before, "{text}");
             assert_eq!(problem, Some((line, what.to_owned())), "{text}");
         }
         let utf_16 = b"\xff\xfe{\x00}\x00";
-        assert_eq!(told(utf_16).1, Some((1, "it is no JSON".to_owned())));
+        assert_eq!(told(utf_16).1, Some((1, "this is not JSON".to_owned())));
     }
 
     #[test]
@@ -153,9 +153,9 @@ mod tests {
             ),
             (
                 r#"{"object":"event"}"#,
-                "this is no event, expected an event",
+                "this is not an event, expected an event",
             ),
-            ("7", "this is no event, expected an event"),
+            ("7", "this is not an event, expected an event"),
         ] {
             let json: &RawValue = serde_json::from_str(json).unwrap();
             assert!(no_event(json).starts_with(expected), "{}", no_event(json));

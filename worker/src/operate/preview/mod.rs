@@ -2,7 +2,7 @@
 //!
 //! It goes the worker's own way, from the bytes to what fits, and asks PostgreSQL what the columns would hold, in a
 //! transaction that cannot write. It looks at no row, so its role needs no right to the tables; what depends on rows it
-//! says in words. It is the only place that shows values: whoever runs it has the events.
+//! says in words. It is the only place that shows values: the person who runs it has the events.
 
 mod event;
 mod file;
@@ -13,18 +13,21 @@ mod wording;
 use std::collections::BTreeMap;
 use std::io::Write;
 use std::process::ExitCode;
+use std::sync::Arc;
 
 use deadpool_postgres::Transaction;
 use tokio_postgres::Error;
 
 use self::event::Preview;
 use self::file::Sample;
+use crate::agreement;
 use crate::apply::target::Target;
 use crate::database::Database;
 use crate::database::catalogue;
 use crate::database::failure::Failure;
 use crate::settings::preview::PreviewSettings;
 use crate::tables::Tables;
+use crate::tables::section::Section;
 
 /// What all events have come to.
 #[derive(Default)]
@@ -100,7 +103,7 @@ fn of_postgres(error: Error) -> String {
     of_failure(error.into())
 }
 
-/// Where the objects of each family go, or a line for each section whose table has not all that it names.
+/// Where the objects of each family go, or what of the file does not fit the tables, a line each.
 async fn targets<'a>(
     transaction: &Transaction<'_>,
     tables: &'a Tables,
@@ -110,22 +113,15 @@ async fn targets<'a>(
         .map(|section| section.table.clone())
         .collect();
     let catalogue = catalogue::read(transaction, &names).await?;
-    let (mut targets, mut lines) = (BTreeMap::new(), Vec::new());
-    for section in tables.sections() {
-        let family = section.family.as_str();
-        let table = catalogue.table(&section.table).cloned();
-        match table.and_then(|table| Target::new(section, table)) {
-            Some(target) => drop(targets.insert(family, target)),
-            None => lines.push(format!(
-                "[{family}]: {} or a column of it is missing",
-                section.table
-            )),
-        }
+    let agreement = agreement::check_forms(tables, &catalogue);
+    if !agreement.errors.is_empty() {
+        return Ok(Err(agreement.errors));
     }
-    Ok(match lines.is_empty() {
-        true => Ok(targets),
-        false => Err(lines),
-    })
+    let target = |section: &'a Arc<Section>| {
+        let table = catalogue.table(&section.table)?.clone();
+        Some((section.family.as_str(), Target::new(section, table)?))
+    };
+    Ok(Ok(tables.sections().filter_map(target).collect()))
 }
 
 async fn show(

@@ -49,7 +49,8 @@ pub(super) fn link(winner: &Winner<'_>, target: &Target, place: usize) -> String
     let name = &column.name;
     if winner.can_link(place) {
         return format!(
-            "it can be linked: to a row with this {name:?} whose {key} is NULL or of somebody who is deleted"
+            "it can be linked: to a row with this {name:?} whose {key} is NULL, or whose {} is deleted",
+            section.family
         );
     }
     let paths = match &column.content {
@@ -99,8 +100,8 @@ pub(super) fn tags(text: &mut String, section: &Section, object: &Object, prefix
     let key = section.id_key();
     let known = |tag: &Tag| tag.columns().all(|column| Some(column) == key);
     let heading = match section.tags.iter().all(known) {
-        true => "cache tags that go:",
-        false => "cache tags that go, {row.…} being what the row says before and after:",
+        true => "cache tags that are deleted:",
+        false => "cache tags that are deleted, for the row before and after the change:",
     };
     paragraph(text, heading);
     for Tag(parts) in &section.tags {

@@ -21,7 +21,7 @@ const FORMS: [(&str, &[&str]); 4] = [
     ("find", &["id", "column", "gone"]),
 ];
 
-const FORMS_EXPECTED: &str = "one of from, value, generate and find";
+const FORMS_EXPECTED: &str = "one of from, value and generate";
 
 const TOO_LONG: &Words<TooLong> = &[
     ("cut", TooLong::Cut),

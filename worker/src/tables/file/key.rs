@@ -7,7 +7,7 @@ use crate::tables::path::Path;
 use crate::tables::section::{Column, Content, From, Key, TooLong};
 
 const EXPECTED: &str =
-    "a column, or a list of columns; all but the one that holds Clerk's id stand in columns, too";
+    "a column, or a list of columns; all but the one with Clerk's id must be in columns too";
 
 /// The columns that the file calls the key.
 pub(super) fn key_names(keys: Keys<'_>) -> Vec<&str> {
@@ -34,7 +34,7 @@ pub(super) fn key(keys: Keys<'_>, columns: &mut Vec<Column>, notes: &mut Notes) 
     if names.is_empty() {
         notes.mistake(at, "\"key\" has no column", EXPECTED);
     } else if let [first, second, ..] = missing.as_slice() {
-        let what = format!("of the key {first:?} and {second:?} do not stand in columns");
+        let what = format!("the key columns {first:?} and {second:?} are not in columns");
         notes.mistake(at, what, EXPECTED);
     }
     if let [name] = names.as_slice() {
@@ -98,6 +98,6 @@ fn check(names: &[String], columns: &[Column], keys: Keys<'_>, notes: &mut Notes
             _ => continue,
         };
         let what = format!("{what} means nothing for the key column {:?}", column.name);
-        notes.mistake(at, what, "what stays the same for an object");
+        notes.mistake(at, what, "a value that never changes for an object");
     }
 }

@@ -21,9 +21,10 @@ mod tests;
 use std::collections::{BTreeMap, BTreeSet};
 
 use toml::de::{DeTable, DeValue};
+use toml_writer::{TomlKeyBuilder, TomlWrite as _};
 
 use crate::tables::file::family::Family;
-use crate::tables::file::keys::{Keys, described};
+use crate::tables::file::keys::Keys;
 use crate::tables::file::notes::{Notes, line};
 use crate::tables::file::scope::KEYS;
 use crate::tables::file::section::section;
@@ -88,6 +89,18 @@ impl Tables {
     }
 }
 
+/// What stands where somebody has to write something. It is no TOML, so that nobody forgets it.
+pub(crate) const FILL_IN: &str = "FILL_IN";
+
+/// A name as a key of TOML, or in a comment: on one line.
+pub(crate) fn as_key(name: &str) -> String {
+    let mut text = String::new();
+    let builder = TomlKeyBuilder::new(name);
+    // Writing to a text never fails.
+    let _ = text.key(builder.as_unquoted().unwrap_or_else(|| builder.as_basic()));
+    text
+}
+
 /// The file as TOML; tells the first mistake of each line, since others of the line may follow from it.
 fn toml<'a>(text: &'a str, notes: &mut Notes) -> Option<DeTable<'a>> {
     let (table, errors) = DeTable::parse_recoverable(text);
@@ -95,7 +108,12 @@ fn toml<'a>(text: &'a str, notes: &mut Notes) -> Option<DeTable<'a>> {
     for error in &errors {
         let at = error.span().map_or(0, |span| span.start);
         if lines.insert(line(text, at)) {
+            let end = text.get(at..).and_then(|rest| rest.split('\n').next());
             let (what, expected) = match error.message().split_once(", expected ") {
+                _ if end.is_some_and(|end| end.starts_with(FILL_IN)) => (
+                    "FILL_IN is still there",
+                    "a value, such as { value = \"free\" }",
+                ),
                 Some(told) => told,
                 None => (error.message(), "TOML as https://toml.io has it"),
             };
@@ -140,7 +158,7 @@ fn sections(table: &DeTable<'_>, notes: &mut Notes) -> Vec<Section> {
                 let what = format!("{name:?} stands in no section");
                 notes.mistake(at, what, "it below [user]");
             }
-            _ if name.is_empty() || name.contains('.') => {
+            _ if name.is_empty() || !name.chars().all(char::is_alphanumeric) => {
                 let what = format!("{name:?} is no family of Clerk's");
                 notes.mistake(
                     at,
@@ -150,6 +168,16 @@ fn sections(table: &DeTable<'_>, notes: &mut Notes) -> Vec<Section> {
             }
             DeValue::Table(table) => {
                 if let Some(meant) = family.meant() {
+                    let is_misspelt = name.eq_ignore_ascii_case(meant)
+                        || name.eq_ignore_ascii_case(&format!("{meant}s"));
+                    if is_misspelt {
+                        notes.mistake(
+                            at,
+                            format!("Clerk has no family {name:?}"),
+                            format!("[{meant}]"),
+                        );
+                        continue;
+                    }
                     let text = format!(
                         "Clerk has no family {name:?} that we know of; perhaps {meant:?} is meant"
                     );
@@ -158,9 +186,10 @@ fn sections(table: &DeTable<'_>, notes: &mut Notes) -> Vec<Section> {
                 let section = section(&family, Keys { table, at }, notes);
                 sections.extend(section.map(|section| (at, section)));
             }
-            other => {
-                let what = format!("{name:?} is {}", described(other));
-                notes.mistake(at, what, format!("a section: [{name}]"));
+            // Not its value: it may be a file of secrets.
+            _ => {
+                let what = format!("{name:?} is no section");
+                notes.mistake(at, what, format!("[{name}]"));
             }
         }
     }

@@ -96,7 +96,7 @@ fn a_role_that_may_not_create_tables_need_not_where_there_is_one() {
         worker
             .program
             .output()
-            .contains("may not look into the schema of app.users")
+            .contains("has no USAGE on the schema of app.users")
     });
     assert_eq!(tables(&world), "app.users");
     drop(worker);

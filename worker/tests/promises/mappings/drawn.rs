@@ -11,7 +11,7 @@ use super::types::{TYPES, Type};
 
 /// For each column one that somebody might take for something else.
 const NAMES: [&str; 8] = ["a", "Two words", "select", "it's", "n", "c0", "é", "$1"];
-/// Whatever JSON may say; nothing, if it is empty. What a reason might quote has a mark in it.
+/// All that JSON may say; nothing, if it is empty. What a reason might quote has a mark in it.
 #[rustfmt::skip]
 const ODD: &[&str] = &[
     "", "null", r#""""#, r#"" \n ""#, r#""\u0000""#, r#""zqx\u0000\u0000zqx""#, r#""zqx\ud83d""#, r#""\ude00zqx 😀 \"é\"""#,
@@ -55,7 +55,7 @@ pub(super) struct Column {
 type Drawn = (&'static Type, [bool; 3], usize, usize, Option<bool>);
 
 impl Column {
-    /// Whoever says all that is wanted has nothing to fear of it.
+    /// The person who says all that is wanted has nothing to fear of it.
     fn new(number: usize, (kind, flags, part, dice, to_null): Drawn, is_set: bool) -> Self {
         let (name, [takes_null, has_default, is_unique]) = (NAMES[number], flags);
         let is_filled = part < 2 || takes_null || has_default;
@@ -65,6 +65,9 @@ impl Column {
         let form = FORMS[dice % forms];
         let fits = match form {
             "PATH" => !kind.paths.is_empty(),
+            "{ from = FIELD, silent = 'keep' }" => takes_null,
+            "{ from = ['data.other', FIELD, 'image_url'] }"
+            | "{ from = [FIELD, 'username'], as = 'lower' }" => kind.characters.is_some(),
             "{ generate = 'uuid' }" => part == 1 && ["uuid", "text"].contains(&kind.sql),
             _ => !(form.contains("lower") || form.contains("{id")) || kind.characters.is_some(),
         };

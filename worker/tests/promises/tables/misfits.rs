@@ -88,7 +88,7 @@ async fn each_misfit_is_told_with_its_line_and_what_to_type() {
     assert!(told > 75, "{told}");
 }
 
-/// Whatever is told to be typed makes the next check pass.
+/// All that is told to be typed makes the next check pass.
 #[tokio::test]
 async fn what_is_told_to_be_typed_is_valid_sql() {
     let world = World::new();
@@ -118,7 +118,9 @@ async fn what_is_told_to_be_typed_is_valid_sql() {
                 .filter_map(|word| line.find(&format!(", {word} ")))
                 .min();
             let remedy = from.map_or(remedy, |from| &line[from + 2..]);
-            let (remedy, query) = remedy.split_once(" (first").unwrap_or((remedy, ""));
+            let (remedy, query) = remedy
+                .split_once(" (find duplicates first")
+                .unwrap_or((remedy, ""));
             world.sql(remedy);
             if let Some(from) = query.find("SELECT") {
                 world.sql(query[from..].trim_end_matches(')'));
@@ -201,8 +203,9 @@ async fn tables_of_clerk_sync_that_are_of_another_form_are_told() {
     let agreement = targets.check_before_the_start(&database).await.unwrap();
     let remedy = "DROP SCHEMA clerk_sync CASCADE; then worker migrate, then worker reconcile";
     let told = |what: &str| format!("built-in tables file:1: {what}, {remedy}");
-    let events = told("clerk_sync.events is of another form: it has no column \"object_id\"");
-    let versions = told("clerk_sync.versions is of another form: \"deleted\" is text");
+    let events =
+        told("clerk_sync.events is not as this version makes it: it has no column \"object_id\"");
+    let versions = told("clerk_sync.versions is not as this version makes it: \"deleted\" is text");
     let cache_tags = told("there is no table clerk_sync.cache_tags");
     assert_eq!(agreement.errors, [events.clone(), versions, cache_tags]);
     world.sql("drop schema clerk_sync cascade; alter table users rename to people");
@@ -212,9 +215,12 @@ async fn tables_of_clerk_sync_that_are_of_another_form_are_told() {
          alter table clerk_sync.versions drop constraint versions_pkey, add primary key (object_id)",
     );
     let agreement = targets.check_before_the_start(&database).await.unwrap();
-    let events = told("clerk_sync.events is of another form: nobody fills its column \"other\"");
-    let versions =
-        told("clerk_sync.versions is of another form: its primary key is not (family, object_id)");
+    let events = told(
+        "clerk_sync.events is not as this version makes it: nobody fills its column \"other\"",
+    );
+    let versions = told(
+        "clerk_sync.versions is not as this version makes it: its primary key is not (family, object_id)",
+    );
     assert_eq!(agreement.errors, [events, versions]);
 }
 
@@ -275,7 +281,6 @@ fn without_a_file_the_built_in_one_is_checked() {
     assert_eq!(
         lines,
         [
-            "built-in tables file:2: nobody fills the column \"updatedat\" of public.users, which takes no NULL and has no default, expected updatedat = { value = … } below [user.on_create]",
             "built-in tables file:3: the key \"id\" is uuid, and Clerk's id is a text, a column of its own: ALTER TABLE \"public\".\"users\" ADD COLUMN clerk_id text UNIQUE; and key = \"clerk_id\"",
             "built-in tables file:4: public.users has no column \"updatedAt\", expected \"updatedat\"",
             "built-in tables file:12: public.users has no column \"updatedAt\", expected \"updatedat\"",

@@ -10,7 +10,7 @@ use worker::event::Event;
 use worker::event::reader::Reader;
 use worker::tables::Tables;
 
-use super::{Application, deleted, updated};
+use super::{Application, address, deleted, updated};
 use crate::clerk_server::ClerkServer;
 use crate::helpers::{Unfenced, World, database, event_of};
 use crate::reconcile::tables::run;
@@ -131,6 +131,50 @@ async fn who_comes_in_the_batch_in_which_the_old_owner_leaves_gets_its_row() {
         world.sql("update desks set note = 'ours'");
     }
     assert_eq!(world.sql("select id, name from desks"), "1|Bob");
+}
+
+/// Of two in one batch the one leaves a row to the other and says another key.
+#[tokio::test(flavor = "multi_thread")]
+async fn who_loses_a_row_in_a_batch_may_get_another_one_in_it() {
+    let world = World::migrated();
+    let (database, reader, targets) = desks(&world);
+    let events: Vec<Event> = [
+        at("d1", "ada", 1, "Ada"),
+        at("d1", "bob", 2, "Bob"),
+        at("d2", "ada", 3, "Ada"),
+    ]
+    .iter()
+    .enumerate()
+    .map(|(number, payload)| event_of(&reader, &format!("msg_{number}"), payload))
+    .collect();
+    for batch in [vec![&events[0]], vec![&events[1], &events[2]]] {
+        apply::apply(&database, &targets, &Unfenced, &batch)
+            .await
+            .unwrap();
+    }
+    assert_eq!(world.sql(ROWS), "d1|Bob|none\nd2|Ada|none");
+}
+
+/// P6: a trigger of the application that changes a key is no outage.
+#[test]
+fn a_trigger_that_changes_the_key_stops_nobody() {
+    let application = Application::new(
+        &format!(
+            "{DESKS};
+             create function lowered() returns trigger language plpgsql as $$
+               begin new.desk := lower(new.desk); return new; end $$;
+             create trigger lowered before insert on desks for each row execute function lowered()"
+        ),
+        FILE,
+    );
+    let world = &application.world;
+    let _worker = application.worker_with(&[("MAX_ATTEMPTS", "1")]);
+    world.add("msg_upper", &at("D1", "user_1", 1, "Ada"));
+    application.expect(&at("d2", "user_2", 1, "Bob"), "applied");
+    assert_eq!(
+        world.sql("select count(*) from desks where desk = 'd2'"),
+        "1"
+    );
 }
 
 #[test]
@@ -288,7 +332,16 @@ fn rows_that_were_there_are_taken_linked_and_compared_by_their_keys() {
         second.contains("4 equal, 0 missing, 0 different"),
         "{second}"
     );
-    // Two rows have each other's address.
+    for (n, email) in [(1, "2@example.com"), (2, "1@example.com")] {
+        let mut user = address(email, true);
+        user["external_id"] = json!(format!("d{n}"));
+        world.add_next(&updated(&format!("user_0000{n}"), 10, &user));
+    }
+    world.settle();
+    assert_eq!(
+        world.sql("select desk, email from desks where desk in ('d1', 'd2') order by id"),
+        "D1|2@example.com\nd2|1@example.com"
+    );
     application.expect(&deleted("user_00004", 9), "applied");
     assert_eq!(
         world.sql("select desk, note from desks where name = 'Ada' and desk is null"),

@@ -87,7 +87,7 @@ fn a_preview_tells_what_events_would_write_and_what_becomes_of_a_deletion() {
     }
 }
 
-/// Whatever the file says of a column, what is told agrees with it.
+/// For all that the file says of a column, what is told agrees with it.
 #[test]
 fn a_preview_tells_of_each_column_its_value_its_type_and_where_that_comes_from() {
     let application = Application::new(
@@ -253,7 +253,7 @@ fn a_preview_refuses_what_the_worker_refuses_with_the_same_reason() {
     }
     assert_eq!(world.redis(&["XLEN", DEAD]), "10");
     // A deletion that will not fit is told before there is one.
-    let sql = "alter table things alter gone set not null";
+    let sql = "alter table things alter gone set not null, alter gone set default 0";
     world.sql(sql);
     let event = file(updated("user_1", 1, &says("seats", json!(1))).as_bytes());
     let (told, _, code) = preview(&application, &[name(&event)]);
@@ -262,7 +262,7 @@ fn a_preview_refuses_what_the_worker_refuses_with_the_same_reason() {
     assert_eq!(code, 1);
 }
 
-/// Nothing changes, not even a sequence; and whoever asks needs no right to the table.
+/// Nothing changes, not even a sequence; and the person who asks needs no right to the table.
 #[test]
 fn a_preview_writes_nothing_and_needs_no_right_to_the_table() {
     let application = Application::new(
@@ -358,13 +358,13 @@ fn a_preview_tells_what_is_wrong_with_a_file_and_shows_the_others() {
         (
             r#"{"data":[],"total_count":0}"#.to_owned(),
             vec![],
-            vec![format!(": this is no event, {expected}")],
+            vec![format!(": this is not an event, {expected}")],
             2,
         ),
         (
             "user_1".to_owned(),
             vec![],
-            vec![format!(":1: it is no JSON, {expected}")],
+            vec![format!(":1: this is not JSON, {expected}")],
             2,
         ),
         (
@@ -413,8 +413,9 @@ fn a_preview_tells_what_is_wrong_with_a_file_and_shows_the_others() {
     assert_eq!(preview(&application, &[]).2, 2);
     application.world.sql("alter table users drop column name");
     let (output, _, exit) = preview(&application, &[name(&one)]);
-    assert_eq!(
-        (output.as_str(), exit),
-        ("[user]: users or a column of it is missing\n", 1)
+    let expected = format!(
+        "{}:4: public.users has no column \"name\", expected \"id\"\n",
+        application.file()
     );
+    assert_eq!((output, exit), (expected, 1));
 }

@@ -108,7 +108,7 @@ async fn a_table_that_no_longer_fits_while_workers_run_is_waited_for() {
         ),
         (
             "alter table clerk_sync.versions rename deleted to gone",
-            "clerk_sync.versions is of another form",
+            "clerk_sync.versions is not as this version makes it",
             "alter table clerk_sync.versions rename gone to deleted",
         ),
         (
