@@ -69,7 +69,7 @@ pub(crate) fn events(random: &mut StdRng, count: usize, rate: f64) -> (Vec<Arc<E
         let mut late = || number as f64 + random.random_range(0.0..LATE * rate);
         events.push((late(), Event::of(event)));
         if number % UNFIT == UNFIT / 2 {
-            events.push((late(), Event::unfit(number, &event.user_id)));
+            events.push((late(), Event::unfit(number)));
         }
     }
     events.sort_by(|(one, _), (other, _)| one.total_cmp(other));
@@ -97,19 +97,17 @@ impl Event {
     }
 
     /// One that cannot be applied; of each sort in turn.
-    fn unfit(number: usize, neighbour: &str) -> Self {
+    fn unfit(number: usize) -> Self {
         let email = format!("unfit-{number}@example.com");
         let own_id = format!("user_unfit_{number}");
-        let (body, user_id, reason) = match number / UNFIT % 3 {
-            // It is about a user who has other events.
+        let (body, reason) = match number / UNFIT % 3 {
+            // Of a user who has newer events it would be stale.
             0 => (
-                UserPayload::new(neighbour, &email).email(None).updated(),
-                neighbour,
+                UserPayload::new(&own_id, &email).email(None).updated(),
                 "data.primary_email_address says nothing, and column \"email\" takes no NULL (table public.users)",
             ),
             1 => (
                 UserPayload::new("user\0unfit", &email).created(),
-                own_id.as_str(),
                 "data.id is missing or unusable",
             ),
             // The database refuses it, and so the batch that it is in. It is of a user of its own: of
@@ -119,7 +117,6 @@ impl Event {
                     .first_name("Refused")
                     .last_name(None)
                     .created(),
-                own_id.as_str(),
                 "a check of the application refuses the row \
                  (SQLSTATE 23514, constraint nobody_is_refused, table users)",
             ),
@@ -127,7 +124,7 @@ impl Event {
         Self {
             svix_id: format!("msg_unfit_{number}"),
             body,
-            user_id: user_id.to_owned(),
+            user_id: own_id,
             fate: Fate::DeadLettered(reason),
         }
     }
