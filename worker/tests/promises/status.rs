@@ -306,6 +306,9 @@ async fn the_oldest_event_and_who_holds_what_is_told_of_all_partitions() {
     // Nobody works here: the group of another program.
     let hold = |partition: u32, count: &str| {
         let events = Keys::of(partition).events;
+        world.wait_for("the consumer group is there", |world| {
+            world.redis(&["EXISTS", &events]) == "1"
+        });
         let now = "local time = redis.call('TIME') \
            for i = 1, tonumber(ARGV[1]) do \
              local id = string.format('%.0f-%d', time[1] * 1000 - 90000, i) \
