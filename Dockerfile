@@ -31,6 +31,6 @@ ENTRYPOINT ["/usr/local/bin/ingest"]
 FROM runtime AS worker
 # To be run by redis-cli, wherever there is one: docker compose cp worker:/usr/share/clerk-worker/replay.lua .
 # --chmod: the mode of a file in a check-out depends on who checked it out.
-COPY --from=build --chmod=0644 /source/worker/lua/replay.lua /usr/share/clerk-worker/replay.lua
+COPY --from=build --chmod=0644 /source/worker/lua/replay.lua /source/worker/lua/drop.lua /usr/share/clerk-worker/
 COPY --from=build /programs/worker /usr/local/bin/worker
 ENTRYPOINT ["/usr/local/bin/worker"]

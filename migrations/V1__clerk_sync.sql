@@ -16,23 +16,31 @@ CREATE TABLE clerk_sync.events (
 -- next to nothing to keep.
 CREATE INDEX events_processed_at ON clerk_sync.events USING brin (processed_at);
 
--- The newest thing known of each object. The family is the first word of Clerk's event types: user. A deleted
--- object's row stays for ever: it is the tombstone. Rows are updated again and again and no index has what changes, so
--- with room in its page a new version of a row needs no new entries in the index.
+-- The newest thing known of each object. The family is the first word of Clerk's event types: user. The rows of users,
+-- organizations and memberships stay for ever, those of deleted ones too: they are the tombstones. Rows are updated again
+-- and again and no index has what changes, so with room in its page a new version of such a row needs no new entries in
+-- the index.
 CREATE TABLE clerk_sync.versions (
     family     text COLLATE "C" NOT NULL,
     object_id  text COLLATE "C" NOT NULL,
     updated_at timestamptz      NOT NULL,
     event_at   timestamptz      NOT NULL,
+    -- When that event was applied; only where the row stays no longer than those of the ledger.
+    applied_at timestamptz,
     svix_id    text COLLATE "C" NOT NULL,
     deleted    boolean          NOT NULL,
+    -- Whether that event was the first that came of the object.
+    first_seen boolean          NOT NULL DEFAULT true,
     -- A digest of the row, where a trigger has made something else of it than was written.
     altered    text,
     PRIMARY KEY (family, object_id)
 ) WITH (fillfactor = 70);
 
+CREATE INDEX versions_applied_at ON clerk_sync.versions (applied_at) WHERE applied_at IS NOT NULL;
+
 -- Whose a row is, where its key is not Clerk's id: the object that wrote it last, and the event by which it did. The key
--- is that of the row, as texts. It stays when the object is deleted: nothing older makes the row again.
+-- is that of the row, as texts. It stays when the object is deleted, as long as the version: nothing older makes the row
+-- again.
 CREATE TABLE clerk_sync.owners (
     family     text   COLLATE "C" NOT NULL,
     row_key    text[] COLLATE "C" NOT NULL,

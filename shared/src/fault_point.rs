@@ -37,6 +37,8 @@ fault_points! {
     Begun,
     /// Worker: the events stand in the ledger, uncommitted, as does all that follows until the commit.
     LedgerWritten,
+    /// Worker: the objects that rows refer to are locked.
+    ParentsLocked,
     /// Worker: the users are locked, their versions written.
     VersionsClaimed,
     /// Worker: users who swap addresses have let go of theirs.

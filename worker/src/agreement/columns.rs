@@ -23,7 +23,7 @@ pub(super) fn check(subject: Subject<'_>, notes: &mut Notes<'_>) {
         match &written.mapped.content {
             Content::From(from) => tell_paths(subject, written, from, notes),
             Content::Uuid => tell_uuid(subject, written, notes),
-            Content::Constant(..) => {}
+            Content::Constant(..) | Content::Find(_) => {}
         }
     }
 }

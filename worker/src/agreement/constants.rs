@@ -39,7 +39,7 @@ pub(super) fn check(subject: Subject<'_>, notes: &mut Notes<'_>) {
 fn constants(column: &Column) -> Vec<(String, &Constant)> {
     match &column.content {
         Content::Constant(constant, _) => vec![("the value".to_owned(), constant)],
-        Content::Uuid => Vec::new(),
+        Content::Uuid | Content::Find(_) => Vec::new(),
         Content::From(from) => {
             let words = from.map.iter().flatten();
             let words = words.map(|(word, constant)| (format!("the word for {word:?}"), constant));
@@ -64,7 +64,7 @@ fn too_short(written: Written<'_>, constant: &Constant) -> Option<String> {
     let said = match &written.mapped.content {
         Content::From(from) => from.too_long,
         Content::Constant(_, too_long) => *too_long,
-        Content::Uuid => None,
+        Content::Uuid | Content::Find(_) => None,
     };
     let (
         Kind::Text {
@@ -129,7 +129,7 @@ fn tell_repeated(subject: Subject<'_>, written: Written<'_>, notes: &mut Notes<'
     let constant = match &written.mapped.content {
         Content::From(from) => from.default.as_ref().map(|default| ("default", default)),
         Content::Constant(constant, _) => Some(("value", constant)),
-        Content::Uuid => None,
+        Content::Uuid | Content::Find(_) => None,
     };
     let Some((what, _)) = constant.filter(|(_, constant)| constant.paths().next().is_none()) else {
         return;

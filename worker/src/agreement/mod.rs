@@ -6,8 +6,10 @@
 mod clerk_sync;
 mod columns;
 mod constants;
+mod finds;
 mod key;
 mod notes;
+mod plain_ids;
 mod references;
 mod rights;
 mod row_security;
@@ -55,8 +57,9 @@ pub fn check(tables: &Tables, catalogue: &Catalogue, circumstances: &Circumstanc
     let mut notes = Notes::new(tables.places());
     session::check(&catalogue.session, circumstances, &mut notes);
     clerk_sync::check(catalogue, circumstances, &mut notes);
-    for subject in subjects(tables, catalogue, circumstances, &mut notes) {
-        check_form(subject, &mut notes);
+    let subjects = subjects(tables, catalogue, circumstances, &mut notes);
+    for subject in subjects.iter().copied() {
+        check_form(subject, &subjects, &mut notes);
         rights::check(subject, &mut notes);
         row_security::check(subject, &mut notes);
     }
@@ -67,8 +70,9 @@ pub fn check(tables: &Tables, catalogue: &Catalogue, circumstances: &Circumstanc
 #[must_use]
 pub fn check_forms(tables: &Tables, catalogue: &Catalogue) -> Agreement {
     let mut notes = Notes::new(tables.places());
-    for subject in subjects(tables, catalogue, &Circumstances::default(), &mut notes) {
-        check_form(subject, &mut notes);
+    let subjects = subjects(tables, catalogue, &Circumstances::default(), &mut notes);
+    for subject in subjects.iter().copied() {
+        check_form(subject, &subjects, &mut notes);
     }
     notes.into_agreement()
 }
@@ -114,9 +118,11 @@ fn tell_names(subjects: &[Subject<'_>], notes: &mut Notes<'_>) {
     }
 }
 
-fn check_form(subject: Subject<'_>, notes: &mut Notes<'_>) {
+fn check_form(subject: Subject<'_>, all: &[Subject<'_>], notes: &mut Notes<'_>) {
     columns::check(subject, notes);
     constants::check(subject, notes);
+    finds::check(subject, all, notes);
     key::check(subject, notes);
-    references::check(subject, notes);
+    references::check(subject, all, notes);
+    plain_ids::check(subject, all, notes);
 }

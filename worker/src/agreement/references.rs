@@ -7,17 +7,18 @@ use crate::database::catalogue::foreign_key::ForeignKey;
 use crate::database::catalogue::name::quoted;
 use crate::tables::file::as_key;
 use crate::tables::path::{Computed, Path};
-use crate::tables::section::{Column, Content, OnDelete};
+use crate::tables::section::{Column, OnDelete};
 
-pub(super) fn check(subject: Subject<'_>, notes: &mut Notes<'_>) {
-    if subject.section.on_delete == OnDelete::Delete {
-        let refusing = subject.table.referenced_by.iter();
-        for foreign_key in refusing.filter(|foreign_key| foreign_key.on_delete.is_none()) {
+/// `all` sections of the file whose tables are there.
+pub(super) fn check(subject: Subject<'_>, all: &[Subject<'_>], notes: &mut Notes<'_>) {
+    let refusing = subject.table.referenced_by.iter();
+    let refusing = refusing.filter(|foreign_key| foreign_key.on_delete.is_none());
+    for foreign_key in refusing.filter(|_| subject.deletes_rows()) {
+        if !subject.lets_go(foreign_key, all) {
             tell_refused_deletion(subject, foreign_key, notes);
         }
     }
     tell_taken_addresses(subject, notes);
-    tell_plain_ids(subject, notes);
     tell_unused_defaults(subject, notes);
 }
 
@@ -81,38 +82,4 @@ fn says_address(column: &Column) -> bool {
         Path::Field(steps) => steps.last().is_some_and(|last| last == "email_address"),
         _ => false,
     })
-}
-
-/// Ids that lead to a row, which may not be there yet.
-fn tell_plain_ids(subject: Subject<'_>, notes: &mut Notes<'_>) {
-    let section = subject.section;
-    let refers = |column: &str| {
-        let mut references = subject.table.references.iter();
-        references.find(|foreign_key| foreign_key.columns.iter().any(|own| own == column))
-    };
-    let tell = |column: &str, at: &[&str], notes: &mut Notes<'_>| {
-        if let Some(foreign_key) = refers(column) {
-            let what = format!(
-                "{column:?} gets a plain id, and its foreign key {:?} needs the row of {} first",
-                foreign_key.name, foreign_key.other_table
-            );
-            let remedy = format!(
-                "ALTER TABLE {} DROP CONSTRAINT {};",
-                subject.name(),
-                quoted(&foreign_key.name)
-            );
-            notes.warning(at, what, remedy);
-        }
-    };
-    if let Some(key) = section.id_key() {
-        tell(key, &subject.at("key"), notes);
-    }
-    for written in subject.written() {
-        let Content::From(from) = &written.mapped.content else {
-            continue;
-        };
-        if from.paths != [Path::Null] && from.map.is_none() {
-            tell(&written.stored.name, &written.at(subject), notes);
-        }
-    }
 }

@@ -6,8 +6,8 @@ use crate::agreement::notes::Notes;
 use crate::agreement::subject::Subject;
 use crate::database::catalogue::column::Column;
 use crate::database::catalogue::name::quoted;
-use crate::database::catalogue::table::Table;
-use crate::tables::section::OnDelete;
+use crate::database::catalogue::table::{Table, gone};
+use crate::tables::section::{Content, Gone};
 
 /// What has to be done with a table.
 #[derive(Default)]
@@ -50,10 +50,11 @@ fn needed(subject: Subject<'_>) -> Needed<'_> {
     let keys = section.key_columns();
     let mut needed = Needed {
         select: keys.clone(),
-        delete: section.on_delete == OnDelete::Delete,
+        delete: subject.deletes_rows(),
         places: true,
         ..Needed::default()
     };
+    needed.select.extend(subject.found());
     needed.select.extend(section.newest.as_deref());
     needed
         .select
@@ -76,8 +77,13 @@ fn needed(subject: Subject<'_>) -> Needed<'_> {
         if written.place == "columns" && keys.contains(&name) {
             continue;
         }
+        let becomes_null = match &written.mapped.content {
+            Content::Find(find) => gone(find, written.stored) == Some(Gone::Null),
+            _ => false,
+        };
         // A value of a new row that another row has may be taken from that.
-        if written.place != "on_create" || section.link_by.is_some() || written.stored.is_unique {
+        let is_taken = section.link_by.is_some() || written.stored.is_unique;
+        if written.place != "on_create" || is_taken || becomes_null {
             needed.update.push(name);
         }
     }

@@ -56,7 +56,7 @@ impl<'a> Arrays<'a> {
 
     pub(super) fn with_keeping(mut self, target: &Target, winners: &[&'a Winner<'a>]) -> Self {
         for place in &target.statements.keeping {
-            let keeps = |winner: &&Winner<'_>| winner.object.row.cells[*place].keeps;
+            let keeps = |winner: &&Winner<'_>| winner.keeps(*place);
             self.0
                 .push(Array::Flags(winners.iter().map(keeps).collect()));
         }

@@ -7,6 +7,7 @@ use deadpool_postgres::Object;
 use shared::queue::object;
 use tokio_postgres::types::{ToSql, Type};
 
+use crate::apply::makers::Maker;
 use crate::apply::target::Target;
 use crate::database::Database;
 use crate::database::failure::Failure;
@@ -21,7 +22,9 @@ pub struct Awaited {
     pub object: String,
     /// How it was when it was found in the way.
     pub version: Version,
-    /// What it has, for the log and the dead letter.
+    /// Whether it has a unique value, so that it may wait in turn for one of the event's.
+    pub is_of_a_value: bool,
+    /// Why it is in the way, for the log and the dead letter.
     pub reason: String,
 }
 
@@ -32,6 +35,19 @@ pub enum Version {
     Of(Option<String>),
     /// One that only the transaction knew that found it, and that may never be committed.
     Uncommitted,
+    /// That of a row.
+    OfRow(Box<RowVersion>),
+}
+
+/// Which state of a row was in the way: who made it last.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RowVersion {
+    /// The family that makes such rows.
+    pub family: String,
+    /// The row's key, an array in JSON.
+    pub key: String,
+    /// The event by which it was made; none where it never was.
+    pub svix_id: Option<String>,
 }
 
 impl Awaited {
@@ -47,6 +63,7 @@ impl Awaited {
         Self {
             object: object(family, holder.unwrap_or_default()),
             version,
+            is_of_a_value: true,
             reason: format!(
                 "the value of column \"{column}\" of {} belongs to a row of {whose} {family}",
                 target.table
@@ -64,6 +81,7 @@ pub async fn changed_since(
     awaited: &[&Awaited],
 ) -> Result<HashSet<String>, Failure> {
     let (mut changed, mut objects, mut versions) = (HashSet::new(), vec![], vec![]);
+    let mut rows = Vec::new();
     for Awaited {
         object, version, ..
     } in awaited.iter().copied()
@@ -76,9 +94,10 @@ pub async fn changed_since(
             Version::Uncommitted => {
                 changed.insert(object.clone());
             }
+            Version::OfRow(row) => rows.push((object, row)),
         }
     }
-    if objects.is_empty() {
+    if objects.is_empty() && rows.is_empty() {
         return Ok(changed);
     }
     let connection = database.connection().await?;
@@ -86,16 +105,32 @@ pub async fn changed_since(
     let sql = include_str!("changed_since.sql");
     let parameters: [(&(dyn ToSql + Sync), Type); 2] =
         [(&objects, Type::TEXT_ARRAY), (&versions, Type::TEXT_ARRAY)];
-    let answer = connection.query_typed(sql, &parameters);
-    let Ok(rows) = tokio::time::timeout(ANSWER_TIMEOUT, answer).await else {
+    let answer = async {
+        let mut remade = HashSet::new();
+        for (object, row) in rows {
+            let maker = Maker {
+                family: row.family.clone(),
+                key_is_id: false,
+            };
+            let key = std::slice::from_ref(&row.key);
+            let made = maker.made(&**connection, key).await?;
+            if made.iter().any(|made| made.svix_id != row.svix_id) {
+                remade.insert(object.clone());
+            }
+        }
+        for row in connection.query_typed(sql, &parameters).await? {
+            remade.insert(row.try_get(0)?);
+        }
+        Ok(remade)
+    };
+    let Ok(answer) = tokio::time::timeout(ANSWER_TIMEOUT, answer).await else {
         // It may be busy with that statement for long: the pool makes a new one.
         drop(Object::take(connection));
         return Err(Failure::Unavailable(
             "PostgreSQL does not answer".to_owned(),
         ));
     };
-    for row in rows? {
-        changed.insert(row.try_get(0)?);
-    }
+    let answer: Result<HashSet<String>, Failure> = answer;
+    changed.extend(answer?);
     Ok(changed)
 }

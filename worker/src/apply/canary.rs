@@ -41,7 +41,8 @@ pub(crate) async fn ask(
     let targets = families
         .into_iter()
         .filter_map(|family| snapshot.get(family));
-    let rows: Vec<&str> = targets.flat_map(|target| target.statements.all()).collect();
+    let rows = targets.flat_map(|target| target.statements.all().chain(target.references.all()));
+    let rows: Vec<&str> = rows.collect();
     let answer = async {
         transaction
             .batch_execute("SAVEPOINT canary; SET LOCAL statement_timeout = '2s'")

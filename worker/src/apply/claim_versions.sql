@@ -4,10 +4,11 @@
 -- transaction commits in between. Here the loser waits for the row lock and then sees the winner's
 -- row, whichever of the two began first.
 --
--- A row is locked also where WHERE says no. xmax is 0 where the row was inserted, not updated
--- (the system columns: https://www.postgresql.org/docs/15/ddl-system-columns.html).
-INSERT INTO clerk_sync.versions AS known (family, object_id, updated_at, event_at, svix_id, deleted)
-SELECT $6::text, object_id, updated_at, event_at, svix_id, deleted
+-- A row is locked also where WHERE says no. Of what only meet_parents.sql has made known no event was seen yet.
+INSERT INTO clerk_sync.versions AS known (family, object_id, updated_at, event_at, svix_id, deleted, applied_at)
+SELECT $6::text, object_id, updated_at, event_at, svix_id, deleted,
+       -- Of these families versions are kept for ever, of others as long as the ledger.
+       CASE WHEN $6::text NOT IN ('user', 'organization', 'organizationMembership') THEN now() END
   FROM unnest($1::text[], $2::timestamptz[], $3::timestamptz[], $4::text[], $5::boolean[])
     AS event (object_id, updated_at, event_at, svix_id, deleted)
  ORDER BY object_id COLLATE "C"
@@ -15,13 +16,15 @@ SELECT $6::text, object_id, updated_at, event_at, svix_id, deleted
    SET updated_at = CASE WHEN excluded.deleted THEN greatest(known.updated_at, excluded.updated_at)
                          ELSE excluded.updated_at END,
        event_at   = excluded.event_at,
+       applied_at = excluded.applied_at,
        svix_id    = excluded.svix_id,
        deleted    = excluded.deleted,
-       altered    = NULL
+       altered    = NULL,
+       first_seen = known.updated_at = '-infinity'
  WHERE NOT known.deleted
    AND (excluded.deleted
         -- What is known is only what the application's own row said, and somebody has asked Clerk since.
         OR (known.svix_id = '' AND starts_with(excluded.svix_id, 'reconcile_'))
         OR (excluded.updated_at, excluded.event_at, excluded.svix_id)
          > (known.updated_at, known.event_at, known.svix_id))
-RETURNING object_id, xmax = 0 AS first_seen
+RETURNING object_id, first_seen

@@ -3,9 +3,12 @@
 mod arrays;
 pub mod awaited;
 mod canary;
+mod dependents;
 pub mod fence;
 mod holders;
+pub mod makers;
 mod owners;
+pub(crate) mod parents;
 mod piece;
 pub(crate) mod probe;
 pub(crate) mod rows;
@@ -15,7 +18,7 @@ mod tags;
 pub mod target;
 mod telling;
 mod transaction;
-mod verdict;
+pub(crate) mod verdict;
 pub(crate) mod winner;
 pub(crate) mod winners;
 mod wishes;
@@ -146,6 +149,7 @@ fn outcome(
 ) -> (Vec<(usize, Verdict)>, Vec<usize>, UniqueValues) {
     let (verdicts, unique_values): (Vec<Option<Verdict>>, _) = match attempt {
         Attempt::Committed(verdicts) => (verdicts, UniqueValues::Assume),
+        Attempt::Unmet(_) => (vec![None; part.len()], unique_values),
         Attempt::Lost(lost) => {
             let verdict = |place| lost.contains(&place).then_some(Verdict::Lost);
             ((0..part.len()).map(verdict).collect(), unique_values)
@@ -213,7 +217,11 @@ async fn apply_once(
         patience,
     );
     let attempt = tokio::time::timeout(TRANSACTION_TIMEOUT, attempt).await;
-    keep_if_sound(connection, attempt)
+    let attempt = keep_if_sound(connection, attempt)?;
+    if let Attempt::Unmet(parents) = &attempt {
+        parents::meet(database, parents).await?;
+    }
+    Ok(attempt)
 }
 
 /// Finds out whose failure it is, where that is in doubt.

@@ -7,8 +7,11 @@ use std::sync::Arc;
 use deadpool_postgres::Transaction;
 use shared::fault_point::{FaultPoint, reach};
 
+use crate::apply::dependents;
 use crate::apply::holders;
+use crate::apply::makers;
 use crate::apply::owners;
+use crate::apply::parents::{Found, Held};
 use crate::apply::rows::{self, Told};
 use crate::apply::storage;
 use crate::apply::tags;
@@ -16,10 +19,11 @@ use crate::apply::target::Target;
 use crate::apply::verdict::LeftOut;
 use crate::apply::winner::Winner;
 use crate::apply::winners::{LeftOuts, Winners};
-use crate::database::failure::{Failure, Refusal, Remedy};
+use crate::database::failure::{Failure, Refusal};
 use crate::decide::plan::{name, plan};
 use crate::event::Event;
-use crate::tables::section::{MissingRow, Section};
+use crate::event::object::Parent;
+use crate::tables::section::{MissingRow, OnDelete, Section};
 
 /// How many objects a piece has. Where the database refuses one, what was written of the others in the piece is
 /// lost and written again; but each piece takes two round trips.
@@ -49,20 +53,23 @@ pub(crate) enum Written<'a> {
     Changed(HashSet<&'a str>),
     /// Nothing is good: these events have to be left out, by svix-id.
     Without(LeftOuts<'a>),
+    /// Nothing is good: nothing was known of these objects, which rows refer to, so they could not be locked.
+    Unmet(Vec<Parent>),
 }
 
 impl<'a> Piece<'a> {
     /// All that concerns an object, in the order in which it is to be written.
     pub(crate) fn all(events: &[&'a Event], unique_values: UniqueValues) -> Vec<Self> {
-        let mut sections: BTreeMap<&str, &'a Arc<Section>> = BTreeMap::new();
+        // Parents first, because what their rows say is looked up.
+        let mut sections: BTreeMap<(usize, &str), &'a Arc<Section>> = BTreeMap::new();
         let mut objects: BTreeMap<_, Vec<&'a Event>> = BTreeMap::new();
         for event in events {
             if let (Some(object), Some(name)) = (event.changed(), name(event)) {
-                sections.insert(name.0, &object.section);
+                sections.insert((object.section.depth, name.0), &object.section);
                 objects.entry(name).or_default().push(event);
             }
         }
-        let pieces = sections.into_iter().flat_map(|(family, section)| {
+        let pieces = sections.into_iter().flat_map(|((_, family), section)| {
             let of_family = objects.iter().filter(|((other, _), _)| *other == family);
             let objects: Vec<_> = of_family.map(|(_, events)| events.clone()).collect();
             let at_once = match unique_values {
@@ -92,6 +99,16 @@ impl<'a> Piece<'a> {
         self.objects.iter().flatten().copied()
     }
 
+    /// The objects that it has claimed, once it is written.
+    pub(crate) fn claimed(&self) -> impl Iterator<Item = Parent> {
+        let first = self.objects.iter().filter_map(|events| events.first());
+        let ids = first.filter_map(|event| event.object_id());
+        ids.map(|id| Parent {
+            family: self.section.family.clone(),
+            id: id.as_str().to_owned(),
+        })
+    }
+
     /// The event that is refused when this piece is: the newest one, if it is all of one object.
     pub(crate) fn alone(&self) -> Option<&'a Event> {
         let [events] = self.objects.as_slice() else {
@@ -116,6 +133,7 @@ impl<'a> Piece<'a> {
         transaction: &Transaction<'_>,
         target: &Target,
         unique_values: UniqueValues,
+        held: &Held,
     ) -> Result<Written<'a>, Failure> {
         let newest: Vec<&Event> = plan(&self.objects.concat()).newest.into_values().collect();
         let known = match unique_values {
@@ -129,7 +147,12 @@ impl<'a> Piece<'a> {
         };
         let claims = storage::claim_versions(transaction, self.family(), &newest).await?;
         reach(FaultPoint::VersionsClaimed).await;
-        let mut winners = match Winners::fit(&newest, &claims, target) {
+        let found = Found::look_up(transaction, target, &newest).await?;
+        let unmet = found.unmet(target, held);
+        if !unmet.is_empty() {
+            return Ok(Written::Unmet(unmet));
+        }
+        let mut winners = match Winners::fit(&newest, &claims, target, &found) {
             Ok(winners) => winners,
             Err(misfits) => return Ok(Written::Without(misfits)),
         };
@@ -137,7 +160,12 @@ impl<'a> Piece<'a> {
         if !others.is_empty() {
             return Ok(Written::Without(others));
         }
-        let deleted: Vec<&Winner<'_>> = winners.deleted.iter().collect();
+        let row_goes = target.section.on_delete == OnDelete::Delete;
+        let deleted = winners.deleted.iter();
+        let deleted: Vec<&Winner<'_>> = deleted
+            .filter(|winner| row_goes || !winner.is_orphan)
+            .collect();
+        let mut tags = dependents::release(transaction, target, &deleted).await?;
         let (before, mut told) = rows::delete(transaction, target, &deleted).await?;
         told.extend(before);
         reach(FaultPoint::RowsDeleted).await;
@@ -150,7 +178,8 @@ impl<'a> Piece<'a> {
         let unwritten = write_rows(transaction, target, &winners, &mut told).await?;
         reach(FaultPoint::RowsWritten).await;
         if !unwritten.rowless.is_empty() {
-            return Ok(Written::Without(without_row(target, &unwritten.rowless)));
+            let left_out = without_row(transaction, target, &unwritten.rowless).await?;
+            return Ok(Written::Without(left_out));
         }
         let asked_for = winners
             .written
@@ -163,11 +192,17 @@ impl<'a> Piece<'a> {
             rows::adopt(transaction, target, &first_seen(&winners, &unwritten.other)).await?;
         let newer: HashSet<&str> = newer.iter().map(|told| told.object_id.as_str()).collect();
         let all = winners.written.iter().chain(&winners.deleted);
+        let is_told = |winner: &Winner<'_>| {
+            told.iter()
+                .any(|told| told.object_id == winner.object.id.as_str())
+        };
         let changed: Vec<&Winner<'_>> = all
             .filter(|winner| !newer.contains(winner.object.id.as_str()))
+            // Whose row was gone before has changed nothing.
+            .filter(|winner| !winner.is_orphan || is_told(winner))
             .collect();
         if let Some(first) = changed.first() {
-            let tags = tags::of_rows(target, &told);
+            tags.extend(tags::of_rows(target, &told));
             storage::keep_tags(transaction, first.event.svix_id.as_str(), &tags).await?;
         }
         let changed = changed.iter().map(|winner| winner.object.id.as_str());
@@ -308,20 +343,17 @@ async fn rowless<'w, 'a>(
 }
 
 /// What becomes of those who have no row, where none is made.
-fn without_row<'a>(target: &Target, rowless: &[&Winner<'a>]) -> LeftOuts<'a> {
-    let left_out = |winner: &&Winner<'a>| {
-        let left_out = match target.section.missing_row {
-            MissingRow::Create => return winner.unfit(),
-            MissingRow::Ignore => LeftOut::Ignored,
-            MissingRow::Wait => LeftOut::Refused(Refusal {
-                reason: format!("waits for a row of {} that belongs to it", target.table),
-                remedy: Remedy::TryLater,
-                ..Refusal::default()
-            }),
-        };
-        Some((winner.event.svix_id.as_str(), left_out))
-    };
-    rowless.iter().filter_map(left_out).collect()
+async fn without_row<'a>(
+    transaction: &Transaction<'_>,
+    target: &Target,
+    rowless: &[&Winner<'a>],
+) -> Result<LeftOuts<'a>, Failure> {
+    let ignored = |winner: &&Winner<'a>| (winner.event.svix_id.as_str(), LeftOut::Ignored);
+    Ok(match target.section.missing_row {
+        MissingRow::Create => rowless.iter().filter_map(|winner| winner.unfit()).collect(),
+        MissingRow::Ignore => rowless.iter().map(ignored).collect(),
+        MissingRow::Wait => makers::wait(&**transaction, target, rowless).await?,
+    })
 }
 
 #[cfg(test)]
@@ -353,6 +385,8 @@ mod tests {
                     cells: Vec::new(),
                     can_link: false,
                 },
+                parents: Vec::new(),
+                dependents: BTreeMap::new(),
             }),
         }
     }

@@ -9,6 +9,7 @@ use tokio_postgres::error::{DbError, Severity, SqlState};
 use tokio_postgres::types::{ToSql, Type};
 use uuid::Uuid;
 
+use crate::apply::parents::Found;
 use crate::apply::statements;
 use crate::apply::target::Target;
 use crate::apply::winner::{Winner, misfit};
@@ -99,7 +100,8 @@ pub(crate) async fn named(
     let Some((event, object)) = object else {
         return Ok(refusal);
     };
-    let Ok(winner) = Winner::fit(event, object, target) else {
+    let found = Found::look_up(transaction, target, &[event]).await?;
+    let Ok(winner) = Winner::fit(event, object, target, &found) else {
         return Ok(refusal);
     };
     let key = target.section.id_key();

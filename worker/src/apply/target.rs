@@ -10,14 +10,16 @@ use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
 use crate::agreement::{self, Agreement, Circumstances};
+use crate::apply::makers::Maker;
 use crate::apply::statements::Statements;
+use crate::apply::statements::references::{References, Tables as TablesOfSections};
 use crate::apply::telling::Telling;
 use crate::database::Database;
 use crate::database::catalogue::table::Table;
 use crate::database::catalogue::{self, Catalogue};
 use crate::database::failure::Failure;
 use crate::tables::Tables;
-use crate::tables::section::Section;
+use crate::tables::section::{Key, MissingRow, Section};
 
 /// How often the catalogue is read at the most because a value does not fit, or because the file does not.
 const BETWEEN_LOOKS: Duration = Duration::from_secs(1);
@@ -31,18 +33,50 @@ pub struct Target {
     pub table: Table,
     /// What follows from both.
     pub statements: Statements,
+    /// What follows from references to other sections, and from theirs to this one.
+    pub references: References,
+    /// Who makes the rows that this section waits for; nobody where it makes them itself, or the application does.
+    pub(crate) maker: Option<Maker>,
 }
 
 impl Target {
-    /// `None` where the table has not all that the section names.
+    /// `None` where the tables have not all that the section names.
     #[must_use]
-    pub fn new(section: &Arc<Section>, table: Table) -> Option<Self> {
+    pub(crate) fn new(family: &str, tables: &TablesOfSections<'_>) -> Option<Self> {
+        let (section, table) = *tables.get(family)?;
         Some(Self {
-            statements: Statements::new(section, &table)?,
+            statements: Statements::new(section, table)?,
+            references: References::new(family, tables)?,
+            maker: maker(section, table, tables),
             section: Arc::clone(section),
-            table,
+            table: table.clone(),
         })
     }
+}
+
+fn maker(section: &Section, table: &Table, tables: &TablesOfSections<'_>) -> Option<Maker> {
+    let waits = section.missing_row == MissingRow::Wait;
+    let mut others = tables.values().filter(|_| waits);
+    let makes = |(other, others): &&(&Arc<Section>, &Table)| {
+        others.id == table.id && other.missing_row == MissingRow::Create
+    };
+    let (maker, _) = others.find(makes)?;
+    Some(Maker {
+        family: maker.family.clone(),
+        key_is_id: matches!(maker.key, Key::Id(_)),
+    })
+}
+
+/// The tables that the catalogue has for the sections.
+pub(crate) fn of_sections<'a>(
+    tables: &'a Tables,
+    catalogue: &'a Catalogue,
+) -> TablesOfSections<'a> {
+    let of_section = |section: &'a Arc<Section>| {
+        let table = catalogue.table(&section.table)?;
+        Some((section.family.as_str(), (section, table)))
+    };
+    tables.sections().filter_map(of_section).collect()
 }
 
 /// The targets as they were at one look, by family.
@@ -260,9 +294,9 @@ impl Targets {
 
     /// What follows from the sections whose tables have all that they name.
     fn targets(&self, catalogue: &Catalogue) -> BTreeMap<String, Arc<Target>> {
+        let tables = of_sections(&self.tables, catalogue);
         let target = |section: &Arc<Section>| {
-            let table = catalogue.table(&section.table)?.clone();
-            let target = Target::new(section, table)?;
+            let target = Target::new(&section.family, &tables)?;
             Some((section.family.clone(), Arc::new(target)))
         };
         self.tables.sections().filter_map(target).collect()

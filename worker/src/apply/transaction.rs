@@ -9,6 +9,7 @@ use tokio_postgres::IsolationLevel;
 
 use crate::apply::canary;
 use crate::apply::fence::Fence;
+use crate::apply::parents::{self, Held};
 use crate::apply::piece::{Piece, UniqueValues, Written};
 use crate::apply::probe;
 use crate::apply::storage;
@@ -19,6 +20,7 @@ use crate::database::failure::{Failure, Refusal};
 use crate::decide::outcome::Outcome;
 use crate::decide::plan::{name, plan};
 use crate::event::Event;
+use crate::event::object::Parent;
 
 /// How long a transaction begins new pieces, if one has come to an end. Triggers of the application and the search
 /// for what is refused may take long; what is done by then is committed, and the rest is left for another one.
@@ -40,6 +42,8 @@ pub(crate) enum Attempt {
     Committed(Vec<Option<Verdict>>),
     /// Nothing was written: these events are another worker's.
     Lost(HashSet<usize>),
+    /// Nothing was written: of these objects, which rows refer to, something has to be known first.
+    Unmet(Vec<Parent>),
 }
 
 /// What was written of the new events of a transaction.
@@ -89,7 +93,15 @@ pub(crate) async fn transact(
         let places = events.iter().enumerate().filter(is_lost);
         return Ok(Attempt::Lost(places.map(|(place, _)| place).collect()));
     }
-    let rows = write(&transaction, targets, &new, unique_values, begun).await?;
+    let held = parents::lock(&transaction, &targets.snapshot(), &new).await?;
+    reach(FaultPoint::ParentsLocked).await;
+    let rows = match write(&transaction, targets, &new, unique_values, begun, held).await? {
+        Ok(rows) => rows,
+        Err(unmet) => {
+            transaction.rollback().await?;
+            return Ok(Attempt::Unmet(unmet));
+        }
+    };
     storage::forget_events(&transaction, &rows.unrecorded()).await?;
     let outcomes = rows.outcomes(&new);
     let is_wrong = |(event, assumed): (&&Event, &Outcome)| {
@@ -105,14 +117,15 @@ pub(crate) async fn transact(
     Ok(Attempt::Committed(events.iter().map(verdict).collect()))
 }
 
-/// Writes the rows of new events piece by piece.
+/// Writes the rows of new events piece by piece. The inner error is objects of which something has to be known first.
 async fn write<'a>(
     transaction: &Transaction<'_>,
     targets: &Targets,
     new: &[&'a Event],
     unique_values: UniqueValues,
     begun: Instant,
-) -> Result<Rows<'a>, Failure> {
+    mut held: Held,
+) -> Result<Result<Rows<'a>, Vec<Parent>>, Failure> {
     let mut rows = Rows::default();
     let mut is_one_done = false;
     let mut doubted = None;
@@ -124,9 +137,12 @@ async fn write<'a>(
         && let Some(piece) = pieces.pop()
     {
         let target = snapshot.get(piece.family()).ok_or_else(unread)?;
-        let failure = match piece.write(transaction, target, unique_values).await {
+        let failure = match piece.write(transaction, target, unique_values, &held).await {
             Ok(Written::Changed(objects)) => {
                 is_one_done = true;
+                if let Some(held) = &mut held {
+                    held.extend(piece.claimed());
+                }
                 rows.changed
                     .extend(objects.into_iter().map(|id| (piece.family(), id)));
                 if !pieces.is_empty() {
@@ -134,6 +150,7 @@ async fn write<'a>(
                 }
                 continue;
             }
+            Ok(Written::Unmet(parents)) => return Ok(Err(parents)),
             Ok(Written::Without(left_out)) => {
                 storage::give_up_piece(transaction).await?;
                 reach(FaultPoint::RolledBack).await;
@@ -178,7 +195,7 @@ async fn write<'a>(
     }
     let left = pieces.iter().flat_map(Piece::events);
     rows.left = left.map(|event| event.svix_id.as_str()).collect();
-    Ok(rows)
+    Ok(Ok(rows))
 }
 
 /// The caller has read the catalogue before.
@@ -200,7 +217,7 @@ async fn give_up(transaction: &Transaction<'_>, failure: Failure) -> Result<Refu
 impl<'a> Rows<'a> {
     /// The svix-ids of new events that are not to stand in the ledger.
     fn unrecorded(&self) -> Vec<&'a str> {
-        let is_recorded = |left_out: &LeftOut| *left_out == LeftOut::Ignored;
+        let is_recorded = |left_out: &LeftOut| left_out.outcome().is_some();
         let left_out = self
             .left_out
             .iter()
@@ -226,13 +243,10 @@ impl<'a> Rows<'a> {
             (event.svix_id.as_str(), outcome)
         };
         let written = written.iter().zip(planned).map(outcome);
-        let ignored = self
-            .left_out
-            .iter()
-            .filter(|(_, left_out)| **left_out == LeftOut::Ignored);
-        written
-            .chain(ignored.map(|(svix_id, _)| (*svix_id, Outcome::Ignored)))
-            .collect()
+        let left_out = self.left_out.iter();
+        let left_out =
+            left_out.filter_map(|(svix_id, left_out)| Some((*svix_id, left_out.outcome()?)));
+        written.chain(left_out).collect()
     }
 
     fn verdict(&self, svix_id: &str, outcomes: &HashMap<&str, Outcome>) -> Option<Verdict> {
@@ -243,7 +257,7 @@ impl<'a> Rows<'a> {
             (Some(outcome), _) => Verdict::Recorded(*outcome),
             (None, Some(LeftOut::Refused(refusal))) => Verdict::Refused(refusal.clone()),
             (None, Some(LeftOut::Waiting(awaited))) => Verdict::Waiting(awaited.clone()),
-            (None, Some(LeftOut::Ignored) | None) => Verdict::Duplicate,
+            (None, Some(LeftOut::Ignored | LeftOut::Stale) | None) => Verdict::Duplicate,
         })
     }
 }

@@ -28,9 +28,29 @@ pub(crate) enum LeftOut {
     Refused(Refusal),
     /// Its object has no row, and this section makes none.
     Ignored,
+    /// Its object has no row, because the one that made it is deleted.
+    Stale,
 }
 
 impl LeftOut {
+    /// Why.
+    pub(crate) fn reason(&self) -> &str {
+        match self {
+            Self::Waiting(awaited) => &awaited.reason,
+            Self::Refused(refusal) => &refusal.reason,
+            Self::Ignored | Self::Stale => "it has no row",
+        }
+    }
+
+    /// What the ledger says of the event, if it stands there.
+    pub(crate) const fn outcome(&self) -> Option<Outcome> {
+        match self {
+            Self::Ignored => Some(Outcome::Ignored),
+            Self::Stale => Some(Outcome::Stale),
+            Self::Waiting(_) | Self::Refused(_) => None,
+        }
+    }
+
     /// Whether it may be the table that is another one than it was.
     pub(crate) const fn doubts_the_table(&self) -> bool {
         matches!(self, Self::Refused(refusal) if refusal.doubts_the_table)

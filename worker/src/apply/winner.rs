@@ -1,15 +1,17 @@
 //! A row that is to be written.
 
+use crate::apply::parents::{Found, ParentRow};
+use crate::apply::statements::references::Dependent;
 use crate::apply::target::Target;
 use crate::apply::verdict::LeftOut;
 use crate::database::catalogue::column::Kind;
 use crate::database::failure::Refusal;
-use crate::event::object::Object;
+use crate::event::object::{Object, ObjectId};
 use crate::event::row::Cell;
 use crate::event::{Change, Event};
 use crate::fit::misfit::{Misfit, Problem};
 use crate::fit::{Fitted, fit};
-use crate::tables::section::{Column, Content, Key, OnDelete};
+use crate::tables::section::{Column, Content, Gone, Key, OnDelete};
 
 /// A row that is to be written.
 pub(crate) struct Winner<'a> {
@@ -21,55 +23,70 @@ pub(crate) struct Winner<'a> {
     pub(crate) key: Vec<String>,
     /// One for each of the section's cells; of a deletion one for each column that it sets.
     pub(crate) cells: Vec<Fitted<'a>>,
+    /// The places of cells that are kept as they are, because their rows refer to deleted objects.
+    kept: Vec<usize>,
     /// Why no row can be made of it, though one that is there can be written.
     pub(crate) unfit: Option<Unfit>,
+    /// Of a deletion: what it sets in the rows of each of the target's dependents.
+    pub(crate) dependents: Vec<Vec<Fitted<'a>>>,
+    /// Whether its row is to go because it refers to a deleted object.
+    pub(crate) is_orphan: bool,
 }
 
 /// Something does not fit that is written only when a row is made.
 pub(crate) struct Unfit {
-    pub(crate) refusal: Refusal,
+    pub(crate) left_out: LeftOut,
     /// Whether a row that is linked has it all: its columns take no NULL.
     is_in_every_row: bool,
 }
 
 impl<'a> Winner<'a> {
-    /// Fits what `event` says of `object` to the columns of its table.
+    /// Fits what `event` says of `object` to the columns of its table. `found` is what the rows say that it refers to.
     ///
     /// # Errors
-    /// When something does not fit that has to be written.
+    /// When something does not fit that has to be written, or a row is not there yet that it refers to.
     pub(crate) fn fit(
         event: &'a Event,
         object: &'a Object,
         target: &Target,
-    ) -> Result<Self, Refusal> {
-        check_id(object, target).map_err(|why| misfit(target, &why))?;
+        found: &Found,
+    ) -> Result<Self, LeftOut> {
+        check_id(object, target).map_err(|why| LeftOut::Refused(misfit(target, &why)))?;
         let (columns, on_create) = columns_of(event, object);
         let mut winner = Self {
             key: Vec::new(),
             cells: Vec::with_capacity(columns.len() + on_create.len()),
+            kept: Vec::new(),
             unfit: None,
+            dependents: Vec::new(),
+            is_orphan: found.has_lost(object, target, columns.len()),
             event,
             object,
         };
-        for column in columns {
-            let fitted = winner.fit_next(column, target);
-            winner
-                .cells
-                .push(fitted.map_err(|why| misfit(target, &why))?);
+        if winner.is_orphan {
+            return Ok(winner);
         }
-        winner.key = winner.said_key(target)?;
+        for column in columns {
+            let fitted = winner.fit_next(column, target, found)?;
+            winner.cells.push(fitted);
+        }
+        winner.key = winner.said_key(target).map_err(LeftOut::Refused)?;
         for column in on_create {
-            let fitted = winner.fit_next(column, target).unwrap_or_else(|why| {
+            let fitted = winner.fit_next(column, target, found);
+            let fitted = fitted.unwrap_or_else(|left_out| {
                 let stored = target.table.column(&column.name);
                 let takes_null = stored.is_some_and(|stored| stored.takes_null);
-                let unfit = winner.unfit.get_or_insert_with(|| Unfit {
-                    refusal: misfit(target, &why),
+                let unfit = winner.unfit.get_or_insert(Unfit {
+                    left_out,
                     is_in_every_row: true,
                 });
                 unfit.is_in_every_row &= !takes_null;
                 Fitted::Null
             });
             winner.cells.push(fitted);
+        }
+        if let Change::Delete(_) = event.change {
+            winner.dependents = dependents(object, target).map_err(LeftOut::Refused)?;
         }
         Ok(winner)
     }
@@ -100,19 +117,64 @@ impl<'a> Winner<'a> {
         cells.map(|((column, cell), fitted)| (column, cell, fitted))
     }
 
-    fn fit_next(&self, column: &Column, target: &Target) -> Result<Fitted<'a>, Misfit> {
-        let cell = self.object.row.cells.get(self.cells.len());
-        match cell.zip(target.table.column(&column.name)) {
-            Some((cell, stored)) if column.content != Content::Uuid => fit(cell, column, stored),
-            // The statement makes it; and the table has all that the section names.
-            _ => Ok(Fitted::Null),
-        }
+    fn fit_next(
+        &mut self,
+        column: &Column,
+        target: &Target,
+        found: &Found,
+    ) -> Result<Fitted<'a>, LeftOut> {
+        let place = self.cells.len();
+        let cell = self.object.row.cells.get(place);
+        let Some((cell, stored)) = cell.zip(target.table.column(&column.name)) else {
+            // The table has all that the section names.
+            return Ok(Fitted::Null);
+        };
+        let mut lookups = target.references.lookups.iter();
+        let lookup = lookups.find(|lookup| lookup.place == place);
+        let fitted = match (&column.content, lookup, cell.value.text()) {
+            // The statement makes it.
+            (Content::Uuid, ..) => return Ok(Fitted::Null),
+            (_, Some(_), Some(id)) if !is_id(&id) => Err(Misfit::new(
+                cell,
+                column,
+                Problem::NoId(column.name.clone()),
+            )),
+            (_, Some(lookup), Some(id)) => match found.get(place, &id) {
+                Some(parent) if parent.is_deleted => {
+                    if lookup.gone == Gone::Keep {
+                        self.kept.push(place);
+                    }
+                    match stored.takes_null || lookup.gone == Gone::Keep {
+                        true => Ok(Fitted::Null),
+                        false => Err(Misfit::new(
+                            cell,
+                            column,
+                            Problem::Gone(column.name.clone()),
+                        )),
+                    }
+                }
+                Some(ParentRow {
+                    value: Some(value), ..
+                }) => Ok(Fitted::Text(value.clone().into())),
+                Some(parent) => return Err(LeftOut::Waiting(parent.awaited(lookup, &id))),
+                // It was looked up, unless nobody writes: then the id stands for what the row says.
+                None => Ok(Fitted::Text(id.into_owned().into())),
+            },
+            _ => fit(cell, column, stored),
+        };
+        fitted.map_err(|why| LeftOut::Refused(misfit(target, &why)))
+    }
+
+    /// Whether the column of the cell at `place` is left as it is.
+    pub(crate) fn keeps(&self, place: usize) -> bool {
+        let cell = self.object.row.cells.get(place);
+        cell.is_some_and(|cell| cell.keeps) || self.kept.contains(&place)
     }
 
     /// What becomes of it where it has no row.
     pub(super) fn unfit(&self) -> Option<(&'a str, LeftOut)> {
-        let refusal = self.unfit.as_ref()?.refusal.clone();
-        Some((self.event.svix_id.as_str(), LeftOut::Refused(refusal)))
+        let left_out = self.unfit.as_ref()?.left_out.clone();
+        Some((self.event.svix_id.as_str(), left_out))
     }
 
     /// Whether a row may be linked by the value of the cell at `place`: what was cut is not what Clerk has said.
@@ -139,6 +201,25 @@ fn columns_of<'a>(event: &Event, object: &'a Object) -> (&'a [Column], &'a [Colu
         (_, OnDelete::Set(columns)) => (columns, &[]),
         _ => (&[], &[]),
     }
+}
+
+/// Whether a text may be the id of an object, and be told as one.
+fn is_id(text: &str) -> bool {
+    ObjectId::parse(text.to_owned()).is_some_and(|id| id.is_plain())
+}
+
+/// What a deletion sets in the rows that refer to those of its object.
+fn dependents<'a>(object: &'a Object, target: &Target) -> Result<Vec<Vec<Fitted<'a>>>, Refusal> {
+    let fit_all = |dependent: &Dependent| {
+        let row = object.dependents.get(&dependent.section.family);
+        let cells = row.into_iter().flat_map(|row| &row.cells);
+        let set = dependent.set.iter().zip(cells);
+        let fitted = set.map(|((column, stored), cell)| fit(cell, column, stored));
+        fitted.collect::<Result<_, _>>()
+    };
+    let dependents = target.references.dependents.iter().map(fit_all);
+    let dependents: Result<_, Misfit> = dependents.collect();
+    dependents.map_err(|why| misfit(target, &why))
 }
 
 /// Whether the key has room for the id.

@@ -5,6 +5,7 @@ use std::collections::{HashMap, HashSet};
 use deadpool_postgres::Transaction;
 
 use crate::apply::holders::{self, Place};
+use crate::apply::parents::Found;
 use crate::apply::storage::Claim;
 use crate::apply::target::Target;
 use crate::apply::verdict::LeftOut;
@@ -17,7 +18,7 @@ use crate::event::{Change, Event};
 pub(crate) struct Winners<'a> {
     /// Rows to write, in the order of ids.
     pub(crate) written: Vec<Winner<'a>>,
-    /// Of deleted objects.
+    /// Of deleted objects, and of those whose rows go because they refer to a deleted one.
     pub(crate) deleted: Vec<Winner<'a>>,
     /// Of which nothing was known.
     pub(crate) first_seen: HashSet<&'a str>,
@@ -31,11 +32,12 @@ pub(crate) type LeftOuts<'a> = HashMap<&'a str, LeftOut>;
 
 impl<'a> Winners<'a> {
     /// Fits what `newest` say to the columns of `target`, where the claims say that they have won. The error tells whose
-    /// values do not fit.
+    /// values do not fit, and who has to wait for a row that it refers to.
     pub(crate) fn fit(
         newest: &[&'a Event],
         claims: &[Claim],
         target: &Target,
+        found: &Found,
     ) -> Result<Self, LeftOuts<'a>> {
         let claims: HashMap<&str, bool> = claims
             .iter()
@@ -57,16 +59,15 @@ impl<'a> Winners<'a> {
             if *first_seen {
                 winners.first_seen.insert(object.id.as_str());
             }
-            let winner = match Winner::fit(event, object, target) {
-                Ok(winner) => winner,
-                Err(refusal) => {
-                    misfits.insert(event.svix_id.as_str(), LeftOut::Refused(refusal));
-                    continue;
+            match Winner::fit(event, object, target, found) {
+                Ok(winner) if winner.is_orphan => winners.deleted.push(winner),
+                Ok(winner) => match event.change {
+                    Change::Upsert(_) => winners.written.push(winner),
+                    _ => winners.deleted.push(winner),
+                },
+                Err(left_out) => {
+                    misfits.insert(event.svix_id.as_str(), left_out);
                 }
-            };
-            match event.change {
-                Change::Upsert(_) => winners.written.push(winner),
-                _ => winners.deleted.push(winner),
             }
         }
         if misfits.is_empty() {

@@ -106,8 +106,7 @@ impl<'w, 'a> Wishes<'w, 'a> {
 
     /// Whether Clerk says nothing of the column, and it is then left as it is.
     fn keeps(&self, place: usize, column: usize) -> bool {
-        let cells = &self.winners[place].object.row.cells;
-        cells.get(column).is_some_and(|cell| cell.keeps)
+        self.winners[place].keeps(column)
     }
 
     /// Who has to wait, and which values change hands.

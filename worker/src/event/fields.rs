@@ -31,6 +31,16 @@ impl<'a> Fields<'a> {
         })
     }
 
+    /// Those of an object of which nothing is known.
+    #[must_use]
+    pub(crate) const fn none() -> Self {
+        Self {
+            object: RawValue::NULL,
+            names: &[],
+            found: Vec::new(),
+        }
+    }
+
     /// The whole object.
     #[must_use]
     pub const fn object(&self) -> &'a RawValue {

@@ -1,5 +1,6 @@
 //! An object of Clerk's, as an event tells of it.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::SystemTime;
 
@@ -29,6 +30,13 @@ impl ObjectId {
         is_usable.then_some(Self(text))
     }
 
+    /// Whether it may be told to people: an address or a name that somebody has taken for an id may not.
+    #[must_use]
+    pub fn is_plain(&self) -> bool {
+        let is_plain = |byte: u8| byte.is_ascii_graphic() && byte != b'@';
+        self.0.bytes().all(is_plain)
+    }
+
     /// The id as text.
     #[must_use]
     pub fn as_str(&self) -> &str {
@@ -47,6 +55,20 @@ pub struct Object {
     pub updated_at: SystemTime,
     /// What it says of the row.
     pub row: Row,
+    /// The objects that its row refers to by `find`, as far as the event says them.
+    pub parents: Vec<Parent>,
+    /// Of a deletion: what it says of the rows of other families that refer to this object, by family, where those are
+    /// not deleted but changed.
+    pub dependents: BTreeMap<String, Row>,
+}
+
+/// An object that a row refers to.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Parent {
+    /// Its family.
+    pub family: String,
+    /// Its id.
+    pub id: String,
 }
 
 /// Reads `data.id`.

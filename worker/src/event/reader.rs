@@ -9,13 +9,14 @@ use shared::envelope::Envelope;
 use shared::svix_id::SvixId;
 
 use crate::event::about::About;
+use crate::event::fields::Fields;
 use crate::event::object::{self, Object, ObjectId};
-use crate::event::row::Row;
+use crate::event::row::{Row, parents};
 use crate::event::unusable::Unusable;
 use crate::event::wanted::Wanted;
 use crate::event::{ASKED_FOR, Change, Event, time};
 use crate::tables::Tables;
-use crate::tables::section::{Column, OnDelete, Section};
+use crate::tables::section::{Column, Content, OnDelete, Section};
 
 /// Characters of a type that the ledger keeps.
 const LONGEST_TYPE: usize = 255;
@@ -33,6 +34,8 @@ struct Family {
     section: Arc<Section>,
     wanted: Wanted,
     wanted_of_deletion: Wanted,
+    /// Sections whose rows refer to this family's, by way of others too, and that set columns where those are deleted.
+    dependents: Vec<Arc<Section>>,
 }
 
 impl Reader {
@@ -40,9 +43,17 @@ impl Reader {
     #[must_use]
     pub fn new(tables: &Tables) -> Self {
         let family = |section: &Arc<Section>| {
+            let finds = section.cells();
+            let finds = finds.filter(|column| matches!(column.content, Content::Find(_)));
             let family = Family {
                 wanted: Wanted::by(section.cells()),
-                wanted_of_deletion: Wanted::by(left_columns(section)),
+                wanted_of_deletion: Wanted::by(left_columns(section).iter().chain(finds)),
+                dependents: tables
+                    .dependents(&section.family)
+                    .into_iter()
+                    .filter(|section| !left_columns(section).is_empty())
+                    .cloned()
+                    .collect(),
                 section: Arc::clone(section),
             };
             (section.family.clone(), family)
@@ -145,12 +156,20 @@ impl Family {
         } else {
             Row::read(section, about, &fields)
         };
+        let dependents = self.dependents.iter().filter(|_| is_deletion);
+        let dependents = dependents.map(|section| {
+            // It says when, but nothing of their objects.
+            let row = Row::of_deletion(left_columns(section), about, &Fields::none());
+            (section.family.clone(), row)
+        });
         let updated_at = object::updated_at(&fields).or_else(|| sent_at(about));
         let object = Object {
             section: Arc::clone(section),
             id: object::id(&fields)?,
             updated_at: updated_at.unwrap_or(about.received_at),
             row,
+            parents: parents(section, about, &fields),
+            dependents: dependents.collect(),
         };
         Ok(if is_deletion {
             Change::Delete(object)

@@ -2,6 +2,7 @@
 
 use crate::event::about::About;
 use crate::event::fields::Fields;
+use crate::event::object::{ObjectId, Parent};
 use crate::event::saying::Saying;
 use crate::tables::path::Path;
 use crate::tables::section::{Column, Constant, Content, From, Section};
@@ -58,12 +59,29 @@ impl Row {
     }
 }
 
+/// The objects that the row of an event refers to, where it says an id. `fields` are those that the references of `section` want.
+#[must_use]
+pub fn parents(section: &Section, about: &About<'_>, fields: &Fields<'_>) -> Vec<Parent> {
+    let saying = Saying::new(about, fields);
+    let parents = section.finds().filter_map(|(_, find)| {
+        let id = saying.value(&find.id).text()?.into_owned();
+        let id = ObjectId::parse(id).filter(ObjectId::is_plain)?;
+        Some(Parent {
+            family: find.family.clone(),
+            id: id.as_str().to_owned(),
+        })
+    });
+    parents.collect()
+}
+
 fn cell(column: &Column, saying: &Saying<'_>) -> Cell {
     let value = match &column.content {
         Content::From(from) => return said(from, saying),
         Content::Constant(constant, _) => written(constant, saying),
         // The statement makes it.
         Content::Uuid => Value::Nothing,
+        // Whose row it is; what that row says the database knows.
+        Content::Find(find) => saying.value(&find.id),
     };
     Cell {
         value,

@@ -40,7 +40,7 @@ impl Changes {
                 .iter()
                 .filter_map(|event| Some(event.object_id()?.as_str()));
             tags.extend(section.tags_of(ids));
-            if !section.tag_columns().is_empty() {
+            if section.keeps_tags() {
                 kept_for.extend(events.iter().map(|event| event.svix_id.as_str()));
             }
         }

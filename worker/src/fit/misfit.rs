@@ -32,6 +32,10 @@ pub(crate) enum Problem {
     NoWordInList(String),
     #[error("does not read as {1}, which column \"{0}\" takes")]
     Unreadable(String, Cow<'static, str>),
+    #[error("says no id, which column \"{0}\" needs to find a row")]
+    NoId(String),
+    #[error("refers to an object that is deleted, and column \"{0}\" takes no NULL")]
+    Gone(String),
     #[error("is refused by the check {1} of the type of column \"{0}\"")]
     Checked(String, String),
 }
@@ -51,6 +55,7 @@ impl Misfit {
                 None => from.paths.iter().map(name).collect::<Vec<_>>().join(" or "),
             },
             Content::Constant(..) | Content::Uuid => "its value".to_owned(),
+            Content::Find(find) => name(&find.id),
         };
         Self { what, problem }
     }

@@ -185,7 +185,7 @@ impl<'a> Fitting<'a, '_> {
         match &self.mapped.content {
             Content::From(from) => from.too_long,
             Content::Constant(_, too_long) => *too_long,
-            Content::Uuid => None,
+            Content::Uuid | Content::Find(_) => None,
         }
     }
 
@@ -204,7 +204,7 @@ impl<'a> Fitting<'a, '_> {
     fn is_a_name(self) -> bool {
         let paths = match &self.mapped.content {
             Content::From(from) => from.paths.as_slice(),
-            Content::Constant(..) | Content::Uuid => &[],
+            Content::Constant(..) | Content::Uuid | Content::Find(_) => &[],
         };
         let path = self.cell.said_by.and_then(|place| paths.get(place));
         path.is_some_and(Path::is_a_name)

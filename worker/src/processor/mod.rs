@@ -228,6 +228,9 @@ impl Processor {
                 Fate::Finished(outcome(verdict), steps)
             }
             Verdict::Refused(refusal) => Fate::Refused(refusal.clone(), None),
+            Verdict::Waiting(awaited) if !awaited.is_of_a_value => {
+                Fate::Refused(value_taken(awaited), Some(awaited.clone()))
+            }
             Verdict::Waiting(awaited) => {
                 match self
                     .close_ring(queue, entry, event, &awaited.object)

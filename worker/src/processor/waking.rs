@@ -13,6 +13,7 @@ use tokio::task::JoinSet;
 
 use super::Processor;
 use crate::apply::awaited::{Awaited, changed_since};
+use crate::apply::makers::row_of;
 use crate::event::Event;
 use crate::finish::queue::Hastened;
 use crate::outage::Interrupted;
@@ -40,13 +41,14 @@ pub(super) fn changed_object(event: &Event) -> Option<String> {
     Some(object(&changed.section.family, changed.id.as_str()))
 }
 
-/// The objects that others may have waited for if this event changes something: its own, and where a row may have been
-/// linked the one that was nobody's.
+/// The objects that others may have waited for if this event changes something: its own, its row where that has another
+/// key, and where a row may have been linked the one that was nobody's.
 pub(super) fn changed_objects(event: &Event) -> impl Iterator<Item = String> {
     let section = event.changed().map(|changed| &changed.section);
     let links = section.filter(|section| section.link_by.is_some());
     let nobody = links.map(|section| object(&section.family, ""));
-    changed_object(event).into_iter().chain(nobody)
+    let row = event.upserted().and_then(row_of);
+    changed_object(event).into_iter().chain(row).chain(nobody)
 }
 
 impl Processor {

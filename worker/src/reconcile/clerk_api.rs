@@ -18,18 +18,23 @@ use shared::tls;
 use tokio::time::{Interval, MissedTickBehavior};
 
 use crate::event::object::ObjectId;
+use crate::reconcile::family::Family;
 use crate::reconcile::patience::Patience;
 use crate::reconcile::progress::Progress;
 
-/// How many users a page has: the most that the API gives.
+/// How many objects a page has: the most that the API gives.
 pub const PAGE: usize = 500;
+/// The version whose answers are read: the objects in them have the fields of those in webhooks
+/// (<https://clerk.com/docs/guides/development/upgrading/versioning>). `@clerk/backend` sends it since 2.21; 3.25 sends
+/// 2026-05-12, in which nothing differs that is asked for here. Without it the instance's own version decides.
+const VERSION: (&str, &str) = ("clerk-api-version", "2025-11-10");
 /// Between the beginnings of two requests. Development instances allow 100 requests in 10 s, production
 /// instances 1000 (<https://clerk.com/docs/guides/how-clerk-works/system-limits>); the application has a
 /// part in it too.
 const PACE: Duration = Duration::from_millis(125);
 /// How long one answer may take.
 const TIMEOUT: Duration = Duration::from_secs(60);
-/// How long an answer may be, in bytes: 256 KiB a user, most of it metadata.
+/// How long an answer may be, in bytes: 256 KiB an object, most of it metadata.
 const LONGEST_ANSWER: usize = PAGE * 256 * 1024;
 /// How long we wait at the most because Clerk, or somebody in between, asks for it.
 const LONGEST_RETRY_AFTER: Duration = Duration::from_secs(300);
@@ -43,6 +48,26 @@ pub struct ClerkApi {
     authorization: HeaderValue,
     pace: Interval,
     progress: Progress,
+}
+
+/// How many objects of a family Clerk has.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Total {
+    /// So many, if it tells.
+    Told(Option<u64>),
+    /// The instance has no organizations; the status, and what Clerk calls it.
+    NotEnabled(String),
+}
+
+/// A page of organizations or memberships.
+#[derive(Deserialize)]
+struct List {
+    data: Vec<Box<RawValue>>,
+}
+
+#[derive(Deserialize)]
+struct Count {
+    total_count: u64,
 }
 
 struct Answer {
@@ -82,61 +107,74 @@ impl ClerkApi {
         })
     }
 
-    /// A page of users, the oldest first, after the `offset` oldest ones.
+    /// A page of a family's objects, the oldest first, after the `offset` oldest ones.
     ///
     /// # Errors
     /// When Clerk does not give it, in words.
-    pub async fn users(&mut self, offset: usize) -> Result<Vec<Box<RawValue>>, String> {
-        // A plus sign would be a space.
-        let path = format!("/v1/users?limit={PAGE}&offset={offset}&order_by=%2Bcreated_at");
-        let body = self.get(&path).await?;
+    pub async fn page(
+        &mut self,
+        family: &Family,
+        offset: usize,
+    ) -> Result<Vec<Box<RawValue>>, String> {
+        let path = format!("{}&limit={PAGE}&offset={offset}", family.list);
+        let body = self.get(&path).await?.body()?;
         let body = body.ok_or("Clerk answers 404: is CLERK_API_URL right?")?;
-        serde_json::from_slice(&body).map_err(|_| "Clerk's answer is no list of users".to_owned())
+        let page = match family.count {
+            Some(_) => serde_json::from_slice(&body),
+            None => serde_json::from_slice(&body).map(|List { data }| data),
+        };
+        page.map_err(|_| format!("Clerk's answer is no list of {}", family.plural))
     }
 
-    /// How many users there are; `None` if Clerk does not tell.
+    /// How many objects of a family there are.
     ///
     /// # Errors
     /// When Clerk cannot be asked, in words.
-    pub async fn count(&mut self) -> Result<Option<u64>, String> {
-        #[derive(Deserialize)]
-        struct Count {
-            total_count: u64,
+    pub async fn count(&mut self, family: &Family) -> Result<Total, String> {
+        let path = match family.count {
+            Some(path) => path.to_owned(),
+            None => format!("{}&limit=1", family.list),
+        };
+        let answer = self.get(&path).await?;
+        let status = answer.status.as_u16();
+        if family.needs_organizations
+            && matches!(status, 402..=404)
+            && let Some(code) = answer.code()
+        {
+            return Ok(Total::NotEnabled(format!("{status}, {code}")));
         }
-        let body = self.get("/v1/users/count").await?.unwrap_or_default();
+        let body = answer.body()?.unwrap_or_default();
         let count: Option<Count> = serde_json::from_slice(&body).ok();
-        Ok(count.map(|count| count.total_count))
+        Ok(Total::Told(count.map(|count| count.total_count)))
     }
 
-    /// Whether Clerk has the user.
+    /// The object that has this id; `None` if Clerk has none. Nothing is asked where the family has no such question.
     ///
     /// # Errors
     /// When Clerk does not tell, in words.
-    pub async fn has(&mut self, user: &ObjectId) -> Result<bool, String> {
-        let id = utf8_percent_encode(user.as_str(), IN_A_PATH);
-        let answer = self.get(&format!("/v1/users/{id}")).await?;
-        Ok(answer.is_some())
+    pub async fn object(
+        &mut self,
+        family: &Family,
+        id: &ObjectId,
+    ) -> Result<Option<Bytes>, String> {
+        let Some((before, behind)) = family.by_id else {
+            return Err(format!(
+                "Clerk tells of {} by their list only",
+                family.plural
+            ));
+        };
+        let id = utf8_percent_encode(id.as_str(), IN_A_PATH);
+        self.get(&format!("{before}{id}{behind}")).await?.body()
     }
 
-    /// `None` if Clerk says that there is no such thing.
-    async fn get(&mut self, path: &str) -> Result<Option<Bytes>, String> {
+    /// An answer that waiting does not change.
+    async fn get(&mut self, path: &str) -> Result<Answer, String> {
         let progress = self.progress.clone();
         let mut patience = Patience::new(&progress);
         loop {
             self.pace.tick().await;
             let (reason, asked) = match self.ask(path).await {
                 Ok(answer) => match answer.status.as_u16() {
-                    200..300 => return Ok(Some(answer.body)),
-                    404 if is_of_clerk(&answer.body) => return Ok(None),
-                    404 => {
-                        let reason =
-                            "404 comes from somebody else than Clerk: is CLERK_API_URL right?";
-                        return Err(reason.to_owned());
-                    }
-                    401 | 403 => {
-                        let status = answer.status.as_str();
-                        return Err(format!("Clerk refuses CLERK_SECRET_KEY ({status})"));
-                    }
                     status @ (408 | 429 | 500..) => {
                         let asked = answer.retry_after.unwrap_or_default();
                         // Waiting for one's turn is no failure.
@@ -145,7 +183,7 @@ impl ClerkApi {
                         }
                         (format!("Clerk answers {status}"), asked)
                     }
-                    status => return Err(format!("Clerk answers {status}")),
+                    _ => return Ok(answer),
                 },
                 Err(NoAnswer::Untrusted(reason)) => return Err(reason),
                 Err(NoAnswer::Failed(reason)) => (reason, Duration::ZERO),
@@ -157,6 +195,7 @@ impl ClerkApi {
     async fn ask(&self, path: &str) -> Result<Answer, NoAnswer> {
         let request = Request::get(format!("{}{path}", self.url))
             .header(AUTHORIZATION, self.authorization.clone())
+            .header(VERSION.0, VERSION.1)
             .header(
                 "user-agent",
                 concat!("clerk-sync/", env!("CARGO_PKG_VERSION")),
@@ -184,21 +223,35 @@ impl ClerkApi {
     }
 }
 
-/// Whether a 404 is Clerk's: a proxy's says nothing about users.
-fn is_of_clerk(body: &[u8]) -> bool {
-    #[derive(Deserialize)]
-    struct Body {
-        errors: Vec<Code>,
+impl Answer {
+    /// What was asked for; `None` if Clerk says that there is no such thing.
+    fn body(self) -> Result<Option<Bytes>, String> {
+        match self.status.as_u16() {
+            200..300 => Ok(Some(self.body)),
+            404 if self.code().as_deref() == Some("resource_not_found") => Ok(None),
+            404 => {
+                Err("404 comes from somebody else than Clerk: is CLERK_API_URL right?".to_owned())
+            }
+            status @ (401 | 403) => Err(format!("Clerk refuses CLERK_SECRET_KEY ({status})")),
+            status => Err(format!("Clerk answers {status}")),
+        }
     }
-    #[derive(Deserialize)]
-    struct Code {
-        code: String,
+
+    /// What Clerk calls the mistake; `None` where the answer is not Clerk's: a proxy's says nothing about its objects.
+    fn code(&self) -> Option<String> {
+        #[derive(Deserialize)]
+        struct Body {
+            errors: Vec<Code>,
+        }
+        #[derive(Deserialize)]
+        struct Code {
+            code: String,
+        }
+        let body: Body = serde_json::from_slice(&self.body).ok()?;
+        let code = body.errors.into_iter().next()?.code;
+        let is_plain = |c: char| c.is_ascii_alphanumeric() || c == '_';
+        Some(code.chars().filter(|c| is_plain(*c)).take(64).collect())
     }
-    let body: Result<Body, _> = serde_json::from_slice(body);
-    body.is_ok_and(|body| {
-        let mut codes = body.errors.iter();
-        codes.any(|error| error.code == "resource_not_found")
-    })
 }
 
 /// Of the header `Retry-After`.

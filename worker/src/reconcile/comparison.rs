@@ -21,8 +21,8 @@ const SETTLED: Duration = Duration::from_secs(60);
 #[derive(Debug, Default)]
 pub struct Present {
     has_row: bool,
-    /// The row says the same.
-    is_same: bool,
+    /// The columns in which the row says something else.
+    different: Vec<String>,
     /// A trigger has left it as it is when it was repaired.
     is_altered: bool,
     /// There is no row, but one that belongs to nobody.
@@ -40,7 +40,7 @@ struct Version {
 }
 
 /// How an object of Clerk's compares with what is here.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Comparison {
     /// The row says the same, or what a trigger wants it to say.
     Equal,
@@ -52,8 +52,8 @@ pub enum Comparison {
     WithoutRow,
     /// There is no row. An event of that time would write it.
     Missing(SystemTime),
-    /// The row says something else. An event of that time would correct it.
-    Different(SystemTime),
+    /// The row says something else in these columns. An event of that time would correct it.
+    Different(SystemTime, Vec<String>),
 }
 
 /// Reads what is here of objects, by id. Without an entry: nothing.
@@ -86,7 +86,7 @@ impl Present {
         };
         Ok(Self {
             has_row: row.try_get(1)?,
-            is_same: row.try_get(2)?,
+            different: row.try_get(2)?,
             is_altered: row.try_get(3)?,
             can_be_linked: row.try_get(4)?,
             version,
@@ -108,7 +108,8 @@ impl Present {
         if version.is_some_and(|version| version.deleted) {
             return Comparison::DeletedHere;
         }
-        if self.has_row && (self.is_same || self.is_altered && is_of_this_version) {
+        let is_same = self.different.is_empty();
+        if self.has_row && (is_same || self.is_altered && is_of_this_version) {
             return Comparison::Equal;
         }
         let makes_rows = object.section.missing_row == MissingRow::Create;
@@ -133,7 +134,7 @@ impl Present {
         };
         match self.has_row {
             false => Comparison::Missing(time),
-            true => Comparison::Different(time),
+            true => Comparison::Different(time, self.different.clone()),
         }
     }
 }

@@ -1,4 +1,4 @@
-//! Rows of users that Clerk no longer has.
+//! Rows of objects that Clerk no longer has.
 
 use std::io::{IsTerminal as _, Write as _};
 use std::time::SystemTime;
@@ -20,7 +20,7 @@ pub struct Candidate {
     pub id: ObjectId,
     /// How new it is, as far as it or its newest event says; else the year 1.
     pub updated_at: SystemTime,
-    /// Whether a deletion of the user was applied: this row was written afterwards, by somebody else.
+    /// Whether a deletion of the object was applied: this row was written afterwards, by somebody else.
     pub was_deleted: bool,
 }
 

@@ -1,4 +1,4 @@
-//! The users that Clerk has listed.
+//! The objects that Clerk has listed.
 
 use std::collections::HashSet;
 use std::hash::{BuildHasher as _, RandomState};
@@ -15,7 +15,7 @@ pub(super) struct Listed {
 }
 
 impl Listed {
-    /// No users yet.
+    /// No objects yet.
     pub(super) fn new() -> Self {
         Self {
             since: SystemTime::now(),
@@ -28,8 +28,17 @@ impl Listed {
         self.ids.insert(self.hasher.hash_one(id));
     }
 
-    /// Whether the list should have named the user of `row` and has not: a newer row may be of a later user.
+    pub(super) fn contains(&self, id: &str) -> bool {
+        self.ids.contains(&self.hasher.hash_one(id))
+    }
+
+    /// How many there are.
+    pub(super) fn len(&self) -> usize {
+        self.ids.len()
+    }
+
+    /// Whether the list should have named the object of `row` and has not: a newer row may be of a later object.
     pub(super) fn should_have_named(&self, row: &Candidate) -> bool {
-        row.updated_at < self.since && !self.ids.contains(&self.hasher.hash_one(row.id.as_str()))
+        row.updated_at < self.since && !self.contains(row.id.as_str())
     }
 }

@@ -1,8 +1,8 @@
-//! All users, page by page, while users come and go.
+//! All objects of a family, page by page, while objects come and go.
 //!
-//! The API counts pages by offset. New users come at the end of the list, so they move nobody; but whoever
-//! is deleted moves all who come after, and the next page would begin too late. So each page has to begin
-//! with somebody who has been read before; where it does not, an earlier one is asked for.
+//! The API counts pages by offset. New objects come at the end of the list, so they move none; but one that
+//! is deleted moves all that come after, and the next page would begin too late. So each page has to begin
+//! with one that has been read before; where it does not, an earlier one is asked for.
 
 use std::collections::HashSet;
 use std::str::FromStr;
@@ -11,16 +11,19 @@ use serde::Deserialize;
 use serde_json::value::RawValue;
 
 use crate::event::text::is_blank;
-use crate::reconcile::clerk_api::ClerkApi;
+use crate::reconcile::clerk_api::{ClerkApi, Total};
+use crate::reconcile::family::Family;
 
-/// How many users of the page before a page begins with, if none of them is deleted meanwhile.
+/// How many objects of the page before a page begins with, if none of them is deleted meanwhile.
 const OVERLAP: usize = 20;
-/// How often in a row an earlier page is asked for. From the end of a list of a million users it takes 16
+/// How often in a row an earlier page is asked for. From the end of a list of a million it takes 16
 /// steps to its beginning; a list that is in another order each time would have us step back for ever.
 const MOST_STEPS: u32 = 64;
+/// How often Clerk is asked for the objects that it counts and has not listed.
+const LOOKS: u32 = 3;
 
-/// A user as the API gives it.
-pub struct ListedUser {
+/// An object as the API gives it.
+pub struct ListedObject {
     /// The JSON.
     pub json: Box<RawValue>,
     /// Its `id`, if it is text that is not blank.
@@ -32,23 +35,25 @@ pub struct ListedUser {
 /// How far the list has been read.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Place {
-    /// How many users stand before it.
+    /// How many objects stand before it.
     pub offset: usize,
-    /// `created_at` of the last user before it.
+    /// `created_at` of the last object before it; `None` where it says nothing about the order.
     created_at: Option<i64>,
 }
 
 /// Reads the list.
-#[derive(Default)]
 pub struct Pages {
+    family: &'static Family,
     place: Place,
-    /// Whom the page before has named.
+    /// What the page before has named.
     known: HashSet<String>,
     /// How often it has stepped back since it last went forth.
     steps: u32,
+    /// How often it has come to the end while Clerk counted more.
+    looks: u32,
 }
 
-impl From<Box<RawValue>> for ListedUser {
+impl From<Box<RawValue>> for ListedObject {
     fn from(json: Box<RawValue>) -> Self {
         // Each for itself: one that cannot be read does not take the other with it.
         #[derive(Deserialize, Default)]
@@ -71,7 +76,7 @@ impl From<Box<RawValue>> for ListedUser {
     }
 }
 
-impl ListedUser {
+impl ListedObject {
     /// What it is known by: all that it says, for want of an id.
     fn name(&self) -> &str {
         self.id.as_deref().unwrap_or_else(|| self.json.get())
@@ -81,10 +86,13 @@ impl ListedUser {
 impl Pages {
     /// Goes on at `place`.
     #[must_use]
-    pub fn from(place: Place) -> Self {
+    pub fn from(family: &'static Family, place: Place) -> Self {
         Self {
+            family,
             place,
-            ..Self::default()
+            known: HashSet::new(),
+            steps: 0,
+            looks: 0,
         }
     }
 
@@ -94,58 +102,83 @@ impl Pages {
         self.place
     }
 
-    /// Users that the page before has not named; `None` after the last page.
+    /// Objects that the page before has not named; `None` after the last page.
     ///
     /// # Errors
     /// When Clerk does not give the page, or the list does not hold still at all; in words.
-    pub async fn next(&mut self, api: &mut ClerkApi) -> Result<Option<Vec<ListedUser>>, String> {
+    pub async fn next(&mut self, api: &mut ClerkApi) -> Result<Option<Vec<ListedObject>>, String> {
         let mut overlap = OVERLAP;
         loop {
             let offset = self.place.offset.saturating_sub(overlap);
-            let users = api.users(offset).await?.into_iter();
-            let users: Vec<ListedUser> = users.map(ListedUser::from).collect();
-            if offset > 0 && !users.first().is_some_and(|first| self.has_read(first)) {
+            let page = api.page(self.family, offset).await?.into_iter();
+            let page: Vec<ListedObject> = page.map(ListedObject::from).collect();
+            if offset > 0 && !page.first().is_some_and(|first| self.has_read(first)) {
                 overlap = overlap.saturating_mul(2);
                 self.steps += 1;
                 if self.steps > MOST_STEPS {
-                    return Err("Clerk's list of users changes faster than it can be read".into());
+                    let plural = self.family.plural;
+                    return Err(format!(
+                        "Clerk's list of {plural} changes faster than it can be read"
+                    ));
                 }
                 continue;
             }
-            let Some(last) = users.last() else {
+            let Some(last) = page.last() else {
                 return Ok(None);
             };
             // After a step back it is not the end that was asked for.
             let went_forth = overlap == OVERLAP;
+            let is_in_order = page.is_sorted_by_key(|object| object.created_at);
             self.place = Place {
-                offset: offset + users.len(),
-                created_at: last.created_at,
+                offset: offset + page.len(),
+                created_at: last.created_at.filter(|_| is_in_order),
             };
-            if went_forth && users.iter().all(|user| self.has_named(user)) {
+            if went_forth && page.iter().all(|object| self.has_named(object)) {
                 return Ok(None);
             }
             if went_forth {
                 self.steps = 0;
             }
-            let names = users.iter().map(|user| user.name().to_owned()).collect();
+            let names = page.iter().map(|object| object.name().to_owned()).collect();
             let known = std::mem::replace(&mut self.known, names);
-            let is_new = |user: &ListedUser| !known.contains(user.name());
-            return Ok(Some(users.into_iter().filter(is_new).collect()));
+            let is_new = |object: &ListedObject| !known.contains(object.name());
+            return Ok(Some(page.into_iter().filter(is_new).collect()));
         }
     }
 
-    fn has_named(&self, user: &ListedUser) -> bool {
-        self.known.contains(user.name())
+    /// Whether as many objects have been listed as Clerk counts. If not, those that have come meanwhile are on the next
+    /// page.
+    ///
+    /// # Errors
+    /// When Clerk does not tell, or there are still more at the third time; in words.
+    pub async fn are_complete(&mut self, api: &mut ClerkApi) -> Result<bool, String> {
+        let (family, listed) = (self.family, self.place.offset);
+        let total = match api.count(family).await? {
+            Total::Told(Some(total)) if total > listed as u64 => total,
+            _ => return Ok(true),
+        };
+        self.looks += 1;
+        match self.looks {
+            LOOKS => Err(format!(
+                "Clerk has {total} {} and lists {listed} only",
+                family.plural
+            )),
+            _ => Ok(false),
+        }
     }
 
-    /// Whether everybody before `user` has been read. Not where two have the same time and no page in
-    /// between: nobody knows which of them comes first.
-    fn has_read(&self, user: &ListedUser) -> bool {
+    fn has_named(&self, object: &ListedObject) -> bool {
+        self.known.contains(object.name())
+    }
+
+    /// Whether all before `object` have been read. Not where two have the same time and no page in between: nobody knows
+    /// which of them comes first.
+    fn has_read(&self, object: &ListedObject) -> bool {
         let is_older = matches!(
-            (user.created_at, self.place.created_at),
+            (object.created_at, self.place.created_at),
             (Some(created_at), Some(last)) if created_at < last
         );
-        is_older || self.has_named(user)
+        is_older || self.has_named(object)
     }
 }
 

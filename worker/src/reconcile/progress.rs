@@ -37,12 +37,15 @@ impl Progress {
         }
     }
 
-    /// How many there will be, as far as is known, and how many have been read in a run before.
-    pub fn begin(&self, total: Option<u64>, already: u64) {
+    /// What is read, how many there will be, as far as is known, and how many have been read in a run before.
+    pub fn begin(&self, plural: &'static str, total: Option<u64>, already: u64) {
         let template = match total {
-            Some(_) => "{wide_bar} {pos}/{len} users, {eta} left",
-            None => "{pos} users, {elapsed}",
+            Some(_) => "{wide_bar} {pos}/{len} {prefix}, {eta} left",
+            None => "{pos} {prefix}, {elapsed}",
         };
+        self.bar.reset();
+        self.bar.unset_length();
+        self.bar.set_prefix(plural);
         if let Ok(style) = ProgressStyle::with_template(template) {
             self.bar.set_style(style);
         }
@@ -54,8 +57,8 @@ impl Progress {
     }
 
     /// So many more have been read.
-    pub fn read(&self, users: usize) {
-        self.bar.inc(users as u64);
+    pub fn read(&self, objects: usize) {
+        self.bar.inc(objects as u64);
         let mut last_line = self
             .last_line
             .lock()
@@ -64,7 +67,8 @@ impl Progress {
             *last_line = Instant::now();
             let total = self.bar.length().map(|total| format!(" of {total}"));
             let total = total.unwrap_or_default();
-            self.say(&format!("{}{total} users read", self.bar.position()));
+            let (read, plural) = (self.bar.position(), self.bar.prefix());
+            self.say(&format!("{read}{total} {plural} read"));
         }
     }
 

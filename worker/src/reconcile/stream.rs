@@ -14,9 +14,10 @@ use tokio::task::JoinSet;
 
 use crate::database::url::DatabaseUrl;
 use crate::event::ASKED_FOR;
-use crate::event::object::ObjectId;
+use crate::event::object::{Object, ObjectId};
 use crate::event::time::milliseconds;
 use crate::operate::explain::line;
+use crate::reconcile::family::Family;
 use crate::reconcile::pages::Place;
 use crate::reconcile::patience::Patience;
 use crate::reconcile::progress::Progress;
@@ -29,34 +30,34 @@ const BETWEEN_LOOKS: Duration = Duration::from_millis(500);
 /// For how long an interrupted run can be gone on with, in seconds.
 const PLACE_EXPIRY: u64 = 24 * 60 * 60;
 
-/// An event about a user that no webhook has brought.
+/// An event about an object that no webhook has brought.
 #[derive(Clone, Debug)]
 pub struct Addition {
     svix_id: SvixId,
-    user_id: ObjectId,
-    r#type: &'static str,
+    object_id: ObjectId,
+    r#type: String,
     payload: String,
 }
 
 impl Addition {
-    /// The user looks like `json`. The same event always has the same svix-id, so that runs that overlap, or
-    /// one that is repeated, change nothing twice. `None` where the id is too long for a svix-id.
+    /// The object looks like `json`; the type ends with `kind`. The same event always has the same svix-id, so that runs
+    /// that overlap, or one that is repeated, change nothing twice. `None` where the id is too long for a svix-id.
     #[must_use]
     pub fn upsert(
-        user_id: &ObjectId,
-        r#type: &'static str,
+        object: &Object,
+        kind: &'static str,
         json: &RawValue,
-        updated_at: SystemTime,
         event_at: SystemTime,
     ) -> Option<Self> {
         let event_at = milliseconds(event_at);
-        let name = format!("{}_{event_at}", milliseconds(updated_at));
-        Self::new(user_id, r#type, &name, event_at, json)
+        let name = format!("{}_{event_at}", milliseconds(object.updated_at));
+        let r#type = format!("{}.{kind}", object.section.family);
+        Self::new(&object.id, r#type, &name, event_at, json)
     }
 
-    /// The user is gone, as was found out at `asked_at`.
+    /// The object is gone, as was found out at `asked_at`.
     #[must_use]
-    pub fn deletion(user_id: &ObjectId, asked_at: SystemTime) -> Option<Self> {
+    pub fn deletion(family: &Family, id: &ObjectId, asked_at: SystemTime) -> Option<Self> {
         #[derive(Serialize)]
         struct Deleted<'a> {
             id: &'a str,
@@ -64,17 +65,18 @@ impl Addition {
             deleted: bool,
         }
         let deleted = Deleted {
-            id: user_id.as_str(),
-            object: "user",
+            id: id.as_str(),
+            object: family.object,
             deleted: true,
         };
         let event_at = milliseconds(asked_at);
-        Self::new(user_id, "user.deleted", "deleted", event_at, &deleted)
+        let r#type = format!("{}.deleted", family.name);
+        Self::new(id, r#type, "deleted", event_at, &deleted)
     }
 
     fn new(
-        user_id: &ObjectId,
-        r#type: &'static str,
+        object_id: &ObjectId,
+        r#type: String,
         name: &str,
         timestamp: i64,
         data: &(impl Serialize + ?Sized),
@@ -84,24 +86,24 @@ impl Addition {
             data: &'a D,
             object: &'static str,
             timestamp: i64,
-            r#type: &'static str,
+            r#type: &'a str,
         }
         let event = Event {
             data,
             object: "event",
             timestamp,
-            r#type,
+            r#type: &r#type,
         };
         Some(Self {
-            svix_id: SvixId::parse(&format!("{ASKED_FOR}{}_{name}", user_id.as_str()))?,
-            user_id: user_id.clone(),
-            r#type,
+            svix_id: SvixId::parse(&format!("{ASKED_FOR}{}_{name}", object_id.as_str()))?,
+            object_id: object_id.clone(),
             payload: serde_json::to_string(&event).ok()?,
+            r#type,
         })
     }
 }
 
-/// What to say of a user who gets no event because the id is too long for a svix-id.
+/// What to say of an object that gets no event because the id is too long for a svix-id.
 pub(super) fn too_long(id: &ObjectId) -> String {
     let id = line(id.as_str().as_bytes());
     format!("unusable {id}: too long for a svix-id")
@@ -113,9 +115,9 @@ pub struct Stream {
     /// The keys of the streams.
     streams: Vec<String>,
     max_waiting: u64,
-    /// Where the place is kept: a key for each instance of Clerk and database, so that nobody goes on with
-    /// the list of another one.
-    place: String,
+    /// Where the places are kept, before the family: keys for each instance of Clerk and database, so that nobody goes on
+    /// with the lists of another one.
+    places: String,
     progress: Progress,
 }
 
@@ -147,12 +149,12 @@ impl Stream {
             link,
             streams: streams.map(|number| Keys::of(number).events).collect(),
             max_waiting: settings.max_waiting,
-            place: format!("{{clerk:0}}:reconcile:{instance:08x}"),
+            places: format!("{{clerk:0}}:reconcile:{instance:08x}"),
             progress,
         }
     }
 
-    /// Puts all on the streams of their users, as soon as there is room.
+    /// Puts all on the streams of their objects, as soon as there is room.
     ///
     /// # Errors
     /// When Redis has been away, or has refused it, for too long; in words.
@@ -185,7 +187,7 @@ impl Stream {
 
     fn command(&self, addition: &Addition) -> redis::Cmd {
         let partitions = u32::try_from(self.streams.len()).unwrap_or(u32::MAX);
-        let partition = partition_of(addition.user_id.as_str(), partitions);
+        let partition = partition_of(addition.object_id.as_str(), partitions);
         let mut command = redis::cmd("XADD");
         command
             .arg(&self.streams[partition as usize])
@@ -193,7 +195,7 @@ impl Stream {
             .arg(field::SVIX_ID)
             .arg(addition.svix_id.as_str())
             .arg(field::TYPE)
-            .arg(addition.r#type)
+            .arg(&addition.r#type)
             .arg(field::PAYLOAD)
             .arg(&addition.payload)
             .arg(field::RECEIVED_AT)
@@ -233,13 +235,13 @@ impl Stream {
         Ok(sum)
     }
 
-    /// Where an interrupted run has stopped.
+    /// Where an interrupted run has stopped in the list of a family.
     ///
     /// # Errors
     /// As [`Stream::push`].
-    pub async fn place(&self) -> Result<Option<Place>, String> {
+    pub async fn place(&self, family: &Family) -> Result<Option<Place>, String> {
         let mut command = redis::cmd("GET");
-        command.arg(&self.place);
+        command.arg(self.place_of(family));
         let ask = async || {
             command
                 .query_async::<Option<String>>(&mut self.link.clone())
@@ -249,27 +251,31 @@ impl Stream {
         Ok(place.and_then(|place| place.parse().ok()))
     }
 
-    /// Remembers how far this one has come.
+    /// Remembers how far this one has come in it.
     ///
     /// # Errors
     /// As [`Stream::push`].
-    pub async fn keep(&self, place: Place) -> Result<(), String> {
+    pub async fn keep(&self, family: &Family, place: Place) -> Result<(), String> {
         let mut command = redis::cmd("SET");
-        command.arg(&self.place).arg(place.to_string());
+        command.arg(self.place_of(family)).arg(place.to_string());
         command.arg("EX").arg(PLACE_EXPIRY);
         self.patiently(async || command.exec_async(&mut self.link.clone()).await)
             .await
     }
 
-    /// This one has come to the end.
+    /// This one has come to the end of all lists that it reads.
     ///
     /// # Errors
     /// As [`Stream::push`].
-    pub async fn forget_place(&self) -> Result<(), String> {
+    pub async fn forget_place(&self, family: &Family) -> Result<(), String> {
         let mut command = redis::cmd("DEL");
-        command.arg(&self.place);
+        command.arg(self.place_of(family));
         self.patiently(async || command.exec_async(&mut self.link.clone()).await)
             .await
+    }
+
+    fn place_of(&self, family: &Family) -> String {
+        format!("{}:{}", self.places, family.name)
     }
 
     async fn patiently<T>(

@@ -1,13 +1,15 @@
-//! Rows of users that Clerk has not listed, and their deletion: counted, confirmed, and looked at once more.
+//! Rows of objects that Clerk has not listed, and their deletion: counted, confirmed, and looked at once more.
 
 use std::time::SystemTime;
 
 use crate::apply::target::Target;
 use crate::database::Database;
 use crate::operate::explain::line;
-use crate::reconcile::clerk_api::ClerkApi;
+use crate::reconcile::clerk_api::{ClerkApi, Total};
 use crate::reconcile::deletion::{self, Candidate};
+use crate::reconcile::family::Family;
 use crate::reconcile::listed::Listed;
+use crate::reconcile::pages::{Pages, Place};
 use crate::reconcile::patience::patiently;
 use crate::reconcile::progress::Progress;
 use crate::reconcile::stream::{Addition, Stream, too_long};
@@ -16,12 +18,13 @@ use crate::tables::section::OnDelete;
 
 /// The rows that Clerk's list does not know, and what it takes to delete them.
 pub(super) struct Unlisted<'a> {
+    pub(super) family: &'static Family,
     pub(super) listed: &'a Listed,
     pub(super) settings: &'a ReconcileSettings,
     pub(super) api: &'a mut ClerkApi,
     pub(super) database: &'a Database,
     pub(super) target: &'a Target,
-    pub(super) stream: &'a mut Stream,
+    pub(super) stream: &'a Stream,
     pub(super) progress: &'a Progress,
 }
 
@@ -29,7 +32,7 @@ pub(super) struct Unlisted<'a> {
 struct Counts {
     rows: usize,
     unlisted: usize,
-    /// Of users whose deletion was applied.
+    /// Of objects whose deletion was applied.
     left_over: usize,
 }
 
@@ -73,12 +76,13 @@ impl Unlisted<'_> {
             unlisted,
             left_over,
         } = counts;
+        let plural = self.family.plural;
         self.progress.tell(&format!(
-            "{unlisted} of {rows} rows are of users that Clerk does not list"
+            "{unlisted} of {rows} rows are of {plural} that Clerk does not list"
         ));
         if *left_over > 0 {
             self.progress.tell(&format!(
-                "{left_over} more were written after their users' deletion was applied: no event deletes them"
+                "{left_over} more were written after their {plural}' deletion was applied: no event deletes them"
             ));
         }
     }
@@ -100,14 +104,16 @@ impl Unlisted<'_> {
     /// When they are too many, or nobody agrees.
     fn confirm(&self, counts: &Counts) -> Result<(), String> {
         let Counts { rows, unlisted, .. } = counts;
+        let plural = self.family.plural;
         let share = self.settings.max_delete_share;
         if !deletion::is_within(share, *unlisted, *rows) {
             return Err(format!(
                 "{unlisted} of {rows} rows are more than the {share} % that may be deleted (--max-delete-share)"
             ));
         }
-        if !self.settings.yes && !deletion::confirm(&format!("Delete these {unlisted} rows?"))? {
-            return Err("nothing was deleted".to_owned());
+        let question = format!("Delete these {unlisted} rows of {plural}?");
+        if !self.settings.yes && !deletion::confirm(&question)? {
+            return Err(format!("no {plural} were deleted"));
         }
         Ok(())
     }
@@ -124,27 +130,72 @@ impl Unlisted<'_> {
     }
 
     async fn push(&mut self, candidates: Vec<Candidate>) -> Result<(), String> {
+        let again = match self.family.by_id {
+            Some(_) => None,
+            None => Some(self.list_again().await?),
+        };
         let (mut deleted, mut kept) = (0, 0);
         for candidate in candidates {
             // It may have come while the list was read.
-            if self.api.has(&candidate.id).await? {
+            let is_there = match &again {
+                Some(again) => again.contains(candidate.id.as_str()),
+                None => {
+                    let object = self.api.object(self.family, &candidate.id).await?;
+                    object.is_some()
+                }
+            };
+            if is_there {
                 kept += 1;
                 continue;
             }
-            if let Some(addition) = Addition::deletion(&candidate.id, SystemTime::now()) {
+            let deletion = Addition::deletion(self.family, &candidate.id, SystemTime::now());
+            if let Some(addition) = deletion {
                 self.stream.push(vec![addition]).await?;
                 deleted += 1;
             } else {
                 self.progress.tell(&too_long(&candidate.id));
             }
         }
+        let plural = self.family.plural;
         self.progress.tell(&format!(
-            "{deleted} deletions were put on the stream; {kept} of the users are there after all"
+            "{deleted} deletions were put on the stream; {kept} of the {plural} are there after all"
         ));
         Ok(())
     }
 
-    /// Gives `each` the rows of users that Clerk has not listed, other than those that are newer than its
+    /// Reads the whole list once more: where an object cannot be asked for by its id, only a list that has named as many
+    /// different ones as Clerk counts, and none of them in the place of another one, tells that it is gone.
+    async fn list_again(&mut self) -> Result<Listed, String> {
+        let (family, plural) = (self.family, self.family.plural);
+        self.progress
+            .say(&format!("reads the list of {plural} once more"));
+        let mut again = Listed::new();
+        let mut pages = Pages::from(family, Place::default());
+        loop {
+            while let Some(page) = pages.next(self.api).await? {
+                for id in page.iter().filter_map(|object| object.id.as_deref()) {
+                    again.insert(id);
+                }
+            }
+            if pages.are_complete(self.api).await? {
+                break;
+            }
+        }
+        let total = match self.api.count(family).await? {
+            Total::Told(Some(total)) => total,
+            _ => return Err(format!("Clerk does not tell how many {plural} it has")),
+        };
+        let expected = total.max(pages.place().offset as u64);
+        let listed = again.len();
+        if (listed as u64) < expected {
+            return Err(format!(
+                "Clerk has {expected} {plural} and lists {listed} different ones only: none were deleted"
+            ));
+        }
+        Ok(again)
+    }
+
+    /// Gives `each` the rows of objects that Clerk has not listed, other than those that are newer than its
     /// list; returns how many rows there are in all.
     async fn each(&self, mut each: impl FnMut(Candidate)) -> Result<usize, String> {
         let (mut rows, mut last) = (0, String::new());

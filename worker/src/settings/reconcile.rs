@@ -19,19 +19,22 @@ pub struct ReconcileArguments {
     /// How many entries the ingest lets wait, in all partitions together; this command fills half of it at the most [default: 1000000]
     #[arg(long, env = "MAX_BACKLOG", hide_env_values = true)]
     max_backlog: Option<String>,
+    /// Only these of user, organization and organizationMembership; may be given several times [default: all that have a section in the tables file]
+    #[arg(long = "family", value_name = "FAMILY")]
+    families: Vec<String>,
     /// Tell by counts and ids what would be done, and do nothing
     #[arg(long)]
     dry_run: bool,
     /// Do not go on where an interrupted run has stopped
     #[arg(long)]
     from_start: bool,
-    /// Also delete the rows of users that Clerk no longer has
+    /// Also delete the rows of objects that Clerk no longer has, family by family
     #[arg(long)]
     delete_missing: bool,
     /// Delete without asking
     #[arg(long, requires = "delete_missing")]
     yes: bool,
-    /// Refuse to delete more than so many percent of the rows [default: 5]
+    /// Refuse to delete more than so many percent of a family's rows [default: 5]
     #[arg(long, requires = "delete_missing")]
     max_delete_share: Option<String>,
 }
@@ -42,6 +45,8 @@ pub struct ReconcileSettings {
     pub authorization: HeaderValue,
     /// Where the API is, without a slash at the end.
     pub api_url: String,
+    /// Only these families; none: all that have a section.
+    pub families: Vec<String>,
     /// How many entries may wait in the streams, those of the ingest included.
     pub max_waiting: u64,
     /// Do nothing.
@@ -83,6 +88,7 @@ impl ReconcileArguments {
                     },
                 )?,
             api_url: self.api_url()?,
+            families: self.families.clone(),
             max_waiting,
             dry_run: self.dry_run,
             from_start: self.from_start,

@@ -64,12 +64,6 @@ pub(super) struct Section {
 }
 
 impl Section {
-    /// Whether it finds rows of another section.
-    pub(super) fn refers(&self) -> bool {
-        let mut lines = self.columns.iter().chain(&self.on_create);
-        lines.any(|line| line.value.starts_with("{ find = "))
-    }
-
     /// How many lines somebody has to fill in.
     pub(super) fn blanks(&self) -> usize {
         let lines = self.columns.iter().chain(&self.on_create);
@@ -117,13 +111,4 @@ impl Display for Section {
         }
         Ok(())
     }
-}
-
-/// The same lines, none of which holds until somebody takes the first # away.
-pub(super) fn as_choice(text: &str) -> String {
-    let choice = |line: &str| match line {
-        line if line.is_empty() || line.starts_with("# ") => format!("{line}\n"),
-        line => format!("#{line}\n"),
-    };
-    text.lines().map(choice).collect()
 }

@@ -14,7 +14,7 @@ use crate::database::Database;
 use crate::database::catalogue::{self, Catalogue};
 use crate::database::failure::Failure;
 use crate::suggest::candidate::{Candidate, candidates, left_out};
-use crate::suggest::file::{FILL_IN, as_choice, comment, text};
+use crate::suggest::file::{FILL_IN, comment, text};
 use crate::suggest::section::section;
 
 /// How to begin where no table looks like users.
@@ -53,7 +53,7 @@ pub async fn suggest(database: &Database) -> Result<Suggestion, Failure> {
 fn proposal(catalogue: &Catalogue) -> Suggestion {
     let found = candidates(&catalogue.tables);
     let chosen: Vec<_> = found.iter().filter_map(|found| found.first()).collect();
-    let (mut now, mut later) = (String::new(), String::new());
+    let mut sections = String::new();
     let mut remarks = Vec::new();
     let mut blanks = 0;
     for candidates in &found {
@@ -62,24 +62,13 @@ fn proposal(catalogue: &Catalogue) -> Suggestion {
         };
         let section = section(first, others, &chosen, &table_name(catalogue, first));
         let (family, table) = (section.family, text(&first.table.id.to_string()));
-        if !section.refers() {
-            remarks.push(format!("[{family}] is for the table {table}"));
-            blanks += section.blanks();
-            now += &format!("\n{section}");
-        } else {
-            remarks.push(format!(
-                "[{family}] for the table {table} is a comment: this version cannot look up other rows (find) yet"
-            ));
-            later += &format!("\n{}", as_choice(&section.to_string()));
-        }
+        remarks.push(format!("[{family}] is for the table {table}"));
+        blanks += section.blanks();
+        sections += &format!("\n{section}");
     }
-    if now.is_empty() {
+    if sections.is_empty() {
         remarks.push("no table of the search path looks like one that this version writes; the file says how to begin".to_owned());
-        BEGINNING.clone_into(&mut now);
-    }
-    if !later.is_empty() {
-        now += "\n# This version cannot look up other rows (find) yet. Once one can, take the first # of \
-                each line away.\n";
+        BEGINNING.clone_into(&mut sections);
     }
     if blanks > 0 {
         remarks.push(format!(
@@ -87,7 +76,7 @@ fn proposal(catalogue: &Catalogue) -> Suggestion {
         ));
     }
     Suggestion {
-        text: header(catalogue) + &now + &later,
+        text: header(catalogue) + &sections,
         remarks,
     }
 }

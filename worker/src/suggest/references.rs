@@ -3,10 +3,14 @@
 use std::mem::discriminant;
 
 use crate::database::catalogue::column::{Column, Kind};
+use crate::database::catalogue::foreign_key::ForeignKey;
 use crate::suggest::candidate::{Candidate, member, reference};
 use crate::suggest::file::{FILL_IN, Line, text};
 use crate::suggest::names::{CREATORS, Family, MEMBERSHIP, ORGANIZATION, USER};
 use crate::suggest::words::{place, plain};
+
+/// Who has made an organization.
+const CREATED_BY: &str = "created_by";
 
 /// The line of such a column; `None` for any other. `chosen` are the tables that have a section.
 pub(super) fn referring(
@@ -38,19 +42,43 @@ pub(super) fn referring(
             "a guess: no foreign key says what it refers to",
         ),
     };
-    let mut value = format!(
-        "find = {}, id = {}, column = {}",
-        text(family.section),
-        text(path),
-        text(other)
-    );
-    if path == "created_by" {
+    let mut value = format!("find = {}, id = {}", text(family.section), text(path));
+    if parent.table.primary_key() != [other] {
+        value += &format!(", column = {}", text(other));
+    }
+    if path == CREATED_BY {
         note = "a guess: who has made it";
-        if !column.takes_null {
+        if stays(column) {
             value += ", gone = \"keep\"";
         }
     }
     Some(Line::new(&column.name, format!("{{ {value} }}"), note))
+}
+
+/// Whether an organization stays when who has made it is deleted, and the column cannot say so.
+fn stays(creator: &Column) -> bool {
+    !creator.takes_null
+}
+
+/// Whether a row with this foreign key goes, or lets go, when the row of `parent` is deleted.
+pub(super) fn lets_go(
+    foreign_key: &ForeignKey,
+    parent: &Candidate<'_>,
+    chosen: &[&Candidate<'_>],
+) -> bool {
+    let mut children = chosen
+        .iter()
+        .filter(|child| child.table.id == foreign_key.table);
+    children.any(|child| {
+        let mut columns = child.table.columns.iter();
+        columns.any(|column| {
+            let is_its = foreign_key.columns == [column.name.as_str()];
+            let referred = referred(child, column).filter(|_| is_its);
+            referred.is_some_and(|(family, path)| {
+                family.section == parent.family.section && (path != CREATED_BY || !stays(column))
+            })
+        })
+    })
 }
 
 /// The family of the object, and which path says its id.
@@ -67,7 +95,7 @@ fn referred(candidate: &Candidate<'_>, column: &Column) -> Option<(&'static Fami
     } else if is_member(&USER) {
         Some((&USER, "public_user_data.user_id"))
     } else if is_creator && reference(table, &column.name).is_some() {
-        Some((&USER, "created_by"))
+        Some((&USER, CREATED_BY))
     } else {
         None
     }

@@ -6,6 +6,7 @@ use crate::suggest::candidate::{Candidate, ID_CHARACTERS, Reason};
 use crate::suggest::columns::{columns, fits, known};
 use crate::suggest::file::{self, Line, Section, text};
 use crate::suggest::names::{DELETED, Known, UPDATED_AT};
+use crate::suggest::references::lets_go;
 use crate::suggest::value::id;
 use crate::suggest::words::place;
 
@@ -34,7 +35,7 @@ pub(super) fn section(
     keys.extend(choices(candidate, &columns));
     let on_delete = on_delete(candidate);
     let deletion_notes = match on_delete.is_empty() {
-        true => refusals(candidate),
+        true => refusals(candidate, chosen),
         false => Vec::new(),
     };
     Section {
@@ -219,9 +220,9 @@ fn freed(known: &Known, column: &Column) -> String {
 }
 
 /// What keeps PostgreSQL from deleting a row, and what to do about it.
-fn refusals(candidate: &Candidate<'_>) -> Vec<String> {
+fn refusals(candidate: &Candidate<'_>, chosen: &[&Candidate<'_>]) -> Vec<String> {
     let keys = candidate.table.referenced_by.iter();
-    let keys = keys.filter(|key| key.on_delete.is_none());
+    let keys = keys.filter(|key| key.on_delete.is_none() && !lets_go(key, candidate, chosen));
     let tables = keys.map(|key| format!("{} ({})", text(&key.table.name), key.columns.join(", ")));
     let tables: Vec<_> = tables.collect();
     if tables.is_empty() {

@@ -80,5 +80,7 @@ pub(crate) fn section(columns: Vec<Column>) -> Section {
         link_by: None,
         newest: None,
         tags: Vec::new(),
+        depth: 0,
+        touches_tags: false,
     }
 }

@@ -15,7 +15,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use crate::tables::places::Places;
-use crate::tables::section::Section;
+use crate::tables::section::{Find, Section};
 
 /// The file that holds where none is named.
 pub const BUILT_IN: &str = include_str!("built_in.toml");
@@ -46,6 +46,30 @@ impl Tables {
     #[must_use]
     pub fn section(&self, family: &str) -> Option<&Arc<Section>> {
         self.sections.get(family)
+    }
+
+    /// The sections whose rows refer to those of `family`, by way of others too.
+    #[must_use]
+    pub fn dependents(&self, family: &str) -> Vec<&Arc<Section>> {
+        let mut families = vec![family];
+        let mut dependents = Vec::new();
+        // Who refers to another section is deeper.
+        for section in self.parents_first() {
+            let refers = |(_, find): (usize, &Find)| families.contains(&find.family.as_str());
+            if section.finds().any(refers) {
+                families.push(&section.family);
+                dependents.push(section);
+            }
+        }
+        dependents
+    }
+
+    /// All of them, each after those that it finds in.
+    #[must_use]
+    pub fn parents_first(&self) -> Vec<&Arc<Section>> {
+        let mut sections: Vec<_> = self.sections().collect();
+        sections.sort_by_key(|section| section.depth);
+        sections
     }
 
     /// All of them.

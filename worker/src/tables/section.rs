@@ -30,6 +30,11 @@ pub struct Section {
     pub newest: Option<String>,
     /// What is deleted from the cache.
     pub tags: Vec<Tag>,
+    /// How many sections may have to be written before this one: 0 where it finds in no other, else one more than the
+    /// most of those that it finds in. No section finds in itself, not even by way of others.
+    pub depth: usize,
+    /// Whether a deletion may touch rows of other sections that have tags.
+    pub touches_tags: bool,
 }
 
 /// Which columns tell whose row it is.
@@ -68,6 +73,32 @@ pub enum Content {
     Constant(Constant, Option<TooLong>),
     /// A new UUID; in `on_create` only.
     Uuid,
+    /// What the row of another object says.
+    Find(Find),
+}
+
+/// A reference to the row of another object.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Find {
+    /// The other object's family. It has a section, and the key of its rows is Clerk's id.
+    pub family: String,
+    /// Where the event says the other object's id.
+    pub id: Path,
+    /// The column of the other row that is copied; where none is named the primary key.
+    pub column: Option<String>,
+    /// What becomes of the row that refers, where the file says so. Of a column of the key it always does.
+    pub gone: Option<Gone>,
+}
+
+/// What becomes of a row when the object is deleted that it refers to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Gone {
+    /// It goes, too.
+    Delete,
+    /// Its column becomes NULL.
+    Null,
+    /// It stays as it is.
+    Keep,
 }
 
 /// A value out of the event.
@@ -135,6 +166,18 @@ impl Section {
         self.columns.iter().chain(&self.on_create)
     }
 
+    /// Its references to rows of other objects, with the places of their cells.
+    pub fn finds(&self) -> impl Iterator<Item = (usize, &Find)> {
+        let find = |(place, column): (usize, _)| match column {
+            &Column {
+                content: Content::Find(ref find),
+                ..
+            } => Some((place, find)),
+            _ => None,
+        };
+        self.cells().enumerate().filter_map(find)
+    }
+
     /// The column of the key, where that is Clerk's id.
     #[must_use]
     pub fn id_key(&self) -> Option<&str> {
@@ -178,6 +221,12 @@ impl Section {
         columns.collect()
     }
 
+    /// Whether an event may have tags that only rows tell.
+    #[must_use]
+    pub fn keeps_tags(&self) -> bool {
+        self.touches_tags || !self.tag_columns().is_empty()
+    }
+
     /// The tags of objects' rows that their ids tell, each once; the others take the rows.
     #[must_use]
     pub fn tags_of<'a>(&self, object_ids: impl Iterator<Item = &'a str>) -> BTreeSet<String> {
@@ -203,6 +252,7 @@ impl Column {
             }
             Content::Constant(constant, _) => constant.paths().collect(),
             Content::Uuid => Vec::new(),
+            Content::Find(find) => vec![&find.id],
         }
     }
 }

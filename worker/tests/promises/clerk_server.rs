@@ -38,19 +38,24 @@ pub(crate) enum Mishap {
     Hang,
 }
 
-/// What is done to the list after a request for a page of it has been answered.
+/// What is done to the list before or after a request for a page of it is answered.
 type AfterPage = Box<dyn FnMut(&mut Vec<Value>) + Send>;
 
 #[derive(Default)]
 pub(crate) struct State {
-    /// Sorted by `created_at`.
+    /// Sorted by `created_at`, as the other lists.
     pub(crate) users: Vec<Value>,
-    /// How many of them are listed at the most, if not all.
+    pub(crate) organizations: Vec<Value>,
+    pub(crate) memberships: Vec<Value>,
+    /// The status of all answers about organizations and memberships, where the instance has none, and their body.
+    pub(crate) without_organizations: Option<(u16, Value)>,
+    /// How many of a list are listed at the most, if not all.
     pub(crate) most_listed: Option<usize>,
-    /// Users who are not in the list, but found by id.
+    /// Users and organizations that are not in the list, but found by id.
     pub(crate) unlisted: Vec<String>,
     pub(crate) mishaps: VecDeque<Option<Mishap>>,
     /// One for each page.
+    pub(crate) before_pages: VecDeque<AfterPage>,
     pub(crate) after_pages: VecDeque<AfterPage>,
     /// Paths and queries.
     pub(crate) requests: Vec<String>,
@@ -192,10 +197,17 @@ async fn answer(
     if authorization.is_none_or(|value| value != &format!("Bearer {KEY}")) {
         return Ok(answered(401, &error("authentication_invalid")));
     }
-    let body = state.lock().unwrap().body(&path);
-    let mut answer = match body {
-        Some(body) => answered(200, &body),
-        None => answered(404, &error("resource_not_found")),
+    let version = request.headers().get("clerk-api-version");
+    assert_eq!(version.unwrap(), "2025-11-10");
+    let mut answer = {
+        let mut state = state.lock().unwrap();
+        match &state.without_organizations {
+            Some((status, body)) if path.starts_with("/v1/organization") => answered(*status, body),
+            _ => match state.body(&path) {
+                Some(body) => answered(200, &body),
+                None => answered(404, &error("resource_not_found")),
+            },
+        }
     };
     if let Some(Mishap::Cut) = mishap {
         // More is promised than comes; hyper then ends the connection.
@@ -207,38 +219,76 @@ async fn answer(
 
 impl State {
     fn body(&mut self, path: &str) -> Option<Value> {
-        let id = path.strip_prefix("/v1/users/");
-        match id {
-            Some("count") => {
-                return Some(json!({"object": "total_count", "total_count": self.users.len()}));
+        let (resource, _) = path.split_once('?').unwrap_or((path, ""));
+        match resource.strip_prefix("/v1/")?.split_once('/') {
+            Some(("users", "count")) => {
+                Some(json!({"object": "total_count", "total_count": self.users.len()}))
             }
-            Some(id) if self.unlisted.iter().any(|unlisted| unlisted == id) => {
-                return Some(json!({"id": id}));
+            Some((_, id)) if self.unlisted.iter().any(|unlisted| unlisted == id) => {
+                Some(json!({"id": id}))
             }
-            Some(id) => return self.users.iter().find(|user| user["id"] == id).cloned(),
-            None => {}
+            Some(("users", id)) => with_id(&self.users, id),
+            Some(("organizations", id)) => with_id(&self.organizations, id),
+            // Memberships are not found by their ids.
+            Some(_) => None,
+            None => {
+                let parameters = parameters(path);
+                let page = self.page(resource, &parameters)?;
+                let is_array = resource == "/v1/users";
+                let total = self.list(resource)?.len();
+                Some(match is_array {
+                    true => page,
+                    false => json!({"data": page, "total_count": total}),
+                })
+            }
         }
-        if !path.starts_with("/v1/users?") {
-            return None;
+    }
+
+    fn list(&mut self, resource: &str) -> Option<&mut Vec<Value>> {
+        match resource {
+            "/v1/users" => Some(&mut self.users),
+            "/v1/organizations" => Some(&mut self.organizations),
+            "/v1/organization_memberships" => Some(&mut self.memberships),
+            _ => None,
         }
-        let parameters = parameters(path);
+    }
+
+    fn page(&mut self, resource: &str, parameters: &HashMap<&str, &str>) -> Option<Value> {
         let number = |name: &str| parameters.get(name).and_then(|text| text.parse().ok());
         let limit: usize = number("limit").unwrap_or(10);
-        assert!((1..=500).contains(&limit), "{path}");
-        let page = self.users.iter();
-        let page = page.take(self.most_listed.unwrap_or(usize::MAX));
+        assert!((1..=500).contains(&limit), "{limit}");
+        let offset = number("offset");
+        if offset.is_some()
+            && let Some(mut change) = self.before_pages.pop_front()
+        {
+            change(self.list(resource)?);
+        }
+        let most = self.most_listed.unwrap_or(usize::MAX);
+        let list = self.list(resource)?;
+        let page = list.iter().take(most);
         let all: Vec<&Value> = match parameters.get("order_by").copied() {
             Some("%2Bcreated_at") => page.collect(),
             // A bare plus sign is a space; the newest first is the default.
             _ => page.rev().collect(),
         };
-        let page = all.into_iter().skip(number("offset").unwrap_or(0));
-        let page: Vec<Value> = page.take(limit).cloned().collect();
-        if let Some(mut change) = self.after_pages.pop_front() {
-            change(&mut self.users);
+        let page = all.into_iter().skip(offset.unwrap_or(0)).take(limit);
+        let mut page: Vec<Value> = page.cloned().collect();
+        if resource == "/v1/organizations" && !parameters.contains_key("include_members_count") {
+            for organization in &mut page {
+                organization.as_object_mut()?.remove("members_count");
+            }
+        }
+        if offset.is_some()
+            && let Some(mut change) = self.after_pages.pop_front()
+        {
+            change(self.list(resource)?);
         }
         Some(page.into())
     }
+}
+
+fn with_id(list: &[Value], id: &str) -> Option<Value> {
+    list.iter().find(|object| object["id"] == id).cloned()
 }
 
 fn parameters(path: &str) -> HashMap<&str, &str> {

@@ -15,6 +15,7 @@ const SECRET: &str = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw";
 /// A running ingest that trusts a sender.
 pub(crate) struct Ingest {
     pub(crate) program: Program,
+    pub(crate) admin: String,
     sender: Sender,
     url: String,
 }
@@ -40,6 +41,7 @@ impl Ingest {
         let url = format!("http://{address}/api/webhooks/clerk");
         Self {
             program,
+            admin,
             sender: Sender::new(&url, SECRET).unwrap(),
             url,
         }

@@ -1,6 +1,7 @@
 //! `worker reconcile`: who was there before the endpoint, and what differs.
 
 mod existing_table;
+mod families;
 pub(crate) mod tables;
 
 use std::collections::HashSet;

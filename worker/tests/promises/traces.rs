@@ -32,9 +32,9 @@ const PARENT: &str = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01";
 const TRACE_ID: &str = "0af7651916cd43dd8448eb211c80319c";
 
 /// Takes what an OpenTelemetry collector takes: OTLP in protobuf over HTTP.
-struct Collector {
+pub(crate) struct Collector {
     url: String,
-    bodies: Arc<Mutex<Vec<Bytes>>>,
+    pub(crate) bodies: Arc<Mutex<Vec<Bytes>>>,
 }
 
 /// A span, as far as somebody looks at it.
@@ -49,7 +49,7 @@ struct Span {
 }
 
 impl Collector {
-    fn start(runtime: &Runtime) -> Self {
+    pub(crate) fn start(runtime: &Runtime) -> Self {
         Self::start_with(runtime, None)
     }
 
@@ -93,7 +93,7 @@ impl Collector {
         Self { url, bodies }
     }
 
-    fn settings(&self) -> [(&str, &str); 3] {
+    pub(crate) fn settings(&self) -> [(&str, &str); 3] {
         [
             ("OTEL_EXPORTER_OTLP_ENDPOINT", &self.url),
             ("OTEL_EXPORTER_OTLP_HEADERS", "x-key=hunter2"),
@@ -173,7 +173,7 @@ fn parent_header(value: &str) -> [(&'static str, String); 1] {
     [("traceparent", value.to_owned())]
 }
 
-fn stop(program: &Program) {
+pub(crate) fn stop(program: &Program) {
     program.signal(Signal::SIGTERM).unwrap();
     let status = program.wait(DEADLINE).unwrap();
     assert!(status.success(), "{status}\n{}", program.output());

@@ -26,9 +26,10 @@ impl Writer<'_> {
         source
     }
 
-    /// Whether a row says what a winner says: byte by byte in texts, and as the column's type has it in all else.
-    fn is_same(&self, keeping: &[usize]) -> String {
-        let mut same = vec!["true".to_owned()];
+    /// For each column whether a row says what a winner says: byte by byte in texts, and as the column's type has it in
+    /// all else.
+    fn are_same(&self, keeping: &[usize]) -> Vec<(usize, String)> {
+        let mut same = Vec::new();
         for place in self.lasting() {
             let (_, column) = self.cells[place];
             let (name, exact) = (self.column(place), &column.exact_sql_type);
@@ -49,13 +50,31 @@ impl Writer<'_> {
                 _ => (present, format!("{winner}::{exact}")),
             };
             let is_same = format!("{present} IS NOT DISTINCT FROM {winner}");
-            same.push(if keeping.contains(&place) {
+            let is_same = if keeping.contains(&place) {
                 format!("(winner.k{place} OR {is_same})")
             } else {
                 is_same
-            });
+            };
+            same.push((place, is_same));
         }
-        same.join("\n   AND ")
+        same
+    }
+
+    /// Whether it says the same in all of them.
+    fn is_same(&self, keeping: &[usize]) -> String {
+        let same = self.are_same(keeping).into_iter().map(|(_, same)| same);
+        let same = std::iter::once("true".to_owned()).chain(same);
+        Vec::from_iter(same).join("\n   AND ")
+    }
+
+    /// The names of those in which it says something else.
+    fn different(&self, keeping: &[usize]) -> String {
+        let names = self.are_same(keeping).into_iter().map(|(place, same)| {
+            let name = literal(&self.cells[place].0.name);
+            format!("CASE WHEN {same} THEN NULL ELSE {name} END")
+        });
+        let names = Vec::from_iter(names).join(",\n       ");
+        format!("array_remove(ARRAY[\n       {names}]::text[], NULL)")
     }
 
     /// What stands for all that a row says in our columns.
@@ -80,15 +99,15 @@ impl Writer<'_> {
                 self.is_free()
             );
         }
-        let (source, is_same, digest) =
-            (source.sql("winner"), self.is_same(keeping), self.digest());
+        let (source, different, digest) =
+            (source.sql("winner"), self.different(keeping), self.digest());
         let (name, mut is_of) = (&self.name, self.is_of("winner"));
         if matches!(self.section.key, Key::Said(_)) {
             is_of.push_str(&format!(" AND {} = winner.object_id", self.owner()));
         }
         let (key, family) = (&self.key, literal(&self.section.family));
         format!(
-            "SELECT winner.object_id,\n       present.{key} IS NOT NULL,\n       {is_same},\n       coalesce({digest} = known.altered, false),\n       {can_be_linked},\n       least(greatest(known.updated_at, '0001-01-01'), '9999-12-31'),\n       greatest(known.event_at, '0001-01-01'),\n       known.deleted,\n       known.svix_id = ''\n  FROM {source}\n  LEFT JOIN {name} AS present ON {is_of}\n  LEFT JOIN clerk_sync.versions AS known ON known.family = {family} AND known.object_id = winner.object_id"
+            "SELECT winner.object_id,\n       present.{key} IS NOT NULL,\n       {different},\n       coalesce({digest} = known.altered, false),\n       {can_be_linked},\n       least(greatest(known.updated_at, '0001-01-01'), '9999-12-31'),\n       greatest(known.event_at, '0001-01-01'),\n       known.deleted,\n       known.svix_id = ''\n  FROM {source}\n  LEFT JOIN {name} AS present ON {is_of}\n  LEFT JOIN clerk_sync.versions AS known ON known.family = {family} AND known.object_id = winner.object_id"
         )
     }
 

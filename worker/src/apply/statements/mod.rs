@@ -7,6 +7,7 @@ mod comparison;
 mod expression;
 mod listing;
 mod ownership;
+pub(crate) mod references;
 mod source;
 mod unique_values;
 
@@ -22,7 +23,7 @@ use self::source::Source;
 use crate::database::catalogue::column::Column;
 use crate::database::catalogue::name::quoted;
 use crate::database::catalogue::table::Table;
-use crate::tables::section::{self, Content, Key, OnDelete, Section};
+use crate::tables::section::{self, Content, Gone, Key, OnDelete, Section};
 
 /// The statements of one section.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -122,7 +123,11 @@ impl Statements {
 impl Writer<'_> {
     fn statements(&self) -> Option<Statements> {
         let keeping: Vec<usize> = (0..self.section.columns.len())
-            .filter(|place| matches!(&self.cells[*place].0.content, Content::From(from) if from.keeps_when_silent))
+            .filter(|place| match &self.cells[*place].0.content {
+                Content::From(from) => from.keeps_when_silent,
+                Content::Find(find) => find.gone == Some(Gone::Keep),
+                Content::Constant(..) | Content::Uuid => false,
+            })
             .collect();
         let unique: Vec<usize> = (0..self.cells.len())
             .filter(|place| self.cells[*place].1.is_unique && self.has_parameter(*place))

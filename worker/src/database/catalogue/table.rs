@@ -7,6 +7,7 @@ use crate::database::catalogue::foreign_key::ForeignKey;
 use crate::database::catalogue::index::Index;
 use crate::database::catalogue::name::TableId;
 use crate::database::catalogue::policy::Policy;
+use crate::tables::section::{Find, Gone};
 
 /// A table, or what is called as one.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -91,6 +92,22 @@ impl Table {
             policies: Vec::new(),
         })
     }
+}
+
+/// The column of the parent's table that a reference copies: the one that it names, or else the primary key, if that has
+/// one column.
+pub(crate) fn found_column<'a>(find: &Find, parent: &'a Table) -> Option<&'a Column> {
+    match (&find.column, parent.primary_key().as_slice()) {
+        (Some(name), _) => parent.column(name),
+        (None, [name]) => parent.column(name),
+        (None, _) => None,
+    }
+}
+
+/// What becomes of a row when its parent is deleted: what the file says, or else NULL where the column takes it. `None`:
+/// the file has to say it.
+pub(crate) fn gone(find: &Find, stored: &Column) -> Option<Gone> {
+    find.gone.or(stored.takes_null.then_some(Gone::Null))
 }
 
 impl std::fmt::Display for Table {

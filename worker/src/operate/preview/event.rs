@@ -10,9 +10,11 @@ use shared::envelope::Envelope;
 use shared::svix_id::SvixId;
 use tokio_postgres::Error;
 
+use crate::apply::parents::Found;
 use crate::apply::target::Target;
+use crate::apply::verdict::LeftOut;
 use crate::apply::winner::{Winner, misfit};
-use crate::database::failure::Refusal;
+use crate::database::catalogue::table::Table;
 use crate::event::object::Object;
 use crate::event::reader::Reader;
 use crate::event::{Change, Event, time};
@@ -143,7 +145,7 @@ impl<'a> Preview<'a> {
         let made = self.lines(target, &section.on_create, object, unmapped, first, false);
         let made = made.await?;
         // What does not fit is found first, then what only PostgreSQL can say.
-        let winner = Winner::fit(event, object, target);
+        let winner = Winner::fit(event, object, target, &Found::default());
         let mut reasons: Vec<String> = winner.as_ref().err().into_iter().map(reason).collect();
         add_reasons(&mut reasons, &lines, target);
         for reason in &reasons {
@@ -153,6 +155,9 @@ impl<'a> Preview<'a> {
             paragraph(&mut told.text, &sentence::row(target));
             if let (Ok(winner), Some(link)) = (&winner, section.link_by) {
                 paragraph(&mut told.text, &sentence::link(winner, target, link));
+            }
+            if let Some(parents) = sentence::parents(section, object) {
+                paragraph(&mut told.text, &parents);
             }
             let newest = section.newest.as_deref().map(sentence::newest);
             if let Some(newest) = newest {
@@ -189,7 +194,7 @@ impl<'a> Preview<'a> {
         let lines = self
             .lines(target, set, object, None, 0, is_supposed)
             .await?;
-        let winner = Winner::fit(event, object, target);
+        let winner = Winner::fit(event, object, target, &Found::default());
         let mut reasons: Vec<String> = winner.err().iter().map(reason).collect();
         add_reasons(&mut reasons, &lines, target);
         let what = match is_supposed {
@@ -207,6 +212,11 @@ impl<'a> Preview<'a> {
         match lines.is_empty() {
             true => paragraph(&mut told.text, &heading),
             false => told.text.push_str(&columns(&[(heading, lines)])),
+        }
+        for child in self.targets.values() {
+            for sentence in sentence::child(child, section) {
+                paragraph(&mut told.text, &sentence);
+            }
         }
         // A row that is kept is not looked at.
         let has_tags = section.on_delete != OnDelete::Keep || section.tag_columns().is_empty();
@@ -239,15 +249,24 @@ impl<'a> Preview<'a> {
                 cell,
                 unmapped: unmapped.and_then(|object| object.row.cells.get(place)),
                 is_supposed,
+                parent: self.parent(mapped),
             };
             lines.push(saying.line(self.transaction).await?);
         }
         Ok(lines)
     }
+
+    /// The table of the row that a column refers to.
+    fn parent(&self, column: &Column) -> Option<&Table> {
+        match &column.content {
+            Content::Find(find) => Some(&self.targets.get(find.family.as_str())?.table),
+            _ => None,
+        }
+    }
 }
 
-fn reason(refusal: &Refusal) -> String {
-    refusal.reason.clone()
+fn reason(left_out: &LeftOut) -> String {
+    left_out.reason().to_owned()
 }
 
 /// What does not fit, each once.

@@ -7,6 +7,7 @@ use crate::apply::probe::{self, Answer};
 use crate::apply::target::Target;
 use crate::apply::winner::check_id;
 use crate::database::catalogue::column::{Column as Stored, Kind};
+use crate::database::catalogue::table::{Table, found_column};
 use crate::event::object::Object;
 use crate::event::row::Cell;
 use crate::fit::misfit::Misfit;
@@ -67,6 +68,8 @@ pub(super) struct Saying<'a> {
     pub(super) unmapped: Option<&'a Cell>,
     /// Whether there is no such event yet.
     pub(super) is_supposed: bool,
+    /// The table of the row that it refers to.
+    pub(super) parent: Option<&'a Table>,
 }
 
 impl Saying<'_> {
@@ -75,6 +78,9 @@ impl Saying<'_> {
     /// # Errors
     /// What PostgreSQL says.
     pub(super) async fn line(&self, transaction: &Transaction<'_>) -> Result<Line, Error> {
+        if let Some(line) = self.found() {
+            return Ok(line);
+        }
         let fitted = match self.mapped.content {
             Content::Uuid => Ok(probe::expected(self.mapped, &Fitted::Null)),
             _ => fit(self.cell, self.mapped, self.stored),
@@ -115,6 +121,23 @@ impl Saying<'_> {
         })
     }
 
+    /// What another row says, which is not looked at.
+    fn found(&self) -> Option<Line> {
+        let Content::Find(find) = &self.mapped.content else {
+            return None;
+        };
+        let column = found_column(find, self.parent?)?;
+        let (id, family) = (self.cell.value.text()?, &find.family);
+        let name = &column.name;
+        Some(Line {
+            name: self.stored.name.clone(),
+            sql_type: type_name(self.stored),
+            value: plain(&format!("{name} of the row of {family} {id}")),
+            note: find.id.to_string(),
+            misfit: None,
+        })
+    }
+
     /// As the column has it.
     fn held(&self, fitted: &Fitted<'_>, answer: Answer) -> String {
         let text = match answer {
@@ -134,7 +157,7 @@ impl Saying<'_> {
     fn words(&self) -> Option<&'static str> {
         let path = match &self.mapped.content {
             Content::Uuid => return Some("a new UUID"),
-            Content::Constant(..) => return None,
+            Content::Constant(..) | Content::Find(_) => return None,
             Content::From(From { map: Some(_), .. }) => return None,
             Content::From(from) => from.paths.get(self.cell.said_by?)?,
         };
@@ -152,6 +175,8 @@ impl Saying<'_> {
         let from = match &self.mapped.content {
             Content::Uuid => return "generated".to_owned(),
             Content::Constant(..) => return "constant".to_owned(),
+            // Else there is a row to find.
+            Content::Find(_) => return "Clerk says nothing".to_owned(),
             Content::From(from) => from,
         };
         if let Some(place) = self.cell.said_by {

@@ -21,7 +21,7 @@ use tokio_postgres::Error;
 use self::event::Preview;
 use self::file::Sample;
 use crate::agreement;
-use crate::apply::target::Target;
+use crate::apply::target::{Target, of_sections};
 use crate::database::Database;
 use crate::database::catalogue;
 use crate::database::failure::Failure;
@@ -118,8 +118,11 @@ async fn targets<'a>(
         return Ok(Err(agreement.errors));
     }
     let target = |section: &'a Arc<Section>| {
-        let table = catalogue.table(&section.table)?.clone();
-        Some((section.family.as_str(), Target::new(section, table)?))
+        let family = section.family.as_str();
+        Some((
+            family,
+            Target::new(family, &of_sections(tables, &catalogue))?,
+        ))
     };
     Ok(Ok(tables.sections().filter_map(target).collect()))
 }

@@ -1,11 +1,14 @@
 //! What depends on the rows, in sentences.
 
+use std::collections::BTreeSet;
+
 use crate::apply::target::Target;
 use crate::apply::winner::Winner;
+use crate::database::catalogue::table::gone;
 use crate::event::object::Object;
 use crate::operate::preview::wording::{paragraph, plain};
 use crate::tables::path::Path;
-use crate::tables::section::{Content, MissingRow, OnDelete, Section};
+use crate::tables::section::{Content, Gone, MissingRow, OnDelete, Section};
 use crate::tables::tag::{Part, Tag};
 
 /// Which row is written.
@@ -55,7 +58,7 @@ pub(super) fn link(winner: &Winner<'_>, target: &Target, place: usize) -> String
     }
     let paths = match &column.content {
         Content::From(from) => from.paths.as_slice(),
-        Content::Constant(..) | Content::Uuid => &[],
+        Content::Constant(..) | Content::Uuid | Content::Find(_) => &[],
     };
     let cell = winner.object.row.cells.get(place);
     let path = cell
@@ -67,6 +70,43 @@ pub(super) fn link(winner: &Winner<'_>, target: &Target, place: usize) -> String
         Some(Path::Null) | Some(_) => format!("what Clerk says does not fit {name:?} as it is"),
     };
     format!("it cannot be linked to another row: {why}")
+}
+
+/// For which other rows the event waits.
+pub(super) fn parents(section: &Section, object: &Object) -> Option<String> {
+    let parents = section.finds().filter_map(|(place, find)| {
+        let cell = object.row.cells.get(place)?;
+        Some(format!("{} {}", find.family, plain(&cell.value.text()?)))
+    });
+    let parents: BTreeSet<_> = parents.collect();
+    let parents = Vec::from_iter(parents).join(", or of ");
+    (!parents.is_empty()).then(|| format!("the event waits while there is no row of {parents}"))
+}
+
+/// What becomes of the rows of another section when an object of `parent` is deleted to which they refer.
+pub(super) fn child(child: &Target, parent: &Section) -> Vec<String> {
+    let section = &child.section;
+    let goes = parent.on_delete == OnDelete::Delete && section.missing_row == MissingRow::Create;
+    let finds = section.finds();
+    let own = finds.filter(|(_, find)| find.family == parent.family);
+    let sentence = |(place, find)| {
+        let name = &section.cells().nth(place)?.name;
+        let what = match (gone(find, child.table.column(name)?)?, &section.on_delete) {
+            (Gone::Null, _) => format!("get NULL in {name:?}"),
+            (Gone::Keep, _) => "stay as they are".to_owned(),
+            (Gone::Delete, _) if goes => "are deleted first".to_owned(),
+            (Gone::Delete, OnDelete::Delete) => "are deleted".to_owned(),
+            (Gone::Delete, OnDelete::Keep) => "stay as they are".to_owned(),
+            (Gone::Delete, OnDelete::Set(_)) => {
+                format!("stay, and are set as [{}.on_delete] says", section.family)
+            }
+        };
+        let table = plain(&child.table.to_string());
+        Some(format!(
+            "the rows of {table} that refer to it by {name:?} {what}"
+        ))
+    };
+    own.filter_map(sentence).collect()
 }
 
 /// When a row is left as it is.

@@ -35,7 +35,7 @@ pub(super) fn columns(keys: Keys<'_>, scope: Scope<'_>, notes: &mut Notes) -> Ve
         notes.append(told);
         if let (Some(name), Some(content)) = (identifier(name, at, notes), content) {
             let column = Column { name, content };
-            warn(&column, at, notes);
+            warn(&column, at, scope, notes);
             columns.push(column);
         }
     }
@@ -43,12 +43,16 @@ pub(super) fn columns(keys: Keys<'_>, scope: Scope<'_>, notes: &mut Notes) -> Ve
 }
 
 /// Tells what the application may not have thought of.
-fn warn(column: &Column, at: usize, notes: &mut Notes) {
+fn warn(column: &Column, at: usize, scope: Scope<'_>, notes: &mut Notes) {
     let name = &column.name;
     for path in column.paths() {
         let shown = path.to_string();
         if *path == Path::Data || path.first_field() == Some("private_metadata") {
             let text = format!("{shown:?} in the column {name:?}: what only the backend may see");
+            notes.warning(at, text);
+        } else if scope.family.is_secret(&shown) {
+            let text =
+                format!("{shown:?} in the column {name:?}: who reads it can sign in with it");
             notes.warning(at, text);
         }
         if path.first_field() == Some("unsafe_metadata") && gives_rights(&shown, name) {

@@ -6,12 +6,13 @@ use toml::Spanned;
 use toml::de::DeValue;
 
 use crate::tables::file::constant::constant;
+use crate::tables::file::identifier::identifier;
 use crate::tables::file::keys::{Keys, Words};
 use crate::tables::file::notes::{Notes, all};
 use crate::tables::file::path::path;
 use crate::tables::file::scope::{Place, Scope};
 use crate::tables::path::Path;
-use crate::tables::section::{Constant, Content, From, TooLong};
+use crate::tables::section::{Constant, Content, Find, From, Gone, TooLong};
 
 /// The forms of a value, and the options that each has.
 const FORMS: [(&str, &[&str]); 4] = [
@@ -21,7 +22,15 @@ const FORMS: [(&str, &[&str]); 4] = [
     ("find", &["id", "column", "gone"]),
 ];
 
-const FORMS_EXPECTED: &str = "one of from, value and generate";
+const FORMS_EXPECTED: &str = "one of from, value, generate and find";
+
+const AN_ID: &str = "a path to one, such as id = \"organization.id\"";
+
+const GONE: &Words<Gone> = &[
+    ("delete", Gone::Delete),
+    ("null", Gone::Null),
+    ("keep", Gone::Keep),
+];
 
 const TOO_LONG: &Words<TooLong> = &[
     ("cut", TooLong::Cut),
@@ -60,10 +69,7 @@ pub(super) fn content(
                 "from" => from(keys, scope, notes).map(Content::From),
                 "value" => value_of(keys, scope, notes),
                 "generate" => uuid(keys, scope, notes),
-                _ => {
-                    notes.mistake(at, "find is not supported by this version", "another form");
-                    None
-                }
+                _ => find(keys, scope, notes).map(Content::Find),
             }
         }
         _ => constant(value, scope, notes).map(|constant| Content::Constant(constant, None)),
@@ -202,6 +208,40 @@ fn uuid(keys: Keys<'_>, scope: Scope<'_>, notes: &mut Notes) -> Option<Content> 
     }
     keys.word("generate", &[("uuid", ())], notes)
         .map(|()| Content::Uuid)
+}
+
+/// A reference to another row.
+fn find(keys: Keys<'_>, scope: Scope<'_>, notes: &mut Notes) -> Option<Find> {
+    if scope.place == Place::OnDelete {
+        let expected = "find in \"columns\" and \"on_create\" only";
+        notes.mistake(keys.at, "\"on_delete\" finds nothing", expected);
+        return None;
+    }
+    if !keys.has("id") {
+        notes.mistake(keys.at, "\"id\" of find is missing", AN_ID);
+    }
+    let family = keys.text("find", notes);
+    let id = keys.text("id", notes);
+    let id = id.and_then(|(at, text)| match path(text, scope) {
+        Ok(path @ Path::Field(_)) => Some(path),
+        Ok(_) => {
+            notes.mistake(at, format!("{text:?} is no id of Clerk's"), AN_ID);
+            None
+        }
+        Err(unknown) => {
+            notes.mistake(at, unknown.what, unknown.expected);
+            None
+        }
+    });
+    let column = keys.text("column", notes);
+    let column = column.map(|(at, name)| identifier(name, at, notes));
+    let gone = keys.word("gone", GONE, notes);
+    Some(Find {
+        family: family?.1.to_owned(),
+        id: id?,
+        column: column.map_or(Some(None), |column| column.map(Some))?,
+        gone,
+    })
 }
 
 fn known_path(text: &str, at: usize, scope: Scope<'_>, notes: &mut Notes) -> Option<Path> {

@@ -40,6 +40,15 @@ const OTHERS: [&str; 10] = [
     "commercePlan",
 ];
 
+/// Fields with which somebody can sign in: links of invitations, and messages with a one-time code or a link. The last two
+/// are those of `EmailJSON` and `SMSMessageJSON`.
+const SECRETS: [(&str, &[&str]); 4] = [
+    ("organizationInvitation", &["url"]),
+    ("waitlistEntry", &["invitation.url"]),
+    ("email", &["subject", "body", "body_plain", "data"]),
+    ("sms", &["message", "data"]),
+];
+
 /// Paths that any family has.
 pub(super) const COMMON: [Path; 8] = [
     Path::Null,
@@ -217,6 +226,11 @@ const WAITLIST_ENTRY: Family<'_> = Family {
 /// What most deletions say of the object that is gone.
 const DELETION: &[&str] = &["id", "slug", "external_id"];
 
+/// The names of those that we know.
+pub(super) fn families<'a>() -> impl Iterator<Item = &'a str> {
+    KNOWN.iter().map(|family| family.name).chain(OTHERS)
+}
+
 impl<'a> Family<'a> {
     /// The family that is called so.
     pub(super) fn of(name: &'a str) -> Self {
@@ -232,8 +246,7 @@ impl<'a> Family<'a> {
 
     /// The name that somebody may have meant, if this is none of those that we know.
     pub(super) fn meant(&self) -> Option<&'static str> {
-        let names = || KNOWN.iter().map(|family| family.name).chain(OTHERS);
-        (!names().any(|name| name == self.name)).then(|| nearest(self.name, names()))
+        (!families().any(|name| name == self.name)).then(|| nearest(self.name, families()))
     }
 
     /// The fields of a deletion's `data`; none where it has all of them.
@@ -248,6 +261,18 @@ impl<'a> Family<'a> {
 
     pub(super) fn has_field(&self, name: &str) -> bool {
         self.fields.is_empty() || self.fields.contains(&name)
+    }
+
+    /// Whether somebody can sign in with what `path` says, all or part of it.
+    pub(super) fn is_secret(&self, path: &str) -> bool {
+        let is_in = |path: &str, whole: &str| {
+            let rest = path.strip_prefix(whole);
+            rest.is_some_and(|rest| rest.is_empty() || rest.starts_with('.'))
+        };
+        SECRETS.iter().any(|(family, secrets)| {
+            let mut secrets = secrets.iter();
+            *family == self.name && secrets.any(|secret| is_in(path, secret) || is_in(secret, path))
+        })
     }
 
     /// The path that somebody may have meant.

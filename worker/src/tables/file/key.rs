@@ -4,7 +4,7 @@ use crate::tables::file::identifier::identifier;
 use crate::tables::file::keys::Keys;
 use crate::tables::file::notes::Notes;
 use crate::tables::path::Path;
-use crate::tables::section::{Column, Content, From, Key, TooLong};
+use crate::tables::section::{Column, Content, From, Gone, Key, TooLong};
 
 const EXPECTED: &str =
     "a column, or a list of columns; all but the one with Clerk's id must be in columns too";
@@ -49,15 +49,17 @@ pub(super) fn key(keys: Keys<'_>, columns: &mut Vec<Column>, notes: &mut Notes) 
         columns.push(Column { name, content });
     }
     check(&names, columns, keys, notes);
-    // A key is neither cut nor left out.
+    // A key is neither cut nor left out, and goes with what it refers to.
     for column in columns
         .iter_mut()
         .filter(|column| names.contains(&column.name))
     {
-        if let Content::From(From { too_long, .. }) | Content::Constant(_, too_long) =
-            &mut column.content
-        {
-            *too_long = Some(TooLong::DeadLetter);
+        match &mut column.content {
+            Content::From(From { too_long, .. }) | Content::Constant(_, too_long) => {
+                *too_long = Some(TooLong::DeadLetter);
+            }
+            Content::Find(find) => find.gone = Some(Gone::Delete),
+            Content::Uuid => {}
         }
     }
     let place = |name: &String| columns.iter().position(|column| column.name == *name);
@@ -85,6 +87,15 @@ fn check(names: &[String], columns: &[Column], keys: Keys<'_>, notes: &mut Notes
         let key = named.and_then(|named| named.get_key_value(column.name.as_str()));
         let at = key.map_or(keys.at, |(key, _)| key.span().start);
         let is_short = |too_long| matches!(too_long, Some(TooLong::Cut | TooLong::Null));
+        if let Content::Find(find) = &column.content
+            && matches!(find.gone, Some(Gone::Null | Gone::Keep))
+        {
+            let what = format!(
+                "this gone means nothing for the key column {:?}",
+                column.name
+            );
+            notes.mistake(at, what, "gone = \"delete\", or none");
+        }
         let what = match &column.content {
             Content::From(from) if from.keeps_when_silent => "silent = \"keep\"",
             Content::From(From { too_long, .. }) | Content::Constant(_, too_long)

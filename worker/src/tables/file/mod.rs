@@ -5,6 +5,7 @@ mod columns;
 mod constant;
 mod content;
 mod family;
+mod finds;
 mod identifier;
 mod key;
 mod keys;
@@ -24,6 +25,7 @@ use toml::de::{DeTable, DeValue};
 use toml_writer::{TomlKeyBuilder, TomlWrite as _};
 
 use crate::tables::file::family::Family;
+use crate::tables::file::finds::check_finds;
 use crate::tables::file::keys::Keys;
 use crate::tables::file::notes::{Notes, line};
 use crate::tables::file::scope::KEYS;
@@ -194,5 +196,6 @@ fn sections(table: &DeTable<'_>, notes: &mut Notes) -> Vec<Section> {
         }
     }
     check_sharing(&sections, notes);
+    check_finds(table, &mut sections, notes);
     sections.into_iter().map(|(_, section)| section).collect()
 }

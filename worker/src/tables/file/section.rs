@@ -43,10 +43,10 @@ pub(super) fn section(family: &Family<'_>, keys: Keys<'_>, notes: &mut Notes) ->
         notes.mistake(at, "this section makes no rows", expected);
     }
     let link_by = link_by(family.name, keys, &columns, notes);
-    let newest = keys.text("newest", notes);
+    let newest = newest(keys, columns.iter().chain(&on_create), notes);
     Some(Section {
         family: family.name.to_owned(),
-        newest: newest.and_then(|(at, name)| identifier(name, at, notes)),
+        newest,
         tags: tags(keys, notes),
         table: table?,
         key: key?,
@@ -55,6 +55,9 @@ pub(super) fn section(family: &Family<'_>, keys: Keys<'_>, notes: &mut Notes) ->
         on_delete,
         missing_row,
         link_by,
+        // Once all sections are read.
+        depth: 0,
+        touches_tags: false,
     })
 }
 
@@ -209,11 +212,26 @@ fn link_by(family: &str, keys: Keys<'_>, columns: &[Column], notes: &mut Notes) 
     let what = match &column.content {
         _ if column.paths().iter().any(is_users) => "which the user can write",
         Content::From(from) if from.paths.iter().any(is_clerks) => return Some(place),
+        Content::Find(_) => "which another row says",
         _ => "of which Clerk says nothing",
     };
     let expected = "a column with a value of Clerk's that the user cannot write";
     notes.mistake(at, format!("\"link_by\" is {name:?}, {what}"), expected);
     None
+}
+
+fn newest<'a>(
+    keys: Keys<'_>,
+    mut columns: impl Iterator<Item = &'a Column>,
+    notes: &mut Notes,
+) -> Option<String> {
+    let (at, name) = keys.text("newest", notes)?;
+    let is_found = |column: &Column| matches!(column.content, Content::Find(_));
+    if columns.any(|column| column.name == name && is_found(column)) {
+        let what = format!("\"newest\" is {name:?}, which another row says");
+        notes.mistake(at, what, "a column with the time of this row");
+    }
+    identifier(name, at, notes)
 }
 
 fn tags(keys: Keys<'_>, notes: &mut Notes) -> Vec<Tag> {

@@ -3,7 +3,7 @@ use proptest::prelude::*;
 use super::*;
 use crate::tables::path::{Computed, EventField, Path};
 use crate::tables::section::{
-    Column, Constant, Content, From, Key, MissingRow, OnDelete, TableName, TooLong,
+    Column, Constant, Content, From, Gone, Key, MissingRow, OnDelete, TableName, TooLong,
 };
 use crate::tables::tag::{self, Tag};
 use crate::tables::template::{Part, Template};
@@ -179,6 +179,8 @@ fn the_built_in_file_is_read() {
                 tag::Part::Text(":users".to_owned()),
             ]),
         ],
+        depth: 0,
+        touches_tags: false,
     };
     assert_eq!(section_of(&tables), section);
     let as_a_file = report(BUILT_IN);
@@ -249,6 +251,56 @@ fn a_file_with_much_in_it_is_read() {
         column("clerkId", Content::From(from(&[Path::Null]))),
     ];
     assert_eq!(section.on_delete, OnDelete::Set(on_delete));
+}
+
+/// Parents first.
+#[test]
+fn a_section_stands_behind_those_that_it_finds_in() {
+    let file = r#"
+        [organization]
+        table = "organizations"
+        key = "clerk_id"
+        columns = { owner = { find = "user", id = "created_by", gone = "keep" } }
+
+        [organizationMembership]
+        table = "memberships"
+        key = ["organization", "user"]
+        [organizationMembership.columns]
+        role = "role"
+        user = { find = "user", id = "public_user_data.user_id" }
+        organization = { find = "organization", id = "organization.id", column = "uuid" }
+        [organizationMembership.on_create]
+        inviter = { find = "user", id = "public_metadata.inviter" }
+
+        [user]
+        table = "users"
+        key = "clerk_id"
+    "#;
+    let tables = report(file).tables;
+    let (keep, delete) = (Some(Gone::Keep), Some(Gone::Delete));
+    for (family, depth, expected) in [
+        ("user", 0, vec![]),
+        ("organization", 1, vec![(0, "user", None, keep)]),
+        (
+            "organizationMembership",
+            2,
+            vec![
+                // What the key refers to takes the row along.
+                (1, "user", None, delete),
+                (2, "organization", Some("uuid"), delete),
+                (3, "user", None, None),
+            ],
+        ),
+    ] {
+        let section = tables.section(family).unwrap();
+        assert_eq!(section.depth, depth, "{family}");
+        let told = section.finds();
+        let told = told.map(|(place, find)| {
+            let (family, column) = (find.family.as_str(), find.column.as_deref());
+            (place, family, column, find.gone)
+        });
+        assert_eq!(told.collect::<Vec<_>>(), expected, "{family}");
+    }
 }
 
 #[test]
@@ -409,6 +461,36 @@ fn what_may_be_a_mistake_is_told_as_a_warning() {
     assert_eq!(warnings.len(), expected.len(), "{warnings:?}");
     for (warning, line) in warnings.iter().zip(expected) {
         assert!(warning.starts_with(&line), "{warning}");
+    }
+}
+
+/// P11
+#[test]
+fn what_somebody_can_sign_in_with_is_told_as_a_warning() {
+    for (family, path, warns) in [
+        ("organizationInvitation", "url", true),
+        ("organizationInvitation", "data.url", true),
+        ("organizationInvitation", "status", false),
+        ("waitlistEntry", "invitation", true),
+        ("waitlistEntry", "invitation.url", true),
+        ("waitlistEntry", "invitation.id", false),
+        ("email", "subject", true),
+        ("email", "body_plain", true),
+        ("email", "data.data.otp_code", true),
+        ("email", "slug", false),
+        ("email", "data", true),
+        ("sms", "message", true),
+        ("sms", "to_phone_number", false),
+        ("session", "url", false),
+    ] {
+        let table = format!("[{family}]\ntable = \"t\"\nkey = \"id\"\n");
+        let read = report(&format!("{table}columns = {{ c = {path:?} }}"));
+        assert_eq!(
+            read.warnings.len(),
+            usize::from(warns),
+            "{family} {path}: {:?}",
+            read.warnings
+        );
     }
 }
 

@@ -141,6 +141,7 @@ async fn the_files_of_the_documentation_fit_their_tables() {
         example!("profiles"),
         example!("rails"),
         example!("seed"),
+        example!("tenants"),
     ] {
         let world = World::new();
         world.sql(sql);

@@ -55,7 +55,42 @@ fn organizations_and_memberships_are_written_to_tables_of_their_own() {
     );
     assert_eq!(rows(), format!("{tenant}\n{MEMBER}|admin|0|B12"));
     deliver(&application, &[payload!("organization.deleted")]);
-    assert_eq!(rows(), format!("{MEMBER}|admin|0|B12"));
+    assert_eq!(rows(), "");
+}
+
+/// P4: the same where the ids are the application's own.
+#[test]
+fn memberships_refer_to_the_rows_of_their_organization_and_their_user() {
+    let application = Application::new(
+        include_str!("../../../../docs/tables/organizations.sql"),
+        include_str!("../../../../docs/tables/organizations.toml"),
+    );
+    let world = &application.world;
+    let _worker = application.worker();
+    let rows = || {
+        world.sql(
+            "select clerk_org_id, clerk_id, role from memberships
+               join organizations on organizations.id = organization_id join users on users.id = user_id",
+        )
+    };
+    deliver(
+        &application,
+        &[
+            payload!("user.created"),
+            payload!("organization.updated"),
+            payload!("organizationMembership.created"),
+        ],
+    );
+    const MEMBER: &str = "org_2g7acme|user_2g7np7Hrk0SN6kj5EDMLDaKNL0S";
+    assert_eq!(rows(), format!("{MEMBER}|ADMIN"));
+    deliver(&application, &[payload!("organizationMembership.updated")]);
+    assert_eq!(rows(), format!("{MEMBER}|MEMBER"));
+    // The foreign key would have refused it.
+    deliver(&application, &[payload!("organization.deleted")]);
+    assert_eq!(
+        world.sql("select (select count(*) from memberships), (select count(*) from organizations), (select count(*) from users)"),
+        "0|0|1"
+    );
 }
 
 /// P11, and whatever Clerk invents: a family works by its section.

@@ -4,7 +4,7 @@ use serde_json::json;
 use shared::fault_point::FaultPoint;
 use xtask::fault_points::FaultPoints;
 
-use super::{Application, address, deleted, updated};
+use super::{Application, address, deleted, milliseconds, updated};
 use crate::helpers::{DEAD, DEADLINE, RETRY, World};
 use crate::waking::waiting;
 
@@ -257,4 +257,135 @@ fn of_two_who_may_link_one_row_the_older_event_gets_it_where_none_is_made() {
     assert_eq!(application.became(&older), "applied");
     assert_eq!(application.became(&newer), "ignored");
     assert_eq!(world.sql(r#"select clerk_id from app."People""#), "user_2");
+}
+
+/// A membership of a user, since this second.
+fn member(what: &str, id: &str, user: &str, second: i64) -> String {
+    let data = json!({"id": id, "updated_at": milliseconds(second), "role": "org:admin",
+        "organization": {"id": "org_1"}, "public_user_data": {"user_id": user}});
+    json!({"type": format!("organizationMembership.{what}"), "timestamp": milliseconds(second) + 50, "data": data})
+        .to_string()
+}
+
+const SHARED: &str = "create table people (
+    id serial primary key, clerk_id text not null unique, name text, organization text, role text)";
+const SHARED_ROWS: &str = "select clerk_id, name, organization, role from people order by 1";
+
+/// Waits for a row, until an event makes it.
+fn is_woken(application: &Application, payload: &str, by: &str) {
+    let world = &application.world;
+    application.add_often("msg_waiting", payload);
+    world.wait_for("it waits", |world| {
+        waiting(world, "msg_waiting", "reason")
+            == "waits for a row of public.people that belongs to it"
+    });
+    world.add_next(by);
+    world.settle();
+    assert_eq!(application.became("msg_waiting"), "applied");
+}
+
+/// P4: a membership has no table of its own; the user's event that makes the row wakes it.
+#[test]
+fn a_membership_may_be_folded_into_the_users_table() {
+    let application = Application::new(
+        SHARED,
+        r#"
+        [user]
+        table = "people"
+        key = "clerk_id"
+        columns = { name = "first_name" }
+        [organizationMembership]
+        table = "people"
+        key = "clerk_id"
+        missing_row = "wait"
+        on_delete = { organization = "null", role = "null" }
+        [organizationMembership.columns]
+        clerk_id = "public_user_data.user_id"
+        organization = "organization.id"
+        role = "role"
+        "#,
+    );
+    let world = &application.world;
+    let _worker = application.worker();
+    let membership = member("created", "m_1", "user_1", 2);
+    is_woken(&application, &membership, &named("user_1", 1, "Ada"));
+    assert_eq!(world.sql(SHARED_ROWS), "user_1|Ada|org_1|org:admin");
+    application.expect(&member("deleted", "m_1", "user_1", 3), "applied");
+    assert_eq!(world.sql(SHARED_ROWS), "user_1|Ada||");
+    application.expect(&member("created", "m_2", "user_1", 4), "applied");
+    application.expect(&deleted("user_1", 5), "applied");
+    assert_eq!(world.sql(SHARED_ROWS), "");
+    // We have removed it, so nobody waits for it.
+    application.expect(&member("updated", "m_2", "user_1", 6), "stale");
+    application.expect(&member("created", "m_3", "user_1", 7), "stale");
+}
+
+/// P4: only members have rows; the membership's event that makes one wakes its user's.
+#[test]
+fn a_user_may_have_a_row_that_only_a_membership_makes() {
+    let application = Application::new(
+        SHARED,
+        r#"
+        [user]
+        table = "people"
+        key = "clerk_id"
+        missing_row = "wait"
+        columns = { name = "first_name" }
+        [organizationMembership]
+        table = "people"
+        key = "clerk_id"
+        [organizationMembership.columns]
+        clerk_id = "public_user_data.user_id"
+        organization = "organization.id"
+        role = "role"
+        "#,
+    );
+    let world = &application.world;
+    let _worker = application.worker();
+    let membership = member("created", "m_1", "user_1", 2);
+    is_woken(&application, &named("user_1", 1, "Ada"), &membership);
+    assert_eq!(world.sql(SHARED_ROWS), "user_1|Ada|org_1|org:admin");
+    application.expect(&member("deleted", "m_1", "user_1", 3), "applied");
+    assert_eq!(world.sql(SHARED_ROWS), "");
+    application.expect(&named("user_1", 4, "Eve"), "stale");
+    // Comes back.
+    application.expect(&member("created", "m_2", "user_1", 5), "applied");
+    application.expect(&named("user_1", 6, "Eve"), "applied");
+    assert_eq!(world.sql(SHARED_ROWS), "user_1|Eve|org_1|org:admin");
+}
+
+/// The event that looks for its row is held there, while the one that makes the row is applied by another worker.
+#[test]
+fn a_row_that_is_made_before_its_event_is_registered_wakes_it_all_the_same() {
+    let application = Application::new(
+        SHARED,
+        r#"
+        [user]
+        table = "people"
+        key = "clerk_id"
+        missing_row = "wait"
+        columns = { name = "first_name" }
+        [organizationMembership]
+        table = "people"
+        key = "clerk_id"
+        [organizationMembership.columns]
+        clerk_id = "public_user_data.user_id"
+        role = "role"
+        "#,
+    );
+    let world = &application.world;
+    let points = FaultPoints::arm(&format!("{:?}", FaultPoint::RolledBack)).unwrap();
+    let _worker = application.worker_with(&[("FAULT_POINTS_ADDR", &points.address())]);
+    application.add_often("msg_waiting", &named("user_1", 1, "Ada"));
+    let held = points.held(DEADLINE).unwrap();
+    let other = application.worker();
+    let membership = world.add_next(&member("created", "m_1", "user_1", 2));
+    world.wait_for("the row is made", |world| {
+        world.outcome(&membership) == "applied"
+    });
+    drop(other);
+    drop(held);
+    world.settle();
+    assert_eq!(application.became("msg_waiting"), "applied");
+    assert_eq!(world.sql(SHARED_ROWS), "user_1|Ada||org:admin");
 }

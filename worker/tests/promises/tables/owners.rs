@@ -37,7 +37,7 @@ fn at(desk: &str, id: &str, second: i64, name: &str) -> String {
     )
 }
 
-fn permutations(count: usize) -> Vec<Vec<usize>> {
+pub(super) fn permutations(count: usize) -> Vec<Vec<usize>> {
     match count {
         0 => vec![vec![]],
         _ => permutations(count - 1)
@@ -250,7 +250,7 @@ fn a_key_of_two_columns_of_which_one_holds_clerks_id() {
 }
 
 /// Does something in a transaction and holds it until its standard input ends.
-fn holding(world: &World, sql: &str) -> Child {
+pub(crate) fn holding(world: &World, sql: &str) -> Child {
     let mut psql = Command::new("psql")
         .args([&world.database_url, "--quiet", "--no-psqlrc"])
         .stdin(Stdio::piped())

@@ -42,7 +42,7 @@ fn name(file: &NamedTempFile) -> &str {
     file.path().to_str().unwrap()
 }
 
-/// Two examples as somebody has read them. No line is longer than a terminal, but for reasons.
+/// Examples as somebody has read them. No line is longer than a terminal, but for reasons.
 #[test]
 fn a_preview_tells_what_events_would_write_and_what_becomes_of_a_deletion() {
     let examples = [
@@ -71,6 +71,17 @@ fn a_preview_tells_what_events_would_write_and_what_becomes_of_a_deletion() {
             &["user.created.no-names", "user.created.phone-only"],
             include_str!("preview/invited.txt"),
             1,
+        ),
+        (
+            include_str!("../../../../docs/tables/organizations.sql"),
+            include_str!("../../../../docs/tables/organizations.toml"),
+            &[
+                "organization.updated",
+                "organizationMembership.created",
+                "organization.deleted",
+            ],
+            include_str!("preview/organizations.txt"),
+            0,
         ),
     ];
     for (sql, tables, events, expected, code) in examples {
@@ -198,6 +209,65 @@ fn a_preview_tells_of_each_column_its_value_its_type_and_where_that_comes_from()
             "{line}\n{}",
             told.join("\n")
         );
+    }
+}
+
+/// Whatever `gone` says, and whoever makes the rows.
+#[test]
+fn a_preview_tells_what_becomes_of_the_rows_that_refer_to_a_deleted_object() {
+    let file_of = |on_delete: &str| {
+        format!(
+            r#"
+            [user]
+            table = "users"
+            key = "id"
+            on_delete = "{on_delete}"
+            [permission]
+            table = "a"
+            key = "id"
+            columns = {{ u = {{ find = "user", id = "user_id", gone = "delete" }}, v = {{ find = "user", id = "boss_id" }} }}
+            [role]
+            table = "b"
+            key = "id"
+            on_delete = {{ at = "now" }}
+            on_create = {{ u = {{ find = "user", id = "user_id", gone = "delete" }}, v = {{ find = "user", id = "boss_id", gone = "keep" }} }}
+            [session]
+            table = "c"
+            key = "id"
+            missing_row = "wait"
+            columns = {{ u = {{ find = "user", id = "user_id", gone = "delete" }} }}
+            "#
+        )
+    };
+    let sql = "create table users (id text primary key); create table a (id text primary key, u text, v text);
+               create table b (id text primary key, u text, v text not null default 'x', at timestamp);
+               create table c (id text primary key, u text)";
+    let event = file(deleted("user_1", 1).as_bytes());
+    for (on_delete, goes, is_set) in [
+        ("delete", "are deleted first", "are deleted first"),
+        (
+            "keep",
+            "are deleted",
+            "stay, and are set as [role.on_delete] says",
+        ),
+    ] {
+        let application = Application::new(sql, &file_of(on_delete));
+        let (told, complaints, code) = preview(&application, &[name(&event)]);
+        assert_eq!(
+            (complaints.lines().count(), code),
+            (0, 0),
+            "{told}{complaints}"
+        );
+        let told: Vec<_> = told.lines().skip(2).collect();
+        let expected = [
+            format!(r#"  the rows of public.a that refer to it by "u" {goes}"#),
+            r#"  the rows of public.a that refer to it by "v" get NULL in "v""#.to_owned(),
+            format!(r#"  the rows of public.b that refer to it by "u" {is_set}"#),
+            r#"  the rows of public.b that refer to it by "v" stay as they are"#.to_owned(),
+            r#"  the rows of public.c that refer to it by "u" stay as they are"#.to_owned(),
+            String::new(),
+        ];
+        assert_eq!(told, expected, "{on_delete}");
     }
 }
 

@@ -67,9 +67,9 @@ SELECT object_id, place, false, false
 -- compare
 SELECT winner.object_id,
        present."clerk_user_id" IS NOT NULL,
-       true
-   AND present."email"::text COLLATE "C" IS NOT DISTINCT FROM winner.c0::text COLLATE "C"
-   AND (winner.k1 OR present."name"::text COLLATE "C" IS NOT DISTINCT FROM winner.c1::text COLLATE "C"),
+       array_remove(ARRAY[
+       CASE WHEN present."email"::text COLLATE "C" IS NOT DISTINCT FROM winner.c0::text COLLATE "C" THEN NULL ELSE 'email' END,
+       CASE WHEN (winner.k1 OR present."name"::text COLLATE "C" IS NOT DISTINCT FROM winner.c1::text COLLATE "C") THEN NULL ELSE 'name' END]::text[], NULL),
        coalesce(md5(ROW(present."email", present."name")::text) = known.altered, false),
        winner.can_link AND EXISTS (
            SELECT FROM "public"."members" AS present WHERE present."email" = winner.c0::public.citext AND (present."clerk_user_id" IS NULL
@@ -83,6 +83,14 @@ SELECT winner.object_id,
     AS winner (object_id, c0, c1, k1, can_link)
   LEFT JOIN "public"."members" AS present ON present."clerk_user_id" = winner.object_id
   LEFT JOIN clerk_sync.versions AS known ON known.family = 'user' AND known.object_id = winner.object_id;
+
+-- objects without a row
+SELECT object.object_id
+  FROM unnest($1::text[])
+    AS object (object_id)
+ WHERE NOT EXISTS (SELECT FROM "public"."members" AS present WHERE present."clerk_user_id" = object.object_id)
+   AND NOT EXISTS (SELECT FROM clerk_sync.versions AS known
+                    WHERE known.family = 'user' AND known.object_id = object.object_id AND known.deleted);
 
 -- remember what triggers have altered
 UPDATE clerk_sync.versions AS known

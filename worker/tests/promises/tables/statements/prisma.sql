@@ -55,14 +55,14 @@ SELECT winner.object_id, present.tableoid || ' ' || present.ctid::text, false, t
 -- compare
 SELECT winner.object_id,
        present."clerkId" IS NOT NULL,
-       true
-   AND present."email"::text COLLATE "C" IS NOT DISTINCT FROM winner.c0::text COLLATE "C"
-   AND present."firstName"::text COLLATE "C" IS NOT DISTINCT FROM winner.c1::text COLLATE "C"
-   AND present."lastName"::text COLLATE "C" IS NOT DISTINCT FROM winner.c2::text COLLATE "C"
-   AND present."username"::text COLLATE "C" IS NOT DISTINCT FROM winner.c3::text COLLATE "C"
-   AND present."imageUrl"::text COLLATE "C" IS NOT DISTINCT FROM winner.c4::text COLLATE "C"
-   AND present."createdAt" IS NOT DISTINCT FROM winner.c5::timestamp(3) without time zone
-   AND present."updatedAt" IS NOT DISTINCT FROM winner.c6::timestamp(3) without time zone,
+       array_remove(ARRAY[
+       CASE WHEN present."email"::text COLLATE "C" IS NOT DISTINCT FROM winner.c0::text COLLATE "C" THEN NULL ELSE 'email' END,
+       CASE WHEN present."firstName"::text COLLATE "C" IS NOT DISTINCT FROM winner.c1::text COLLATE "C" THEN NULL ELSE 'firstName' END,
+       CASE WHEN present."lastName"::text COLLATE "C" IS NOT DISTINCT FROM winner.c2::text COLLATE "C" THEN NULL ELSE 'lastName' END,
+       CASE WHEN present."username"::text COLLATE "C" IS NOT DISTINCT FROM winner.c3::text COLLATE "C" THEN NULL ELSE 'username' END,
+       CASE WHEN present."imageUrl"::text COLLATE "C" IS NOT DISTINCT FROM winner.c4::text COLLATE "C" THEN NULL ELSE 'imageUrl' END,
+       CASE WHEN present."createdAt" IS NOT DISTINCT FROM winner.c5::timestamp(3) without time zone THEN NULL ELSE 'createdAt' END,
+       CASE WHEN present."updatedAt" IS NOT DISTINCT FROM winner.c6::timestamp(3) without time zone THEN NULL ELSE 'updatedAt' END]::text[], NULL),
        coalesce(md5(ROW(present."email", present."firstName", present."lastName", present."username", present."imageUrl", present."createdAt", present."updatedAt")::text) = known.altered, false),
        false,
        least(greatest(known.updated_at, '0001-01-01'), '9999-12-31'),
@@ -73,6 +73,14 @@ SELECT winner.object_id,
     AS winner (object_id, c0, c1, c2, c3, c4, c5, c6)
   LEFT JOIN "public"."User" AS present ON present."clerkId" = winner.object_id
   LEFT JOIN clerk_sync.versions AS known ON known.family = 'user' AND known.object_id = winner.object_id;
+
+-- objects without a row
+SELECT object.object_id
+  FROM unnest($1::text[])
+    AS object (object_id)
+ WHERE NOT EXISTS (SELECT FROM "public"."User" AS present WHERE present."clerkId" = object.object_id)
+   AND NOT EXISTS (SELECT FROM clerk_sync.versions AS known
+                    WHERE known.family = 'user' AND known.object_id = object.object_id AND known.deleted);
 
 -- remember what triggers have altered
 UPDATE clerk_sync.versions AS known

@@ -64,12 +64,12 @@ SELECT winner.object_id, present.tableoid || ' ' || present.ctid::text, coalesce
 -- compare
 SELECT winner.object_id,
        present."id" IS NOT NULL,
-       true
-   AND present."name"::text COLLATE "C" IS NOT DISTINCT FROM winner.c0::text COLLATE "C"
-   AND present."email"::text COLLATE "C" IS NOT DISTINCT FROM winner.c1::text COLLATE "C"
-   AND present."imageUrl"::text COLLATE "C" IS NOT DISTINCT FROM winner.c2::text COLLATE "C"
-   AND present."createdAt" IS NOT DISTINCT FROM winner.c3::timestamp without time zone
-   AND present."updatedAt" IS NOT DISTINCT FROM winner.c4::timestamp without time zone,
+       array_remove(ARRAY[
+       CASE WHEN present."name"::text COLLATE "C" IS NOT DISTINCT FROM winner.c0::text COLLATE "C" THEN NULL ELSE 'name' END,
+       CASE WHEN present."email"::text COLLATE "C" IS NOT DISTINCT FROM winner.c1::text COLLATE "C" THEN NULL ELSE 'email' END,
+       CASE WHEN present."imageUrl"::text COLLATE "C" IS NOT DISTINCT FROM winner.c2::text COLLATE "C" THEN NULL ELSE 'imageUrl' END,
+       CASE WHEN present."createdAt" IS NOT DISTINCT FROM winner.c3::timestamp without time zone THEN NULL ELSE 'createdAt' END,
+       CASE WHEN present."updatedAt" IS NOT DISTINCT FROM winner.c4::timestamp without time zone THEN NULL ELSE 'updatedAt' END]::text[], NULL),
        coalesce(md5(ROW(present."name", present."email", present."imageUrl", present."createdAt", present."updatedAt")::text) = known.altered, false),
        false,
        least(greatest(known.updated_at, '0001-01-01'), '9999-12-31'),
@@ -80,6 +80,14 @@ SELECT winner.object_id,
     AS winner (object_id, c0, c1, c2, c3, c4)
   LEFT JOIN "public"."users" AS present ON present."id" = winner.object_id
   LEFT JOIN clerk_sync.versions AS known ON known.family = 'user' AND known.object_id = winner.object_id;
+
+-- objects without a row
+SELECT object.object_id
+  FROM unnest($1::text[])
+    AS object (object_id)
+ WHERE NOT EXISTS (SELECT FROM "public"."users" AS present WHERE present."id" = object.object_id)
+   AND NOT EXISTS (SELECT FROM clerk_sync.versions AS known
+                    WHERE known.family = 'user' AND known.object_id = object.object_id AND known.deleted);
 
 -- remember what triggers have altered
 UPDATE clerk_sync.versions AS known

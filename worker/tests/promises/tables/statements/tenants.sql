@@ -65,11 +65,11 @@ SELECT winner.object_id, present.tableoid || ' ' || present.ctid::text, false, t
 -- compare
 SELECT winner.object_id,
        present."tenant_id" IS NOT NULL,
-       true
-   AND present."tenant_id"::text COLLATE "C" IS NOT DISTINCT FROM winner.c0::text COLLATE "C"
-   AND present."user_id"::text COLLATE "C" IS NOT DISTINCT FROM winner.c1::text COLLATE "C"
-   AND present."role"::text COLLATE "C" IS NOT DISTINCT FROM winner.c2::text COLLATE "C"
-   AND (winner.k3 OR present."desk"::text COLLATE "C" IS NOT DISTINCT FROM winner.c3::text COLLATE "C"),
+       array_remove(ARRAY[
+       CASE WHEN present."tenant_id"::text COLLATE "C" IS NOT DISTINCT FROM winner.c0::text COLLATE "C" THEN NULL ELSE 'tenant_id' END,
+       CASE WHEN present."user_id"::text COLLATE "C" IS NOT DISTINCT FROM winner.c1::text COLLATE "C" THEN NULL ELSE 'user_id' END,
+       CASE WHEN present."role"::text COLLATE "C" IS NOT DISTINCT FROM winner.c2::text COLLATE "C" THEN NULL ELSE 'role' END,
+       CASE WHEN (winner.k3 OR present."desk"::text COLLATE "C" IS NOT DISTINCT FROM winner.c3::text COLLATE "C") THEN NULL ELSE 'desk' END]::text[], NULL),
        coalesce(md5(ROW(present."tenant_id", present."user_id", present."role", present."desk")::text) = known.altered, false),
        false,
        least(greatest(known.updated_at, '0001-01-01'), '9999-12-31'),
@@ -103,4 +103,25 @@ SELECT owner.object_id, coalesce(known.updated_at, '0001-01-01'), coalesce(known
  WHERE owner.family = 'organizationMembership' AND owner.object_id > $1
  ORDER BY owner.object_id
  LIMIT $2;
+
+-- lock rows of organizationMembership that refer to these
+SELECT '', present."tenant_id"::text
+  FROM "public"."tenant_users" AS present, unnest($1::text[])
+    AS gone (object_id)
+ WHERE present."tenant_id" = gone.object_id
+ ORDER BY present."tenant_id", present."user_id"
+   FOR UPDATE OF present;
+
+-- release them
+DELETE FROM "public"."tenant_users" AS present
+ USING unnest($1::text[])
+    AS gone (object_id)
+ WHERE present."tenant_id" = gone.object_id;
+
+-- look up rows of organization
+SELECT wanted.object_id, present."id" IS NOT NULL, present."id"::text, coalesce(known.deleted, false), known.svix_id
+  FROM unnest($1::text[])
+    AS wanted (object_id)
+  LEFT JOIN "public"."tenants" AS present ON present."id" = wanted.object_id
+  LEFT JOIN clerk_sync.versions AS known ON known.family = 'organization' AND known.object_id = wanted.object_id;
 
