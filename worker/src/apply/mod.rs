@@ -22,6 +22,7 @@ pub(crate) mod verdict;
 pub(crate) mod winner;
 pub(crate) mod winners;
 mod wishes;
+mod written;
 
 use std::time::Duration;
 

@@ -55,15 +55,28 @@ impl Reconciliation {
         Ok(())
     }
 
-    /// Whether Clerk has told in this run of all that `object` refers to and that has no row.
-    pub(super) fn knows_parents(&self, object: &Object, target: &Target, found: &Found) -> bool {
-        target.references.lookups.iter().all(|lookup| {
-            let referred = lookup.referred(object);
-            let is_missing = |id: &String| found.is_missing(lookup, id);
-            referred.filter(is_missing).is_none_or(|id| {
-                let mut lists = self.lists.iter();
-                lists.any(|list| list.family.name == lookup.family && list.listed.contains(&id))
-            })
+    /// Why `object` waits in vain: it refers to an object that has no row, and Clerk has not told of that one in this run.
+    pub(super) fn parent_that_does_not_come(
+        &self,
+        object: &Object,
+        target: &Target,
+        found: &Found,
+    ) -> Option<String> {
+        target.references.lookups.iter().find_map(|lookup| {
+            let id = lookup.referred(object)?;
+            let mut lists = self.lists.iter();
+            let list = lists.find(|list| list.family.name == lookup.family);
+            if !found.is_missing(lookup, &id) || list.is_some_and(|list| list.listed.contains(&id))
+            {
+                return None;
+            }
+            let is_unknown =
+                |list: &List| list.unknown.iter().any(|unknown| unknown.as_str() == id);
+            let why = match list.is_some_and(is_unknown) {
+                true => ", which Clerk does not have",
+                false => "",
+            };
+            Some(format!("waits for {} {id}{why}", lookup.family))
         })
     }
 }

@@ -48,11 +48,13 @@ impl Reconciliation {
                     winners.push(winner);
                     jsons.push(*json);
                 }
-                Err(left_out) if self.comes(&left_out, object, &target, &found) => {
-                    let missing = Comparison::Missing(object.updated_at);
-                    additions.extend(self.repair(place, object, json, missing));
-                }
-                Err(left_out) => self.tell_unusable(place, object.id.as_str(), left_out.reason()),
+                Err(left_out) => match self.obstacle(&left_out, object, &target, &found) {
+                    Some(reason) => self.tell_unusable(place, object.id.as_str(), &reason),
+                    None => {
+                        let missing = Comparison::Missing(object.updated_at);
+                        additions.extend(self.repair(place, object, json, missing));
+                    }
+                },
             }
         }
         let ask = async || present(&self.database, &target, &winners).await;
@@ -63,9 +65,9 @@ impl Reconciliation {
             let comparison = present.compare(object, asked_at);
             if let (Comparison::Missing(_), Some(unfit)) = (&comparison, &winner.unfit)
                 && !present.can_be_linked()
-                && !self.comes(&unfit.left_out, object, &target, &found)
+                && let Some(reason) = self.obstacle(&unfit.left_out, object, &target, &found)
             {
-                self.tell_unusable(place, object.id.as_str(), unfit.left_out.reason());
+                self.tell_unusable(place, object.id.as_str(), &reason);
                 continue;
             }
             additions.extend(self.repair(place, object, json, comparison));
@@ -73,9 +75,18 @@ impl Reconciliation {
         Ok(additions)
     }
 
-    /// Whether an event waits only for what this run brings.
-    fn comes(&self, left_out: &LeftOut, object: &Object, target: &Target, found: &Found) -> bool {
-        matches!(left_out, LeftOut::Waiting(_)) && self.knows_parents(object, target, found)
+    /// Why an object cannot be written; `None` if it waits only for what this run brings.
+    fn obstacle(
+        &self,
+        left_out: &LeftOut,
+        object: &Object,
+        target: &Target,
+        found: &Found,
+    ) -> Option<String> {
+        match left_out {
+            LeftOut::Waiting(_) => self.parent_that_does_not_come(object, target, found),
+            _ => Some(left_out.reason().to_owned()),
+        }
     }
 
     /// The event that makes the row of an object say what it says, where one is needed; told in a dry run.

@@ -2,6 +2,7 @@
 
 mod existing_table;
 mod families;
+mod references;
 pub(crate) mod tables;
 
 use std::collections::HashSet;

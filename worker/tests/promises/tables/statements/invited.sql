@@ -84,14 +84,6 @@ SELECT winner.object_id,
   LEFT JOIN "public"."members" AS present ON present."clerk_user_id" = winner.object_id
   LEFT JOIN clerk_sync.versions AS known ON known.family = 'user' AND known.object_id = winner.object_id;
 
--- objects without a row
-SELECT object.object_id
-  FROM unnest($1::text[])
-    AS object (object_id)
- WHERE NOT EXISTS (SELECT FROM "public"."members" AS present WHERE present."clerk_user_id" = object.object_id)
-   AND NOT EXISTS (SELECT FROM clerk_sync.versions AS known
-                    WHERE known.family = 'user' AND known.object_id = object.object_id AND known.deleted);
-
 -- remember what triggers have altered
 UPDATE clerk_sync.versions AS known
    SET altered = md5(ROW(present."email", present."name")::text)

@@ -33,8 +33,8 @@ SELECT winner.object_id, present.tableoid || ' ' || present.ctid::text, false, t
 -- compare
 SELECT winner.object_id,
        present."clerk_id" IS NOT NULL,
-       true
-   AND present."email"::text COLLATE "C" IS NOT DISTINCT FROM winner.c0::text COLLATE "C",
+       array_remove(ARRAY[
+       CASE WHEN present."email"::text COLLATE "C" IS NOT DISTINCT FROM winner.c0::text COLLATE "C" THEN NULL ELSE 'email' END]::text[], NULL),
        coalesce(md5(ROW(present."email")::text) = known.altered, false),
        false,
        least(greatest(known.updated_at, '0001-01-01'), '9999-12-31'),

@@ -81,14 +81,6 @@ SELECT winner.object_id,
   LEFT JOIN "public"."users" AS present ON present."id" = winner.object_id
   LEFT JOIN clerk_sync.versions AS known ON known.family = 'user' AND known.object_id = winner.object_id;
 
--- objects without a row
-SELECT object.object_id
-  FROM unnest($1::text[])
-    AS object (object_id)
- WHERE NOT EXISTS (SELECT FROM "public"."users" AS present WHERE present."id" = object.object_id)
-   AND NOT EXISTS (SELECT FROM clerk_sync.versions AS known
-                    WHERE known.family = 'user' AND known.object_id = object.object_id AND known.deleted);
-
 -- remember what triggers have altered
 UPDATE clerk_sync.versions AS known
    SET altered = md5(ROW(present."name", present."email", present."imageUrl", present."createdAt", present."updatedAt")::text)
