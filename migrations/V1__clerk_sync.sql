@@ -31,11 +31,16 @@ CREATE TABLE clerk_sync.versions (
     deleted    boolean          NOT NULL,
     -- Whether that event was the first that came of the object.
     first_seen boolean          NOT NULL DEFAULT true,
+    -- The event of another object that has changed or removed the row since.
+    touched_by text COLLATE "C",
+    -- Whether the row has gone along with that of a deleted object, or was left as its own deletion would leave it.
+    went_along boolean          NOT NULL DEFAULT false,
     -- A digest of the row, where a trigger has made something else of it than was written.
     altered    text,
     PRIMARY KEY (family, object_id)
 ) WITH (fillfactor = 70);
 
+CREATE INDEX versions_touched_by ON clerk_sync.versions (touched_by) WHERE touched_by IS NOT NULL;
 CREATE INDEX versions_applied_at ON clerk_sync.versions (applied_at) WHERE applied_at IS NOT NULL;
 
 -- Whose a row is, where its key is not Clerk's id: the object that wrote it last, and the event by which it did. The key

@@ -44,6 +44,8 @@ const TABLES: [Own; 4] = [
             ("svix_id", "text"),
             ("deleted", "boolean"),
             ("first_seen", "boolean"),
+            ("touched_by", "text"),
+            ("went_along", "boolean"),
             ("altered", "text"),
         ],
     },

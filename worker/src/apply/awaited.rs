@@ -1,6 +1,6 @@
 //! What an event waits for, and whether that has changed since it was found in the way.
 
-use std::collections::HashSet;
+use std::collections::{BTreeSet, HashSet};
 use std::time::Duration;
 
 use deadpool_postgres::Object;
@@ -70,6 +70,28 @@ impl Awaited {
             ),
         }
     }
+}
+
+/// What others may have waited for where these events have changed or removed the rows of other objects: those, and rows
+/// that are nobody's now.
+///
+/// # Errors
+/// When PostgreSQL does not tell.
+pub async fn touched_by(
+    database: &Database,
+    svix_ids: &[&str],
+) -> Result<BTreeSet<String>, Failure> {
+    let connection = database.connection().await?;
+    let parameters: [(&(dyn ToSql + Sync), Type); 1] = [(&svix_ids, Type::TEXT_ARRAY)];
+    // Without a name: see the module pooler.
+    let sql = include_str!("touched_objects.sql");
+    let mut objects = BTreeSet::new();
+    for row in connection.query_typed(sql, &parameters).await? {
+        let (family, id): (String, String) = (row.try_get(0)?, row.try_get(1)?);
+        objects.insert(object(&family, &id));
+        objects.insert(object(&family, ""));
+    }
+    Ok(objects)
 }
 
 /// The objects among `awaited` whose version is not the one that was seen.

@@ -4,4 +4,4 @@ SELECT DISTINCT seen.object
   LEFT JOIN clerk_sync.versions AS known
     ON known.family = split_part(seen.object, '/', 1)
    AND known.object_id = substr(seen.object, strpos(seen.object, '/') + 1)
- WHERE known.svix_id IS DISTINCT FROM seen.svix_id
+ WHERE coalesce(known.touched_by, known.svix_id) IS DISTINCT FROM seen.svix_id

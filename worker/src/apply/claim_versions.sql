@@ -20,6 +20,7 @@ SELECT $6::text, object_id, updated_at, event_at, svix_id, deleted,
        svix_id    = excluded.svix_id,
        deleted    = excluded.deleted,
        altered    = NULL,
+       touched_by = NULL,
        first_seen = known.updated_at = '-infinity'
  WHERE NOT known.deleted
    AND (excluded.deleted
@@ -27,4 +28,4 @@ SELECT $6::text, object_id, updated_at, event_at, svix_id, deleted,
         OR (known.svix_id = '' AND starts_with(excluded.svix_id, 'reconcile_'))
         OR (excluded.updated_at, excluded.event_at, excluded.svix_id)
          > (known.updated_at, known.event_at, known.svix_id))
-RETURNING object_id, first_seen
+RETURNING object_id, first_seen, went_along

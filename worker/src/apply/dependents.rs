@@ -1,72 +1,156 @@
 //! Rows that refer to those of deleted objects: they go first, or let go of them.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, HashMap};
 
 use deadpool_postgres::Transaction;
 use tokio_postgres::types::{ToSql, Type};
 use tokio_postgres::{Error, Row};
 
 use crate::apply::arrays::{Array, Arrays};
+use crate::apply::statements::array_type;
 use crate::apply::statements::references::Dependent;
-use crate::apply::target::Target;
-use crate::apply::winner::Winner;
+use crate::apply::storage;
+use crate::apply::verdict::LeftOut;
+use crate::apply::winner::{Winner, fit_left, misfit_of};
+use crate::apply::winners::LeftOuts;
 use crate::database::pooler;
+use crate::event::row::Row as Said;
+use crate::fit::Fitted;
 
-/// Does what the file wants of the rows that refer to those of `deleted`, and returns their tags, before and after. In the
-/// order of their keys, which those keep to who delete another object that they refer to.
+/// What has become of others' rows.
+#[derive(Default)]
+pub(crate) struct Released<'a> {
+    /// Their tags, before and after.
+    pub(crate) tags: BTreeSet<String>,
+    /// Deletions that set what a column does not take.
+    pub(crate) left_out: LeftOuts<'a>,
+}
+
+/// A row that refers to one of a deleted object.
+struct Child {
+    /// Whose deletion takes it along.
+    parent_id: String,
+    /// Its own object, if it has one.
+    object_id: Option<String>,
+    /// Where it lies.
+    part: String,
+    place: String,
+}
+
+/// Does what the file wants of the rows that refer to those of `deleted`. What is known of their objects is locked first,
+/// then the rows, in the order of their keys: those who delete another object that they refer to keep to the same.
 ///
 /// # Errors
 /// What PostgreSQL says.
-pub(crate) async fn release(
+pub(crate) async fn release<'a>(
     transaction: &Transaction<'_>,
-    target: &Target,
-    deleted: &[&Winner<'_>],
-) -> Result<BTreeSet<String>, Error> {
-    let mut tags = BTreeSet::new();
-    for (place, dependent) in target.references.dependents.iter().enumerate() {
-        let mut deleted = deleted.to_vec();
-        // What is set only a deletion says.
-        deleted.retain(|winner| dependent.set.is_empty() || !winner.is_orphan);
-        let ids = deleted.iter().map(|winner| winner.object.id.as_str());
-        let ids: Vec<&str> = ids.collect();
-        if ids.is_empty() {
+    dependents: &[Dependent],
+    deleted: &[&Winner<'a>],
+) -> Result<Released<'a>, Error> {
+    let mut released = Released::default();
+    let by_id: HashMap<&str, &Winner<'a>> = deleted
+        .iter()
+        .map(|winner| (winner.object.id.as_str(), *winner))
+        .collect();
+    let ids: Vec<&str> = by_id.keys().copied().collect();
+    let parameters: [(&(dyn ToSql + Sync), Type); 1] = [(&ids, Type::TEXT_ARRAY)];
+    for dependent in dependents.iter().filter(|_| !ids.is_empty()) {
+        let found = pooler::query(transaction, &dependent.find, &parameters).await?;
+        let Some(first) = found.first() else {
             continue;
-        }
-        let parameters: [(&(dyn ToSql + Sync), Type); 1] = [(&ids, Type::TEXT_ARRAY)];
+        };
+        let by: String = first.try_get(0)?;
+        let objects = found.iter().map(|row| row.try_get(1));
+        let objects: BTreeSet<Option<String>> = objects.collect::<Result<_, _>>()?;
+        let objects: Vec<String> = objects.into_iter().flatten().collect();
+        let family = &dependent.section.family;
+        let svix_id = by_id.get(by.as_str()).map(|by| by.event.svix_id.as_str());
+        let go_along = dependent.goes_along;
+        storage::touch_versions(transaction, family, &objects, svix_id, go_along).await?;
+
         let locked = pooler::query(transaction, &dependent.lock, &parameters).await?;
-        if locked.is_empty() {
-            continue;
-        }
-        let mut arrays = Arrays(Vec::new()).with_texts(ids.iter().map(|id| Some(*id)));
-        for (cell, kind) in dependent.cell_types.iter().enumerate() {
-            let cells = deleted.iter().map(|winner| &winner.dependents[place][cell]);
-            arrays.0.push(Array::of(kind, cells));
-        }
+        let children = locked.iter().map(Child::read);
+        let children: Vec<Child> = children.collect::<Result<_, _>>()?;
+        let set = match dependent.set(&children, &by_id) {
+            Ok(set) => set,
+            Err(left_out) => {
+                released.left_out.extend(left_out);
+                continue;
+            }
+        };
+        let arrays = dependent.changed(&children, &set);
         let changed = pooler::query(transaction, &dependent.change, &arrays.parameters()).await?;
-        for row in locked.iter().chain(&changed) {
-            add_tags(dependent, row, &mut tags)?;
+        for (rows, before) in [(&locked, 4), (&changed, 1)] {
+            for row in rows {
+                dependent.add_tags(row, before, &mut released.tags)?;
+            }
         }
     }
-    Ok(tags)
+    Ok(released)
 }
 
-fn add_tags(dependent: &Dependent, row: &Row, tags: &mut BTreeSet<String>) -> Result<(), Error> {
-    let columns = 1..row.len();
-    let columns: Vec<Option<String>> = columns
-        .map(|place| row.try_get(place))
-        .collect::<Result<_, _>>()?;
-    let says = |name: &str| {
-        let place = dependent
-            .tag_columns
-            .iter()
-            .position(|column| column == name)?;
-        columns.get(place)?.as_deref()
-    };
-    let of_row = dependent
-        .section
-        .tags
-        .iter()
-        .filter_map(|tag| tag.of_row(says));
-    tags.extend(of_row);
-    Ok(())
+impl Child {
+    fn read(row: &Row) -> Result<Self, Error> {
+        Ok(Self {
+            parent_id: row.try_get(0)?,
+            object_id: row.try_get(1)?,
+            part: row.try_get(2)?,
+            place: row.try_get(3)?,
+        })
+    }
+}
+
+impl Dependent {
+    /// What is set in the rows of `children`. The error tells whose deletion says what does not fit.
+    fn set<'a>(
+        &self,
+        children: &[Child],
+        deleted: &HashMap<&str, &Winner<'a>>,
+    ) -> Result<Vec<Vec<Fitted<'static>>>, LeftOuts<'a>> {
+        let (mut set, mut left_out) = (Vec::new(), LeftOuts::new());
+        for child in children.iter().filter(|_| !self.set.is_empty()) {
+            let Some(winner) = deleted.get(child.parent_id.as_str()) else {
+                continue;
+            };
+            let id = child.object_id.as_deref();
+            let row: Said = winner.event.row_left(&self.section, id);
+            let columns = self.set.iter().map(|(column, stored)| (column, stored));
+            match fit_left(columns, &row) {
+                Ok(fitted) => set.push(fitted),
+                Err(why) => {
+                    let refusal = LeftOut::Refused(misfit_of(&self.table, &why));
+                    left_out.insert(winner.event.svix_id.as_str(), refusal);
+                }
+            }
+        }
+        match left_out.is_empty() {
+            true => Ok(set),
+            false => Err(left_out),
+        }
+    }
+
+    fn changed<'a>(&self, children: &'a [Child], set: &'a [Vec<Fitted<'static>>]) -> Arrays<'a> {
+        let parts = children.iter().map(|child| Some(child.part.as_str()));
+        let places = children.iter().map(|child| Some(child.place.as_str()));
+        let mut arrays = Arrays(Vec::new()).with_texts(parts).with_texts(places);
+        for (place, (_, stored)) in self.set.iter().enumerate() {
+            let cells = set.iter().map(|cells| &cells[place]);
+            arrays.0.push(Array::of(&array_type(stored), cells));
+        }
+        arrays
+    }
+
+    /// The tags of a row, whose columns that tags need begin at the place `first`.
+    fn add_tags(&self, row: &Row, first: usize, tags: &mut BTreeSet<String>) -> Result<(), Error> {
+        let columns = (first..row.len()).map(|place| row.try_get(place));
+        let columns: Vec<Option<String>> = columns.collect::<Result<_, _>>()?;
+        let says = |name: &str| {
+            let mut names = self.tag_columns.iter();
+            let place = names.position(|column| column == name)?;
+            columns.get(place)?.as_deref()
+        };
+        let of_row = self.section.tags.iter();
+        tags.extend(of_row.filter_map(|tag| tag.of_row(says)));
+        Ok(())
+    }
 }

@@ -12,14 +12,13 @@ use tokio_postgres::types::{ToSql, Type};
 use tokio_postgres::{Error, Row};
 
 use crate::apply::awaited::{Awaited, Version};
-use crate::apply::statements::references::Lookup;
+use crate::apply::statements::references::{Fate, Lookup};
 use crate::apply::target::{Snapshot, Target};
 use crate::database::Database;
 use crate::database::failure::Failure;
 use crate::database::pooler;
 use crate::event::Event;
 use crate::event::object::{Object, Parent};
-use crate::tables::section::Gone;
 
 /// Objects that this transaction has locked; nothing where no row refers to any.
 pub(crate) type Held = Option<HashSet<Parent>>;
@@ -181,14 +180,14 @@ impl Found {
         self.0.get(&(place, id.to_owned()))
     }
 
-    /// Whether the row of `object` is to go, because it refers to one that is deleted. Of its cells the first `columns`
-    /// say so, not what is written once.
-    pub(crate) fn has_lost(&self, object: &Object, target: &Target, columns: usize) -> bool {
-        target.references.lookups.iter().any(|lookup| {
-            let id = lookup.referred(object);
-            let parent = id.and_then(|id| self.get(lookup.place, &id));
-            let goes = lookup.gone == Gone::Delete && lookup.place < columns;
-            goes && parent.is_some_and(|parent| parent.is_deleted)
+    /// What becomes of the row of `object`, if it goes along with one that is deleted. Of its cells the first `columns` say
+    /// so, not what is written once.
+    pub(crate) fn fate(&self, object: &Object, target: &Target, columns: usize) -> Option<Fate> {
+        target.references.lookups.iter().find_map(|lookup| {
+            let fate = lookup.fate.filter(|_| lookup.place < columns)?;
+            let id = lookup.referred(object)?;
+            let parent = self.get(lookup.place, &id)?;
+            parent.is_deleted.then_some(fate)
         })
     }
 

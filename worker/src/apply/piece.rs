@@ -175,7 +175,7 @@ mod tests {
                     can_link: false,
                 },
                 parents: Vec::new(),
-                dependents: BTreeMap::new(),
+                occasion: None,
             }),
         }
     }

@@ -7,7 +7,6 @@ use crate::apply::arrays::{Array, Arrays};
 use crate::apply::target::Target;
 use crate::apply::winner::Winner;
 use crate::database::pooler;
-use crate::tables::section::OnDelete;
 
 /// What a statement tells of a row.
 #[derive(Debug, Clone)]
@@ -175,37 +174,36 @@ pub(crate) async fn adopt(
     say(transaction, &step).await
 }
 
-/// Does what the section wants of deleted objects, and tells whose rows were touched, as tags need them: before and
-/// after.
+/// Deletes the rows of `gone`, does in those of `left` what the section wants of deleted objects, and tells whose rows were
+/// touched, as tags need them: before and after.
 ///
 /// # Errors
 /// What PostgreSQL says.
 pub(crate) async fn delete(
     transaction: &Transaction<'_>,
     target: &Target,
-    deleted: &[&Winner<'_>],
-) -> Result<(Vec<Told>, Vec<Told>), Error> {
-    let Some(sql) = target
-        .statements
-        .delete
-        .as_deref()
-        .filter(|_| !deleted.is_empty())
-    else {
-        return Ok((Vec::new(), Vec::new()));
-    };
-    let mut arrays = Arrays::of_objects(target, deleted);
-    let mut first = None;
-    if let OnDelete::Set(_) = target.section.on_delete {
-        for (place, kind) in target.statements.deleted_cell_types.iter().enumerate() {
-            let cells = deleted.iter().map(|winner| &winner.cells[place]);
+    gone: &[&Winner<'_>],
+    left: &[&Winner<'_>],
+) -> Result<Vec<Told>, Error> {
+    let statements = &target.statements;
+    let delete = statements.delete.as_deref().filter(|_| !gone.is_empty());
+    let delete = delete.map(|sql| (sql, Arrays::of_objects(target, gone)));
+    let set = statements.set_on_delete.as_deref();
+    let set = set.filter(|_| !left.is_empty()).map(|sql| {
+        let mut arrays = Arrays::of_objects(target, left);
+        for (place, kind) in statements.deleted_cell_types.iter().enumerate() {
+            let cells = left.iter().map(|winner| &winner.cells[place]);
             arrays.0.push(Array::of(kind, cells));
         }
-        first = target.statements.before_deletion.as_deref();
-    }
-    let first = first.map(|sql| (sql, Arrays::of_objects(target, deleted)));
-    let [before, after, ..] =
-        say_all(transaction, [first, Some((sql, arrays)), None, None]).await?;
-    Ok((before, after))
+        (sql, arrays)
+    });
+    let before = set
+        .is_some()
+        .then_some(statements.before_deletion.as_deref());
+    let before = before.flatten();
+    let before = before.map(|sql| (sql, Arrays::of_objects(target, left)));
+    let told = say_all(transaction, [before, set, delete, None]).await?;
+    Ok(told.into_iter().flatten().collect())
 }
 
 /// The statement that compares the rows of objects with what they say, without writing.

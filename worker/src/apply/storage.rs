@@ -18,6 +18,8 @@ pub struct Claim {
     pub object_id: String,
     /// Nothing was known of it.
     pub first_seen: bool,
+    /// Whether its row has gone along with that of a deleted object.
+    pub went_along: bool,
 }
 
 /// Sets the time zone and the limits of a transaction. Its first statement.
@@ -158,9 +160,54 @@ pub async fn claim_versions(
             Ok(Claim {
                 object_id: row.try_get(0)?,
                 first_seen: row.try_get(1)?,
+                went_along: row.try_get(2)?,
             })
         })
         .collect()
+}
+
+/// Notes that the event `svix_id` of another object changes or removes the rows of these, and whether they go along with
+/// that one; locks them.
+///
+/// # Errors
+/// What PostgreSQL says.
+pub async fn touch_versions(
+    transaction: &Transaction<'_>,
+    family: &str,
+    object_ids: &[String],
+    svix_id: Option<&str>,
+    go_along: bool,
+) -> Result<(), Error> {
+    if object_ids.is_empty() {
+        return Ok(());
+    }
+    let parameters: [(&(dyn ToSql + Sync), Type); 4] = [
+        (&family, Type::TEXT),
+        (&object_ids, Type::TEXT_ARRAY),
+        (&svix_id, Type::TEXT),
+        (&go_along, Type::BOOL),
+    ];
+    pooler::query(transaction, include_str!("touch_versions.sql"), &parameters)
+        .await
+        .map(drop)
+}
+
+/// Notes that these objects have rows again, which had gone along with those of others.
+///
+/// # Errors
+/// What PostgreSQL says.
+pub async fn return_versions(
+    transaction: &Transaction<'_>,
+    family: &str,
+    object_ids: &[&str],
+) -> Result<(), Error> {
+    if object_ids.is_empty() {
+        return Ok(());
+    }
+    let sql = include_str!("return_versions.sql");
+    let parameters: [(&(dyn ToSql + Sync), Type); 2] =
+        [(&family, Type::TEXT), (&object_ids, Type::TEXT_ARRAY)];
+    pooler::query(transaction, sql, &parameters).await.map(drop)
 }
 
 /// Takes back the last [`claim_versions`] and all that was written since, also after an error.

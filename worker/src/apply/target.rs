@@ -44,9 +44,10 @@ impl Target {
     #[must_use]
     pub(crate) fn new(family: &str, tables: &TablesOfSections<'_>) -> Option<Self> {
         let (section, table) = *tables.get(family)?;
+        let references = References::new(family, tables)?;
         Some(Self {
-            statements: Statements::new(section, table)?,
-            references: References::new(family, tables)?,
+            statements: Statements::new(section, table, references.lets_rows_go())?,
+            references,
             maker: maker(section, table, tables),
             section: Arc::clone(section),
             table: table.clone(),

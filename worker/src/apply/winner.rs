@@ -1,16 +1,17 @@
 //! A row that is to be written.
 
 use crate::apply::parents::{Found, ParentRow};
-use crate::apply::statements::references::Dependent;
+use crate::apply::statements::references::Fate;
 use crate::apply::target::Target;
 use crate::apply::verdict::LeftOut;
-use crate::database::catalogue::column::Kind;
+use crate::database::catalogue::column::{Column as Stored, Kind};
+use crate::database::catalogue::table::Table;
 use crate::database::failure::Refusal;
 use crate::event::object::{Object, ObjectId};
-use crate::event::row::Cell;
+use crate::event::row::{Cell, Row};
 use crate::event::{Change, Event};
 use crate::fit::misfit::{Misfit, Problem};
-use crate::fit::{Fitted, fit};
+use crate::fit::{Fitted, copied, fit};
 use crate::tables::section::{Column, Content, Gone, Key, OnDelete};
 
 /// A row that is to be written.
@@ -27,10 +28,8 @@ pub(crate) struct Winner<'a> {
     kept: Vec<usize>,
     /// Why no row can be made of it, though one that is there can be written.
     pub(crate) unfit: Option<Unfit>,
-    /// Of a deletion: what it sets in the rows of each of the target's dependents.
-    pub(crate) dependents: Vec<Vec<Fitted<'a>>>,
-    /// Whether its row is to go because it refers to a deleted object.
-    pub(crate) is_orphan: bool,
+    /// What becomes of its row, of a deletion and where it goes along with the row of a deleted object.
+    pub(crate) fate: Option<Fate>,
 }
 
 /// Something does not fit that is written only when a row is made.
@@ -51,19 +50,31 @@ impl<'a> Winner<'a> {
         target: &Target,
         found: &Found,
     ) -> Result<Self, LeftOut> {
-        check_id(object, target).map_err(|why| LeftOut::Refused(misfit(target, &why)))?;
+        check_id(object, target).map_err(|why| refused(target, &why))?;
         let (columns, on_create) = columns_of(event, object);
         let mut winner = Self {
             key: Vec::new(),
             cells: Vec::with_capacity(columns.len() + on_create.len()),
             kept: Vec::new(),
             unfit: None,
-            dependents: Vec::new(),
-            is_orphan: found.has_lost(object, target, columns.len()),
+            fate: match (&event.change, &target.section.on_delete) {
+                (Change::Upsert(_), _) => found.fate(object, target, columns.len()),
+                (_, OnDelete::Delete) => Some(Fate::Goes),
+                (_, OnDelete::Set(_)) => Some(Fate::IsSet),
+                (_, OnDelete::Keep) => Some(Fate::Stays),
+            },
             event,
             object,
         };
-        if winner.is_orphan {
+        if winner.goes_along() {
+            if winner.fate == Some(Fate::IsSet) {
+                let row = event.row_left(&target.section, Some(object.id.as_str()));
+                let columns = target.section.left_columns().iter();
+                // The table has all that the section names.
+                let columns =
+                    columns.filter_map(|column| Some((column, target.table.column(&column.name)?)));
+                winner.cells = fit_left(columns, &row).map_err(|why| refused(target, &why))?;
+            }
             return Ok(winner);
         }
         for column in columns {
@@ -76,19 +87,17 @@ impl<'a> Winner<'a> {
             let fitted = fitted.unwrap_or_else(|left_out| {
                 let stored = target.table.column(&column.name);
                 let takes_null = stored.is_some_and(|stored| stored.takes_null);
-                let unfit = winner.unfit.get_or_insert(Unfit {
-                    left_out,
-                    is_in_every_row: true,
-                });
-                unfit.is_in_every_row &= !takes_null;
+                winner.add_unfit(left_out, takes_null);
                 Fitted::Null
             });
             winner.cells.push(fitted);
         }
-        if let Change::Delete(_) = event.change {
-            winner.dependents = dependents(object, target).map_err(LeftOut::Refused)?;
-        }
         Ok(winner)
+    }
+
+    /// Whether its row goes along with that of a deleted object: the event is stale.
+    pub(crate) const fn goes_along(&self) -> bool {
+        self.fate.is_some() && matches!(self.event.change, Change::Upsert(_))
     }
 
     /// What the event says of the key; nothing where that is Clerk's id, and of a deletion.
@@ -134,35 +143,44 @@ impl<'a> Winner<'a> {
         let fitted = match (&column.content, lookup, cell.value.text()) {
             // The statement makes it.
             (Content::Uuid, ..) => return Ok(Fitted::Null),
-            (_, Some(_), Some(id)) if !is_id(&id) => Err(Misfit::new(
-                cell,
-                column,
-                Problem::NoId(column.name.clone()),
-            )),
+            (_, Some(_), Some(id)) if !is_id(&id) => Err(Problem::NoId(column.name.clone())),
             (_, Some(lookup), Some(id)) => match found.get(place, &id) {
-                Some(parent) if parent.is_deleted => {
-                    if lookup.gone == Gone::Keep {
+                Some(parent) if parent.is_deleted => match lookup.gone {
+                    // A row that is there says what it said when it was made.
+                    Gone::Delete => return Err(LeftOut::Stale),
+                    Gone::Null => Ok(Fitted::Null),
+                    Gone::Keep => {
                         self.kept.push(place);
+                        if !stored.takes_null {
+                            let problem = Problem::Gone(column.name.clone());
+                            let why = misfit(target, &Misfit::new(cell, column, problem));
+                            self.add_unfit(LeftOut::Refused(why), false);
+                        }
+                        Ok(Fitted::Null)
                     }
-                    match stored.takes_null || lookup.gone == Gone::Keep {
-                        true => Ok(Fitted::Null),
-                        false => Err(Misfit::new(
-                            cell,
-                            column,
-                            Problem::Gone(column.name.clone()),
-                        )),
-                    }
-                }
+                },
                 Some(ParentRow {
                     value: Some(value), ..
-                }) => Ok(Fitted::Text(value.clone().into())),
+                }) => copied(value, stored).ok_or_else(|| {
+                    let expected = stored.exact_sql_type.clone().into();
+                    Problem::Unreadable(column.name.clone(), expected)
+                }),
                 Some(parent) => return Err(LeftOut::Waiting(parent.awaited(lookup, &id))),
                 // It was looked up, unless nobody writes: then the id stands for what the row says.
                 None => Ok(Fitted::Text(id.into_owned().into())),
             },
-            _ => fit(cell, column, stored),
+            _ => return fit(cell, column, stored).map_err(|why| refused(target, &why)),
         };
-        fitted.map_err(|why| LeftOut::Refused(misfit(target, &why)))
+        fitted.map_err(|problem| refused(target, &Misfit::new(cell, column, problem)))
+    }
+
+    /// Notes why no row can be made of it. `takes_null`: the column that it is about does.
+    fn add_unfit(&mut self, left_out: LeftOut, takes_null: bool) {
+        let unfit = self.unfit.get_or_insert(Unfit {
+            left_out,
+            is_in_every_row: true,
+        });
+        unfit.is_in_every_row &= !takes_null;
     }
 
     /// Whether the column of the cell at `place` is left as it is.
@@ -208,18 +226,23 @@ fn is_id(text: &str) -> bool {
     ObjectId::parse(text.to_owned()).is_some_and(|id| id.is_plain())
 }
 
-/// What a deletion sets in the rows that refer to those of its object.
-fn dependents<'a>(object: &'a Object, target: &Target) -> Result<Vec<Vec<Fitted<'a>>>, Refusal> {
-    let fit_all = |dependent: &Dependent| {
-        let row = object.dependents.get(&dependent.section.family);
-        let cells = row.into_iter().flat_map(|row| &row.cells);
-        let set = dependent.set.iter().zip(cells);
-        let fitted = set.map(|((column, stored), cell)| fit(cell, column, stored));
-        fitted.collect::<Result<_, _>>()
-    };
-    let dependents = target.references.dependents.iter().map(fit_all);
-    let dependents: Result<_, Misfit> = dependents.collect();
-    dependents.map_err(|why| misfit(target, &why))
+/// What `row` says of columns that are set in rows that stay; the database's beside those of the file.
+///
+/// # Errors
+/// When something does not fit.
+pub(crate) fn fit_left<'a>(
+    columns: impl Iterator<Item = (&'a Column, &'a Stored)>,
+    row: &Row,
+) -> Result<Vec<Fitted<'static>>, Misfit> {
+    let cells = columns.zip(&row.cells);
+    let fitted = cells.map(|((column, stored), cell)| fit(cell, column, stored));
+    fitted
+        .map(|fitted| fitted.map(Fitted::into_owned))
+        .collect()
+}
+
+fn refused(target: &Target, why: &Misfit) -> LeftOut {
+    LeftOut::Refused(misfit(target, why))
 }
 
 /// Whether the key has room for the id.
@@ -239,8 +262,13 @@ pub(crate) fn check_id(object: &Object, target: &Target) -> Result<(), Misfit> {
 
 /// The refusal of an event because something does not fit.
 pub(crate) fn misfit(target: &Target, why: &impl std::fmt::Display) -> Refusal {
+    misfit_of(&target.table, why)
+}
+
+/// The same, by the table.
+pub(crate) fn misfit_of(table: &Table, why: &impl std::fmt::Display) -> Refusal {
     Refusal {
-        reason: format!("{why} (table {})", target.table),
+        reason: format!("{why} (table {table})"),
         doubts_the_table: true,
         ..Refusal::default()
     }

@@ -12,7 +12,7 @@ use crate::apply::verdict::LeftOut;
 use crate::apply::winner::Winner;
 use crate::apply::wishes::Wishes;
 use crate::database::failure::Failure;
-use crate::event::{Change, Event};
+use crate::event::Event;
 
 /// The objects that are to be written.
 pub(crate) struct Winners<'a> {
@@ -22,6 +22,8 @@ pub(crate) struct Winners<'a> {
     pub(crate) deleted: Vec<Winner<'a>>,
     /// Of which nothing was known.
     pub(crate) first_seen: HashSet<&'a str>,
+    /// Those of `written` whose rows had gone along with those of others.
+    pub(crate) returning: Vec<&'a str>,
 }
 
 /// The svix-ids of the newest events that were known of objects before this piece claimed them, by object.
@@ -39,32 +41,37 @@ impl<'a> Winners<'a> {
         target: &Target,
         found: &Found,
     ) -> Result<Self, LeftOuts<'a>> {
-        let claims: HashMap<&str, bool> = claims
+        let claims: HashMap<&str, &Claim> = claims
             .iter()
-            .map(|claim| (claim.object_id.as_str(), claim.first_seen))
+            .map(|claim| (claim.object_id.as_str(), claim))
             .collect();
         let mut winners = Self {
             written: Vec::with_capacity(newest.len()),
             deleted: Vec::new(),
             first_seen: HashSet::new(),
+            returning: Vec::new(),
         };
         let mut misfits = HashMap::new();
         for event in newest {
             let Some(object) = event.changed() else {
                 continue;
             };
-            let Some(first_seen) = claims.get(object.id.as_str()) else {
+            let Some(claim) = claims.get(object.id.as_str()) else {
                 continue;
             };
-            if *first_seen {
+            if claim.first_seen {
                 winners.first_seen.insert(object.id.as_str());
             }
             match Winner::fit(event, object, target, found) {
-                Ok(winner) if winner.is_orphan => winners.deleted.push(winner),
-                Ok(winner) => match event.change {
-                    Change::Upsert(_) => winners.written.push(winner),
-                    _ => winners.deleted.push(winner),
-                },
+                Ok(winner) if winner.fate.is_none() => {
+                    if claim.went_along {
+                        winners.returning.push(object.id.as_str());
+                    }
+                    winners.written.push(winner);
+                }
+                // What has gone along already is as it is to be.
+                Ok(winner) if winner.goes_along() && claim.went_along => {}
+                Ok(winner) => winners.deleted.push(winner),
                 Err(left_out) => {
                     misfits.insert(event.svix_id.as_str(), left_out);
                 }

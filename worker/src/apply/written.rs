@@ -1,6 +1,6 @@
 //! Writing a piece: the objects are locked, then their rows are written.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::{BTreeSet, HashMap, HashSet};
 
 use deadpool_postgres::Transaction;
 use shared::fault_point::{FaultPoint, reach};
@@ -12,6 +12,7 @@ use crate::apply::owners;
 use crate::apply::parents::{Found, Held};
 use crate::apply::piece::{Piece, UniqueValues};
 use crate::apply::rows::{self, Told};
+use crate::apply::statements::references::Fate;
 use crate::apply::storage;
 use crate::apply::tags;
 use crate::apply::target::Target;
@@ -22,7 +23,7 @@ use crate::database::failure::Failure;
 use crate::decide::plan::plan;
 use crate::event::Event;
 use crate::event::object::Parent;
-use crate::tables::section::{MissingRow, OnDelete};
+use crate::tables::section::MissingRow;
 
 /// What writing a piece comes to.
 pub(crate) enum Written<'a> {
@@ -70,14 +71,10 @@ impl<'a> Piece<'a> {
         if !others.is_empty() {
             return Ok(Written::Without(others));
         }
-        let row_goes = target.section.on_delete == OnDelete::Delete;
-        let deleted = winners.deleted.iter();
-        let deleted: Vec<&Winner<'_>> = deleted
-            .filter(|winner| row_goes || !winner.is_orphan)
-            .collect();
-        let mut tags = dependents::release(transaction, target, &deleted).await?;
-        let (before, mut told) = rows::delete(transaction, target, &deleted).await?;
-        told.extend(before);
+        let (mut tags, mut told) = match delete_rows(transaction, target, &winners).await? {
+            Ok(deleted) => deleted,
+            Err(left_out) => return Ok(Written::Without(left_out)),
+        };
         reach(FaultPoint::RowsDeleted).await;
         if unique_values == UniqueValues::Settle {
             let waiting = winners.make_room(transaction, target, &known).await?;
@@ -86,6 +83,7 @@ impl<'a> Piece<'a> {
             }
         }
         let unwritten = write_rows(transaction, target, &winners, &mut told).await?;
+        storage::return_versions(transaction, self.family(), &winners.returning).await?;
         reach(FaultPoint::RowsWritten).await;
         if !unwritten.rowless.is_empty() {
             let left_out = without_row(transaction, target, &unwritten.rowless).await?;
@@ -95,7 +93,7 @@ impl<'a> Piece<'a> {
         // Whose row was gone before has changed nothing.
         let is_told = |winner: &&Winner<'_>| {
             let id = winner.object.id.as_str();
-            !winner.is_orphan || told.iter().any(|told| told.object_id == id)
+            !winner.goes_along() || told.iter().any(|told| told.object_id == id)
         };
         let changed: Vec<&Winner<'_>> = changed.into_iter().filter(is_told).collect();
         if let Some(first) = changed.first() {
@@ -105,6 +103,44 @@ impl<'a> Piece<'a> {
         let changed = changed.iter().map(|winner| winner.object.id.as_str());
         Ok(Written::Changed(changed.collect()))
     }
+}
+
+/// Does what deletions want of rows: of those that refer to others first. Returns tags that only these tell, and what is
+/// told of rows before and after.
+async fn delete_rows<'a>(
+    transaction: &Transaction<'_>,
+    target: &Target,
+    winners: &Winners<'a>,
+) -> Result<Result<(BTreeSet<String>, Vec<Told>), LeftOuts<'a>>, Failure> {
+    let with = |fate: Fate| -> Vec<&Winner<'a>> {
+        let deleted = winners.deleted.iter();
+        let is_so = |winner: &&Winner<'_>| winner.fate == Some(fate);
+        deleted.filter(is_so).collect()
+    };
+    let (gone, left) = (with(Fate::Goes), with(Fate::IsSet));
+    let go_along = winners.deleted.iter().filter(|winner| winner.goes_along());
+    let by = go_along.clone().next();
+    let ids = go_along.map(|winner| winner.object.id.as_str().to_owned());
+    let ids: Vec<String> = ids.collect();
+    let by = by.map(|winner| winner.event.svix_id.as_str());
+    let family = &target.section.family;
+    storage::touch_versions(transaction, family, &ids, by, true).await?;
+
+    let references = &target.references;
+    let mut staying: Vec<&Winner<'_>> = left.iter().copied().chain(with(Fate::Stays)).collect();
+    staying.retain(|winner| !winner.goes_along());
+    let first = dependents::release(transaction, &references.when_it_goes, &gone).await?;
+    let second = dependents::release(transaction, &references.when_it_stays, &staying).await?;
+    let mut left_out = first.left_out;
+    left_out.extend(second.left_out);
+    if !left_out.is_empty() {
+        return Ok(Err(left_out));
+    }
+    let told = rows::delete(transaction, target, &gone, &left).await?;
+    Ok(Ok((
+        first.tags.into_iter().chain(second.tags).collect(),
+        told,
+    )))
 }
 
 /// Remembers what the rows say that were not written as their events do, and returns the winners that nothing newer was

@@ -8,6 +8,7 @@ pub mod entry;
 pub mod fields;
 mod json;
 pub mod object;
+pub mod occasion;
 mod person;
 pub mod reader;
 pub mod row;

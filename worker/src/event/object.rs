@@ -1,10 +1,10 @@
 //! An object of Clerk's, as an event tells of it.
 
-use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::SystemTime;
 
 use crate::event::fields::Fields;
+use crate::event::occasion::Occasion;
 use crate::event::row::Row;
 use crate::event::text;
 use crate::event::time;
@@ -57,9 +57,8 @@ pub struct Object {
     pub row: Row,
     /// The objects that its row refers to by `find`, as far as the event says them.
     pub parents: Vec<Parent>,
-    /// Of a deletion: what it says of the rows of other families that refer to this object, by family, where those are
-    /// not deleted but changed.
-    pub dependents: BTreeMap<String, Row>,
+    /// What it says of the rows of others, or of its own as one that goes with another; only where that may be asked.
+    pub occasion: Option<Box<Occasion>>,
 }
 
 /// An object that a row refers to.

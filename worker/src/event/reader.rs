@@ -9,14 +9,14 @@ use shared::envelope::Envelope;
 use shared::svix_id::SvixId;
 
 use crate::event::about::About;
-use crate::event::fields::Fields;
 use crate::event::object::{self, Object, ObjectId};
+use crate::event::occasion::Occasion;
 use crate::event::row::{Row, parents};
 use crate::event::unusable::Unusable;
 use crate::event::wanted::Wanted;
 use crate::event::{ASKED_FOR, Change, Event, time};
 use crate::tables::Tables;
-use crate::tables::section::{Column, Content, OnDelete, Section};
+use crate::tables::section::{Content, Section};
 
 /// Characters of a type that the ledger keeps.
 const LONGEST_TYPE: usize = 255;
@@ -34,8 +34,8 @@ struct Family {
     section: Arc<Section>,
     wanted: Wanted,
     wanted_of_deletion: Wanted,
-    /// Sections whose rows refer to this family's, by way of others too, and that set columns where those are deleted.
-    dependents: Vec<Arc<Section>>,
+    /// Whether an event may set columns of rows that go along with another one's.
+    sets_others: bool,
 }
 
 impl Reader {
@@ -47,13 +47,12 @@ impl Reader {
             let finds = finds.filter(|column| matches!(column.content, Content::Find(_)));
             let family = Family {
                 wanted: Wanted::by(section.cells()),
-                wanted_of_deletion: Wanted::by(left_columns(section).iter().chain(finds)),
-                dependents: tables
+                wanted_of_deletion: Wanted::by(section.left_columns().iter().chain(finds)),
+                sets_others: tables
                     .dependents(&section.family)
                     .into_iter()
-                    .filter(|section| !left_columns(section).is_empty())
-                    .cloned()
-                    .collect(),
+                    .chain(section.finds().next().map(|_| section))
+                    .any(|section| !section.left_columns().is_empty()),
                 section: Arc::clone(section),
             };
             (section.family.clone(), family)
@@ -152,16 +151,10 @@ impl Family {
         };
         let fields = wanted.read(data)?;
         let row = if is_deletion {
-            Row::of_deletion(left_columns(section), about, &fields)
+            Row::of_deletion(section.left_columns(), about, &fields)
         } else {
             Row::read(section, about, &fields)
         };
-        let dependents = self.dependents.iter().filter(|_| is_deletion);
-        let dependents = dependents.map(|section| {
-            // It says when, but nothing of their objects.
-            let row = Row::of_deletion(left_columns(section), about, &Fields::none());
-            (section.family.clone(), row)
-        });
         let updated_at = object::updated_at(&fields).or_else(|| sent_at(about));
         let object = Object {
             section: Arc::clone(section),
@@ -169,20 +162,13 @@ impl Family {
             updated_at: updated_at.unwrap_or(about.received_at),
             row,
             parents: parents(section, about, &fields),
-            dependents: dependents.collect(),
+            occasion: self.sets_others.then(|| Box::new(Occasion::of(about))),
         };
         Ok(if is_deletion {
             Change::Delete(object)
         } else {
             Change::Upsert(object)
         })
-    }
-}
-
-fn left_columns(section: &Section) -> &[Column] {
-    match &section.on_delete {
-        OnDelete::Set(columns) => columns,
-        OnDelete::Delete | OnDelete::Keep => &[],
     }
 }
 

@@ -47,6 +47,16 @@ impl Fitted<'_> {
         }
     }
 
+    /// The same on its own.
+    #[must_use]
+    pub fn into_owned(self) -> Fitted<'static> {
+        match self {
+            Self::Null => Fitted::Null,
+            Self::Text(text) => Fitted::Text(text.into_owned().into()),
+            Self::Time(time) => Fitted::Time(time),
+        }
+    }
+
     /// What is written as a time.
     #[must_use]
     pub const fn time(&self) -> Option<SystemTime> {
@@ -70,6 +80,14 @@ pub fn fit<'a>(cell: &'a Cell, mapped: &Column, stored: &Stored) -> Result<Fitte
     fitting
         .fit()
         .map_err(|problem| Misfit::new(cell, mapped, problem))
+}
+
+/// What another row says in a column of the same type, as ISO 8601 has it where that is a time.
+pub(crate) fn copied(text: &str, stored: &Stored) -> Option<Fitted<'static>> {
+    match stored.kind {
+        Kind::Time | Kind::Date => iso(text).map(Fitted::Time),
+        _ => Some(Fitted::Text(text.to_owned().into())),
+    }
 }
 
 #[derive(Clone, Copy)]

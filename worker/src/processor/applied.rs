@@ -1,6 +1,6 @@
 //! Applying a batch: until PostgreSQL has said of every event what became of it, and the cache tags are gone.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::SystemTime;
 
 use shared::fault_point::{FaultPoint, reach};
@@ -8,7 +8,8 @@ use shared::svix_id::SvixId;
 
 use super::Processor;
 use super::steps::Steps;
-use super::waking::{Waking, changed_objects};
+use super::waking::{Waking, changed_objects, may_touch_others};
+use crate::apply::awaited::touched_by;
 use crate::apply::fence::Holding;
 use crate::apply::{Verdict, apply};
 use crate::back_off::BackOff;
@@ -125,9 +126,16 @@ impl Processor {
             .map(|(event, _)| *event);
         let changed: Vec<&Event> = changed.collect();
         let objects = changed.iter().flat_map(|event| changed_objects(event));
+        let mut objects: BTreeSet<String> = objects.collect();
+        let touching = changed.iter().filter(|event| may_touch_others(event));
+        let touching: Vec<&str> = touching.map(|event| event.svix_id.as_str()).collect();
+        if !touching.is_empty() {
+            let touched = || touched_by(&self.database, &touching);
+            objects.extend(self.outages.until_postgres_answers(touched).await?);
+        }
         let ((), waking) = tokio::try_join!(
             self.changes.delete_tags(&changed),
-            self.look_who_waits(objects.collect())
+            self.look_who_waits(objects)
         )?;
         Ok(waking)
     }

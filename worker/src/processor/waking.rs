@@ -14,7 +14,7 @@ use tokio::task::JoinSet;
 use super::Processor;
 use crate::apply::awaited::{Awaited, changed_since};
 use crate::apply::makers::row_of;
-use crate::event::Event;
+use crate::event::{Change, Event};
 use crate::finish::queue::Hastened;
 use crate::outage::Interrupted;
 use crate::source::queue::Queue;
@@ -49,6 +49,15 @@ pub(super) fn changed_objects(event: &Event) -> impl Iterator<Item = String> {
     let nobody = links.map(|section| object(&section.family, ""));
     let row = event.upserted().and_then(row_of);
     changed_object(event).into_iter().chain(row).chain(nobody)
+}
+
+/// Whether an event may change or remove the rows of other objects: of those that refer to its own.
+pub(super) fn may_touch_others(event: &Event) -> bool {
+    event.changed().is_some_and(|object| {
+        let is_deletion = matches!(event.change, Change::Delete(_));
+        // One that goes along with another one takes others along in its turn.
+        object.section.is_found && (is_deletion || !object.parents.is_empty())
+    })
 }
 
 impl Processor {

@@ -41,7 +41,7 @@ impl Reconciliation {
             };
             match Winner::fit(event, object, &target, &found) {
                 // It goes with what it refers to.
-                Ok(winner) if winner.is_orphan => {
+                Ok(winner) if winner.goes_along() => {
                     self.lists[place].counts.add(&Comparison::DeletedHere);
                 }
                 Ok(winner) => {

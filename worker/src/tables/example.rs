@@ -81,6 +81,7 @@ pub(crate) fn section(columns: Vec<Column>) -> Section {
         newest: None,
         tags: Vec::new(),
         depth: 0,
+        is_found: false,
         touches_tags: false,
     }
 }

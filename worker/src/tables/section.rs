@@ -33,6 +33,8 @@ pub struct Section {
     /// How many sections may have to be written before this one: 0 where it finds in no other, else one more than the
     /// most of those that it finds in. No section finds in itself, not even by way of others.
     pub depth: usize,
+    /// Whether rows of other sections refer to its rows.
+    pub is_found: bool,
     /// Whether a deletion may touch rows of other sections that have tags.
     pub touches_tags: bool,
 }
@@ -176,6 +178,15 @@ impl Section {
             _ => None,
         };
         self.cells().enumerate().filter_map(find)
+    }
+
+    /// What a deletion sets in a row that stays.
+    #[must_use]
+    pub fn left_columns(&self) -> &[Column] {
+        match &self.on_delete {
+            OnDelete::Set(columns) => columns,
+            OnDelete::Delete | OnDelete::Keep => &[],
+        }
     }
 
     /// The column of the key, where that is Clerk's id.

@@ -49,7 +49,7 @@ pub(super) fn parameter_sql_type(column: &Column) -> &'static str {
     }
 }
 
-pub(super) fn array_type(column: &Column) -> Type {
+pub(crate) fn array_type(column: &Column) -> Type {
     match column.kind {
         Kind::Time | Kind::Date => Type::TIMESTAMPTZ_ARRAY,
         _ => Type::TEXT_ARRAY,

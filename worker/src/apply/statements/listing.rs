@@ -17,6 +17,7 @@ impl std::fmt::Display for Statements {
             ("adopt the times of newer rows", self.adopt.as_ref()),
             ("before rows are deleted", self.before_deletion.as_ref()),
             ("delete", self.delete.as_ref()),
+            ("set what a deletion does", self.set_on_delete.as_ref()),
             ("rows of objects", rows),
             ("compare", compare),
             ("remember what triggers have altered", altered),

@@ -17,8 +17,8 @@ use std::fmt::Write as _;
 
 use tokio_postgres::types::Type;
 
-pub(crate) use self::expression::probe;
-use self::expression::{array_type, assigned, compared_array, parameter_sql_type};
+pub(crate) use self::expression::{array_type, probe};
+use self::expression::{assigned, compared_array, parameter_sql_type};
 use self::source::Source;
 use crate::database::catalogue::column::Column;
 use crate::database::catalogue::name::quoted;
@@ -38,8 +38,10 @@ pub struct Statements {
     pub(crate) insert: Option<String>,
     /// Remembers how new a row is that is newer than its object; only with `newest`.
     pub(crate) adopt: Option<String>,
-    /// What a deletion does; nothing where rows are kept.
+    /// Deletes rows; only where a deletion does, or rows may go along with others.
     pub(crate) delete: Option<String>,
+    /// What a deletion sets in rows that stay.
+    pub(crate) set_on_delete: Option<String>,
     /// Locks the rows that are about to be written and tells what their tags need; only where tags need it.
     pub(crate) before: Option<String>,
     /// The same of a deletion that leaves the rows.
@@ -88,9 +90,9 @@ struct Writer<'a> {
 }
 
 impl Statements {
-    /// `None` if the table has not all that the section names.
+    /// `None` if the table has not all that the section names. `lets_rows_go`: rows may go along with those of others.
     #[must_use]
-    pub fn new(section: &Section, table: &Table) -> Option<Self> {
+    pub fn new(section: &Section, table: &Table, lets_rows_go: bool) -> Option<Self> {
         let cells = section.cells();
         let cells = cells.map(|column| Some((column, table.column(&column.name)?)));
         let cells: Vec<_> = cells.collect::<Option<_>>()?;
@@ -107,21 +109,22 @@ impl Statements {
                 .map(str::to_owned)
                 .collect(),
         };
-        writer.statements()
+        writer.statements(lets_rows_go)
     }
 
     /// All that a batch may say about the rows, for the canary.
     pub(crate) fn all(&self) -> impl Iterator<Item = &str> {
         let writing = [&self.update_older, &self.link, &self.insert, &self.adopt];
-        let writing = writing
-            .into_iter()
-            .chain([&self.delete, &self.before, &self.own]);
+        let writing =
+            writing
+                .into_iter()
+                .chain([&self.delete, &self.set_on_delete, &self.before, &self.own]);
         std::iter::once(self.update.as_str()).chain(writing.flatten().map(String::as_str))
     }
 }
 
 impl Writer<'_> {
-    fn statements(&self) -> Option<Statements> {
+    fn statements(&self, lets_rows_go: bool) -> Option<Statements> {
         let keeping: Vec<usize> = (0..self.section.columns.len())
             .filter(|place| match &self.cells[*place].0.content {
                 Content::From(from) => from.keeps_when_silent,
@@ -133,12 +136,12 @@ impl Writer<'_> {
             .filter(|place| self.cells[*place].1.is_unique && self.has_parameter(*place))
             .filter(|place| !self.is_key(*place))
             .collect();
-        let delete = match &self.section.on_delete {
-            OnDelete::Delete => Some(self.delete()),
-            OnDelete::Keep => None,
-            OnDelete::Set(columns) => Some(self.set_on_delete(columns)?),
-        };
         let makes_rows = self.section.missing_row == section::MissingRow::Create;
+        let deletes_rows = lets_rows_go || self.section.on_delete == OnDelete::Delete;
+        let set_on_delete = match &self.section.on_delete {
+            OnDelete::Set(columns) => Some(self.set_on_delete(columns)?),
+            OnDelete::Delete | OnDelete::Keep => None,
+        };
         Some(Statements {
             update: self.update(&keeping, false),
             update_older: self
@@ -153,7 +156,8 @@ impl Writer<'_> {
                 .newest
                 .as_deref()
                 .map(|newest| self.adopt(newest)),
-            delete,
+            delete: deletes_rows.then(|| self.delete()),
+            set_on_delete,
             before: (!self.tag_columns.is_empty()).then(|| self.before(self.section.link_by)),
             before_deletion: (!self.tag_columns.is_empty()).then(|| self.before(None)),
             deleted_cell_types: self.deleted_cell_types(),

@@ -5,7 +5,8 @@ use super::expression::{compared, compared_array, literal};
 use super::source::Source;
 use crate::database::catalogue::column::{Column, Kind};
 use crate::database::catalogue::name::quoted;
-use crate::tables::section::Key;
+use crate::database::catalogue::table::Table;
+use crate::tables::section::{Key, Section};
 
 impl Writer<'_> {
     /// The columns of the key that objects say themselves; none where the key is Clerk's id.
@@ -60,19 +61,7 @@ impl Writer<'_> {
 
     /// The id of the object whose row `present` is, as a text.
     pub(super) fn owner(&self) -> String {
-        let said = self.said_keys();
-        if said.is_empty() {
-            return format!("present.{}::text", self.key);
-        }
-        let (family, row_key) = (
-            literal(&self.section.family),
-            row_key(&said, |place| {
-                format!("present.{}", quoted(&said[place].name))
-            }),
-        );
-        format!(
-            "(SELECT owner.object_id FROM clerk_sync.owners AS owner WHERE owner.family = {family} AND owner.row_key = {row_key})"
-        )
+        owner(self.section, self.table).unwrap_or_default()
     }
 
     /// Whether the row `present` has the key that `owner` has.
@@ -151,6 +140,23 @@ impl Writer<'_> {
             "INSERT INTO clerk_sync.owners AS owner (family, row_key, object_id, updated_at, event_at, svix_id)\nSELECT DISTINCT ON (row_key) {family}, row_key, object_id, updated_at, event_at, svix_id\n  FROM (SELECT {row_key} AS row_key, winner.*\n          FROM {source}) AS winner\n WHERE NOT EXISTS (SELECT FROM clerk_sync.owners AS own\n                    WHERE own.family = {family} AND own.object_id = winner.object_id AND own.row_key <> winner.row_key)\n ORDER BY row_key, updated_at DESC, event_at DESC, svix_id COLLATE \"C\" DESC\n    ON CONFLICT (family, row_key) DO UPDATE\n   SET object_id = excluded.object_id,\n       updated_at = excluded.updated_at,\n       event_at = excluded.event_at,\n       svix_id = excluded.svix_id\n WHERE owner.object_id = excluded.object_id\n    OR (excluded.updated_at, excluded.event_at, excluded.svix_id) > (owner.updated_at, owner.event_at, owner.svix_id)\nRETURNING object_id, row_key"
         ))
     }
+}
+
+/// As [`Writer::owner`]; `None` if the table has not all that the section names.
+pub(super) fn owner(section: &Section, table: &Table) -> Option<String> {
+    let places = match &section.key {
+        Key::Id(key) => return Some(format!("present.{}::text", quoted(key))),
+        Key::Said(places) => places.iter(),
+    };
+    let columns = places.map(|place| table.column(&section.columns.get(*place)?.name));
+    let columns: Vec<&Column> = columns.collect::<Option<_>>()?;
+    let row_key = row_key(&columns, |place| {
+        format!("present.{}", quoted(&columns[place].name))
+    });
+    let family = literal(&section.family);
+    Some(format!(
+        "(SELECT owner.object_id FROM clerk_sync.owners AS owner WHERE owner.family = {family} AND owner.row_key = {row_key})"
+    ))
 }
 
 /// A key as one value: texts that are equal where the columns' types say so.

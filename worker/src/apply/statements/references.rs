@@ -3,11 +3,10 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use tokio_postgres::types::Type;
-
-use super::expression::{array_type, assigned, compared, literal, parameter_sql_type};
+use super::expression::{assigned, compared, literal, parameter_sql_type};
+use super::ownership::owner;
 use super::source::Source;
-use crate::database::catalogue::column::Column;
+use crate::database::catalogue::column::{Column, Kind};
 use crate::database::catalogue::name::quoted;
 use crate::database::catalogue::table::{Table, found_column, gone};
 use crate::event::object::Object;
@@ -19,8 +18,10 @@ use crate::tables::tag::Tag;
 pub struct References {
     /// How the rows are looked up that this section finds in.
     pub(crate) lookups: Vec<Lookup>,
-    /// What becomes of others' rows when a row goes that they refer to; those first that refer to others of these.
-    pub(crate) dependents: Vec<Dependent>,
+    /// What becomes of others' rows that refer to a row that goes; those first that refer to others of these.
+    pub(crate) when_it_goes: Vec<Dependent>,
+    /// The same where the row of a deleted object stays.
+    pub(crate) when_it_stays: Vec<Dependent>,
 }
 
 /// How the rows are looked up that a column refers to.
@@ -32,10 +33,23 @@ pub(crate) struct Lookup {
     pub(crate) family: String,
     /// The column of theirs that is copied.
     pub(crate) found: String,
-    /// What becomes of the row when the object is deleted that it refers to.
+    /// What becomes of the column when the object is deleted that it refers to.
     pub(crate) gone: Gone,
+    /// What becomes of the row then, if it goes along with the other one.
+    pub(crate) fate: Option<Fate>,
     /// Takes ids; tells for each whether its object has a row, what that says, and what is known of the object.
     pub(crate) sql: String,
+}
+
+/// What becomes of a row that goes along with another one.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Fate {
+    /// It goes.
+    Goes,
+    /// It stays, and its own `on_delete` is done.
+    IsSet,
+    /// It stays as it is.
+    Stays,
 }
 
 impl Lookup {
@@ -51,14 +65,19 @@ impl Lookup {
 pub(crate) struct Dependent {
     /// Whose rows they are.
     pub(crate) section: Arc<Section>,
-    /// The columns that their tags need, as both statements return them.
+    /// Where they are.
+    pub(crate) table: Table,
+    /// The columns that their tags need.
     pub(crate) tag_columns: Vec<String>,
-    /// Locks them in the order of their keys, and tells what the tags need.
+    /// Takes ids of objects; tells of each row that refers to one of theirs which object that is, its own object, where it
+    /// lies, and what the tags need.
+    pub(crate) find: String,
+    /// The same, and locks the rows in the order of their keys.
     pub(crate) lock: String,
-    /// Deletes or changes them, and tells what the tags need of those that stay.
+    /// Deletes or changes the rows that lie there, and tells what the tags need of those that stay.
     pub(crate) change: String,
-    /// The types of the cells that are set.
-    pub(crate) cell_types: Vec<Type>,
+    /// Whether they go along with those that they refer to, which is more than to let go of them.
+    pub(crate) goes_along: bool,
     /// The columns that are set, as the database has them.
     pub(crate) set: Vec<(section::Column, Column)>,
 }
@@ -80,36 +99,70 @@ impl References {
                 family: find.family.clone(),
                 found: found.name.clone(),
                 gone,
+                fate: (gone == Gone::Delete).then(|| fate(section, row_stays(parent))),
                 sql: look_up(parent, parent_table, found)?,
             })
         });
-        let mut dependents = Vec::new();
-        let row_stays = section.on_delete != OnDelete::Delete;
+        let lookups: Vec<Lookup> = lookups.collect::<Option<_>>()?;
+        let mut references = Self {
+            lookups,
+            ..Self::default()
+        };
         let parent = Parent { section, table };
-        add_dependents(parent, &[], row_stays, tables, &mut dependents)?;
-        Some(Self {
-            lookups: lookups.collect::<Option<_>>()?,
-            dependents,
-        })
+        if references.lets_rows_go() || !row_stays(section) {
+            add_dependents(parent, &[], false, tables, &mut references.when_it_goes)?;
+        }
+        if row_stays(section) {
+            add_dependents(parent, &[], true, tables, &mut references.when_it_stays)?;
+        }
+        Some(references)
+    }
+
+    /// Whether a row of this section may go along with another one.
+    pub(crate) fn lets_rows_go(&self) -> bool {
+        let mut lookups = self.lookups.iter();
+        lookups.any(|lookup| lookup.fate == Some(Fate::Goes))
+    }
+
+    fn dependents(&self) -> impl Iterator<Item = &Dependent> {
+        self.when_it_goes.iter().chain(&self.when_it_stays)
     }
 
     /// All that a batch may say about the rows of others, for the canary.
     pub(crate) fn all(&self) -> impl Iterator<Item = &str> {
         let lookups = self.lookups.iter().map(|lookup| lookup.sql.as_str());
-        let dependents = self.dependents.iter();
         lookups.chain(
-            dependents.flat_map(|dependent| [dependent.lock.as_str(), dependent.change.as_str()]),
+            self.dependents()
+                .flat_map(|dependent| [dependent.lock.as_str(), dependent.change.as_str()]),
         )
+    }
+}
+
+fn row_stays(section: &Section) -> bool {
+    section.on_delete != OnDelete::Delete
+}
+
+/// What becomes of a row of `section` that goes along with another one, which stays itself or not.
+fn fate(section: &Section, parent_stays: bool) -> Fate {
+    let as_deleted_itself = parent_stays || section.missing_row != MissingRow::Create;
+    match &section.on_delete {
+        OnDelete::Keep if as_deleted_itself => Fate::Stays,
+        OnDelete::Set(_) if as_deleted_itself => Fate::IsSet,
+        _ => Fate::Goes,
     }
 }
 
 fn look_up(parent: &Section, table: &Table, found: &Column) -> Option<String> {
     let key = table.column(parent.id_key()?)?;
     let (name, family) = (table.id.quoted(), literal(&parent.family));
-    let (quoted_key, found) = (quoted(&key.name), quoted(&found.name));
+    let quoted_key = quoted(&key.name);
+    let text = match found.kind {
+        Kind::Time | Kind::Date => format!("to_json(present.{}) #>> '{{}}'", quoted(&found.name)),
+        _ => format!("present.{}::text", quoted(&found.name)),
+    };
     let id = compared("wanted.object_id", key);
     Some(format!(
-        "SELECT wanted.object_id, present.{quoted_key} IS NOT NULL, present.{found}::text, coalesce(known.deleted, false), known.svix_id\n  FROM unnest($1::text[])\n    AS wanted (object_id)\n  LEFT JOIN {name} AS present ON present.{quoted_key} = {id}\n  LEFT JOIN clerk_sync.versions AS known ON known.family = {family} AND known.object_id = wanted.object_id"
+        "SELECT wanted.object_id, present.{quoted_key} IS NOT NULL, {text},\n       coalesce(known.deleted OR known.went_along AND present.{quoted_key} IS NULL, false),\n       coalesce(known.touched_by, known.svix_id)\n  FROM unnest($1::text[])\n    AS wanted (object_id)\n  LEFT JOIN {name} AS present ON present.{quoted_key} = {id}\n  LEFT JOIN clerk_sync.versions AS known ON known.family = {family} AND known.object_id = wanted.object_id"
     ))
 }
 
@@ -174,14 +227,15 @@ fn add_dependents<'a>(
     Some(())
 }
 
-fn change(section: &Section, gone: Gone, row_stays: bool) -> Option<Change<'_>> {
-    let as_deleted_itself = row_stays || section.missing_row != MissingRow::Create;
-    match (gone, &section.on_delete) {
-        (Gone::Keep, _) => None,
-        (Gone::Null, _) => Some(Change::Null),
-        (Gone::Delete, OnDelete::Keep) if as_deleted_itself => None,
-        (Gone::Delete, OnDelete::Set(columns)) if as_deleted_itself => Some(Change::Set(columns)),
-        (Gone::Delete, _) => Some(Change::Delete),
+fn change(section: &Section, gone: Gone, parent_stays: bool) -> Option<Change<'_>> {
+    match gone {
+        Gone::Keep => None,
+        Gone::Null => Some(Change::Null),
+        Gone::Delete => match fate(section, parent_stays) {
+            Fate::Goes => Some(Change::Delete),
+            Fate::IsSet => Some(Change::Set(section.left_columns())),
+            Fate::Stays => None,
+        },
     }
 }
 
@@ -200,42 +254,49 @@ fn dependent(parent: Parent<'_>, way: &[Step<'_>], change: Change<'_>) -> Option
     let (others, is_one) = joined(parent, way)?;
     let keys = last.section.key_columns().into_iter();
     let keys = Vec::from_iter(keys.map(|key| format!("present.{}", quoted(key)))).join(", ");
-    let name = last.table.id.quoted();
-    let lock = format!(
-        "SELECT ''{told}\n  FROM {name} AS present{others}, {}\n WHERE {is_one}\n ORDER BY {keys}\n   FOR UPDATE OF present",
+    let (name, owner) = (last.table.id.quoted(), owner(last.section, last.table)?);
+    let find = format!(
+        "SELECT gone.object_id, {owner}, present.tableoid::text, present.ctid::text{told}\n  FROM {name} AS present{others}, {}\n WHERE {is_one}",
         gone.sql("gone")
     );
+    let mut rows = Source::default();
+    rows.add("oid", "part");
+    rows.add("tid", "place");
+    let goes_along = !matches!(change, Change::Null);
     let mut set = Vec::new();
-    let update = |assignments: &str, gone: &Source| {
+    let lies = "present.ctid = changed.place AND present.tableoid = changed.part";
+    let update = |assignments: &str, rows: &Source| {
         format!(
-            "UPDATE {name} AS present\n   SET {assignments}\n  FROM {}{others}\n WHERE {is_one}\nRETURNING ''{told}",
-            gone.sql("gone")
+            "UPDATE {name} AS present\n   SET {assignments}\n  FROM {}\n WHERE {lies}\nRETURNING ''{told}",
+            rows.sql("changed")
         )
     };
     let change = match change {
         Change::Delete => format!(
-            "DELETE FROM {name} AS present\n USING {}{others}\n WHERE {is_one}",
-            gone.sql("gone")
+            "DELETE FROM {name} AS present\n USING {}\n WHERE {lies}",
+            rows.sql("changed")
         ),
-        Change::Null => update(&format!("{} = NULL", quoted(&last.column.name)), &gone),
+        Change::Null => update(&format!("{} = NULL", quoted(&last.column.name)), &rows),
         Change::Set(columns) => {
             let mut assignments = Vec::new();
             for (place, column) in columns.iter().enumerate() {
                 let stored = last.table.column(&column.name)?;
-                gone.add(parameter_sql_type(stored), format!("c{place}"));
-                let value = assigned(&format!("gone.c{place}"), stored);
+                rows.add(parameter_sql_type(stored), format!("c{place}"));
+                let value = assigned(&format!("changed.c{place}"), stored);
                 assignments.push(format!("{} = {value}", quoted(&column.name)));
                 set.push((column.clone(), stored.clone()));
             }
-            update(&assignments.join(",\n       "), &gone)
+            update(&assignments.join(",\n       "), &rows)
         }
     };
     Some(Dependent {
         section: Arc::clone(last.section),
+        table: last.table.clone(),
         tag_columns,
-        lock,
+        lock: format!("{find}\n ORDER BY {keys}\n   FOR UPDATE OF present"),
+        find,
         change,
-        cell_types: set.iter().map(|(_, stored)| array_type(stored)).collect(),
+        goes_along,
         set,
     })
 }
@@ -281,7 +342,7 @@ impl std::fmt::Display for References {
             lock,
             change,
             ..
-        } in &self.dependents
+        } in self.dependents()
         {
             let family = &section.family;
             writeln!(

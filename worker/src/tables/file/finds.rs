@@ -1,6 +1,6 @@
 //! References between sections.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use toml::de::DeTable;
 
@@ -43,6 +43,11 @@ pub(super) fn check_finds(
     }) {
         section.depth = depth;
         depths.insert(section.family.clone(), depth);
+    }
+    let found = sections.iter().flat_map(|(_, section)| section.finds());
+    let found: BTreeSet<String> = found.map(|(_, find)| find.family.clone()).collect();
+    for (_, section) in sections.iter_mut() {
+        section.is_found = found.contains(&section.family);
     }
     // Deepest first: what touches tags does so for those that it refers to, too.
     let mut deepest_first: Vec<usize> = (0..sections.len()).collect();

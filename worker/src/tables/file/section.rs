@@ -57,6 +57,7 @@ pub(super) fn section(family: &Family<'_>, keys: Keys<'_>, notes: &mut Notes) ->
         link_by,
         // Once all sections are read.
         depth: 0,
+        is_found: false,
         touches_tags: false,
     })
 }

@@ -180,6 +180,7 @@ fn the_built_in_file_is_read() {
             ]),
         ],
         depth: 0,
+        is_found: false,
         touches_tags: false,
     };
     assert_eq!(section_of(&tables), section);

@@ -1,5 +1,6 @@
 //! Rows that refer to those of other objects by `find`.
 
+mod along;
 mod deletions;
 mod races;
 
