@@ -189,6 +189,7 @@ impl Stores {
                 link: self.queue_link.clone(),
                 cache_tags: self.cache_tags.clone(),
                 database: Database::with_one_connection(&settings.database)?,
+                targets: self.targets.clone(),
                 metrics: self.metrics.clone(),
                 consumer: self.consumer.clone(),
                 partitions: settings.common.partitions,
