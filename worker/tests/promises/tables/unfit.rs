@@ -154,6 +154,7 @@ async fn what_does_not_fit_is_on_the_status_page_and_counted() {
     let application = Application::new(PEOPLE, FILE);
     let world = &application.world;
     let worker = world.start_worker(&[("TABLES_FILE", application.file())]);
+    says(&worker, 503, "there is no unique index").await;
     let metric = async |count: u8| {
         let url = format!("http://{}/metrics", worker.admin);
         let line = format!("\nclerk_worker_tables_misfits {count}\n");
