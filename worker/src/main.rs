@@ -19,7 +19,7 @@ use worker::event::reader::Reader;
 use worker::finish::{self, cache_tags::CacheTags, changes::Changes, refusals::Refusals};
 use worker::metrics::Metrics;
 use worker::operate::{
-    explain,
+    check, explain,
     health::StoresHealth,
     preview,
     status::{Sources, Status},
@@ -35,7 +35,6 @@ use worker::source::{
 };
 use worker::suggest;
 use worker::tables::Tables;
-use worker::tables::file::Report;
 
 fn main() -> ExitCode {
     startup::start(Arguments::task, async |task| match task {
@@ -50,7 +49,7 @@ fn main() -> ExitCode {
         }
         Task::CheckTables(settings) => {
             let (database, report) = *settings;
-            check_tables(&database, report).await
+            check::check(&database, report, &mut std::io::stdout()).await
         }
         Task::Explain(settings, svix_id) => explain(&settings, &svix_id).await,
         Task::Reconcile(task) => {

@@ -44,4 +44,5 @@ impl<'a> Notes<'a> {
             warnings: lines(self.warnings),
         }
     }
+            tables: Vec::new(),
 }

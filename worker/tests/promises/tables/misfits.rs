@@ -246,7 +246,8 @@ fn the_command_exits_1_with_a_line_for_each_misfit_or_else_0() {
     let warning = format!(
         "warning: {file}:5: the DEFAULT of the column \"n\" is not used, because the column is always written, expected default = … beside from (in SQL it is 1)\n"
     );
-    assert_eq!(check(), (0, warning.clone()));
+    let checked = format!("{warning}{file} fits the database\n  [user] public.t\n");
+    assert_eq!(check(), (0, checked));
     world.sql(
         "alter table t drop constraint t_pkey, alter id drop not null; alter table t rename n to m",
     );
@@ -270,9 +271,13 @@ fn the_command_exits_1_with_a_line_for_each_misfit_or_else_0() {
 fn without_a_file_the_built_in_one_is_checked() {
     let world = World::new();
     let check = || run(&world.database_url, &["tables", "check"]);
-    assert_eq!(check(), (0, String::new()));
+    let fits = "the built-in tables file fits the database (TABLES_FILE is not set)\n  [user] ";
+    let made = format!("{fits}a table users, which the worker makes when it starts\n");
+    assert_eq!(check(), (0, made));
+    world.migrate();
+    assert_eq!(check(), (0, format!("{fits}public.users\n")));
     world.sql(
-        r#"create table users (id uuid primary key, name varchar(255) not null, email varchar(255) not null unique,
+        r#"drop table users; create table users (id uuid primary key, name varchar(255) not null, email varchar(255) not null unique,
              "imageUrl" varchar(1000), "createdAt" text, "updatedat" timestamptz not null)"#,
     );
     let (code, lines) = check();
