@@ -69,6 +69,9 @@ pub(super) const CREATED_AT: &str = "created_at";
 /// When it changed in Clerk.
 pub(super) const UPDATED_AT: &str = "updated_at";
 
+/// Of the same where the application writes it, too.
+pub(super) const APPLICATIONS_CLOCK: &str = "the application seems to write it with its own clock; or \"updated_at\": when it changed in Clerk";
+
 const EMAIL: &str = "email emailaddress primaryemail primaryemailaddress useremail mail";
 const IMAGE: &str = "imageurl image avatarurl avatar pictureurl picture photourl photo profileimageurl profileimage \
     profilepictureurl profilepicture profilephotourl profilephoto logourl logo";

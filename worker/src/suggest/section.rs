@@ -7,7 +7,7 @@ use crate::suggest::columns::{columns, fits, known};
 use crate::suggest::file::{self, Line, Section, text};
 use crate::suggest::names::{DELETED, Known, UPDATED_AT};
 use crate::suggest::references::lets_go;
-use crate::suggest::value::id;
+use crate::suggest::value::{has_the_applications_clock, id};
 use crate::suggest::words::place;
 
 /// The section for `candidate`, which the file names `table`. `others` are as likely; `chosen` have sections, too.
@@ -138,7 +138,9 @@ fn choices(candidate: &Candidate<'_>, columns: &[Line]) -> Vec<Line> {
             "if people are invited by e-mail: the user who signs up with the address gets the row",
         ));
     }
-    if let Some(updated) = says(UPDATED_AT).filter(|column| column.kind == Kind::Time) {
+    let is_clerks =
+        |column: &&Column| column.kind == Kind::Time && !has_the_applications_clock(column);
+    if let Some(updated) = says(UPDATED_AT).filter(is_clerks) {
         choices.push(Line::choice("newest", text(&updated.name), "if rows are there that may be newer than what Clerk says first: these stay as they are"));
     }
     let row = match table.primary_key() {
