@@ -55,14 +55,22 @@ fn tell_missing<'a>(subject: Subject<'a>, notes: &mut Notes<'_>) -> Vec<&'a str>
                 .map(|column| column.name.as_str());
             let what = format!("{} has no column {name:?}", subject.table);
             let nearest = nearest(name, names);
-            meant.push(nearest);
-            notes.error(&at, what, format!("expected {nearest:?}"));
+            meant.extend(nearest);
+            notes.error(&at, what, expected_column(nearest));
         }
     }
     meant
 }
 
 /// Columns that must be filled, and nobody does it.
+/// In place of a column that is not there.
+pub(super) fn expected_column(nearest: Option<&str>) -> String {
+    match nearest {
+        Some(nearest) => format!("expected {nearest:?}"),
+        None => "expected one of its columns".to_owned(),
+    }
+}
+
 fn tell_unfilled(subject: Subject<'_>, meant: &[&str], notes: &mut Notes<'_>) {
     let must_be_filled = subject.table.columns.iter().filter(|column| {
         !column.takes_null

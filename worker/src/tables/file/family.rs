@@ -61,7 +61,6 @@ pub(super) const COMMON: [Path; 8] = [
     Path::Event(EventField::InstanceId),
 ];
 
-/// `UserJSON` of `@clerk/backend` 3.25, and what Clerk sends besides.
 const USER: Family<'_> = Family {
     name: "user",
     fields: &[
@@ -90,7 +89,12 @@ const USER: Family<'_> = Family {
         "external_accounts",
         "saml_accounts",
         "enterprise_accounts",
+        ("picture", "image_url"),
         "organization_memberships",
+        ("role", "public_metadata.role"),
+        ("nickname", "username"),
+        ("clerk_id", "id"),
+        ("user_id", "id"),
         "public_metadata",
         "private_metadata",
         "unsafe_metadata",
@@ -244,9 +248,14 @@ impl<'a> Family<'a> {
         })
     }
 
-    /// The name that somebody may have meant, if this is none of those that we know.
+    /// Whether it is one of those that we know.
+    pub(super) fn is_known(&self) -> bool {
+        families().any(|name| name == self.name)
+    }
+
+    /// The one that somebody may have meant.
     pub(super) fn meant(&self) -> Option<&'static str> {
-        (!families().any(|name| name == self.name)).then(|| nearest(self.name, families()))
+        nearest(self.name, families())
     }
 
     /// The fields of a deletion's `data`; none where it has all of them.
@@ -275,17 +284,26 @@ impl<'a> Family<'a> {
         })
     }
 
-    /// The path that somebody may have meant.
-    pub(super) fn nearest(&self, text: &str) -> String {
+    /// The path that somebody may have meant, or else one that is a path.
+    pub(super) fn expected(&self, text: &str) -> String {
+        match self.nearest(text) {
+            Some(path) => format!("{path:?}"),
+            None => "a path, such as \"created_at\"".to_owned(),
+        }
+    }
+            ("role", "public_metadata.role"),
+            ("clerkId", "id"),
+
+    fn nearest(&self, text: &str) -> Option<String> {
         let fields = self.fields.iter().map(ToString::to_string);
         let computed = self.computed.iter().chain(&COMMON).map(ToString::to_string);
         let paths = computed.chain(fields).map(|path| (path.clone(), path));
         let words = self.words.iter();
         let words = words.map(|(word, path)| ((*word).to_owned(), (*path).to_owned()));
         let names: Vec<_> = words.chain(paths).collect();
-        let nearest = nearest(text, names.iter().map(|(name, _)| name.as_str()));
+        let nearest = nearest(text, names.iter().map(|(name, _)| name.as_str()))?;
         let path = names.iter().find(|(name, _)| name == nearest);
-        path.map_or_else(String::new, |(_, path)| path.clone())
+        path.map(|(_, path)| path.clone())
     }
 }
 
@@ -313,7 +331,10 @@ mod tests {
             ("last_sign_in", "last_sign_in_at"),
             ("event.time", "event.timestamp"),
         ] {
-            assert_eq!(USER.nearest(word), path, "{word}");
+            assert_eq!(USER.nearest(word).as_deref(), Some(path), "{word}");
+        }
+        for word in ["free", "MEMBER", "admin", "favourite_colour", "theme", ""] {
+            assert_eq!(USER.nearest(word), None, "{word}");
         }
     }
 }

@@ -90,8 +90,8 @@ impl<'a> File<'a> {
             let others = self.table.keys().map(|key| key.get_ref().as_ref());
             let names = others.chain(families()).filter(|name| *name != own);
             let expected = match nearest(family, names) {
-                meant if meant == family => format!("a section [{family}], or {PLAIN}"),
-                meant => format!("{meant:?}"),
+                Some(meant) if meant != family => format!("{meant:?}"),
+                _ => format!("a section [{family}], or {PLAIN}"),
             };
             notes.mistake(at, what, expected);
         } else if let Some(found) = self.section(family) {

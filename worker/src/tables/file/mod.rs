@@ -143,7 +143,20 @@ fn add_lines(
         {
             add_lines(below, &keys, text, lines);
         }
-        lines.insert(keys, line(text, key.span().start));
+        places.insert(keys, lines.number(key.span().start));
+    }
+}
+
+/// Tells a family that we do not know; whether it may be one all the same.
+fn tell_unknown(family: &Family<'_>, at: usize, notes: &mut Notes) -> bool {
+    let (name, meant) = (family.name, family.meant());
+    let is_misspelt = |meant: &&str| {
+        name.eq_ignore_ascii_case(meant) || name.eq_ignore_ascii_case(&format!("{meant}s"))
+    };
+    if let Some(meant) = meant.filter(is_misspelt) {
+        let what = format!("Clerk has no family {name:?}");
+        notes.mistake(at, what, format!("[{meant}]"));
+        return false;
     }
 }
 
@@ -158,6 +171,10 @@ fn sections(table: &DeTable<'_>, notes: &mut Notes) -> Vec<Section> {
         match value.get_ref() {
             _ if KEYS.contains(&name) => {
                 let what = format!("{name:?} stands in no section");
+    let text = format!("Clerk has no family {name:?} that we know of");
+    let meant = meant.map(|meant| format!("; perhaps {meant:?} is meant"));
+    notes.warning(at, text + &meant.unwrap_or_default());
+    true
                 notes.mistake(at, what, "it below [user]");
             }
             _ if name.is_empty() || !name.chars().all(char::is_alphanumeric) => {
@@ -169,21 +186,8 @@ fn sections(table: &DeTable<'_>, notes: &mut Notes) -> Vec<Section> {
                 );
             }
             DeValue::Table(table) => {
-                if let Some(meant) = family.meant() {
-                    let is_misspelt = name.eq_ignore_ascii_case(meant)
-                        || name.eq_ignore_ascii_case(&format!("{meant}s"));
-                    if is_misspelt {
-                        notes.mistake(
-                            at,
-                            format!("Clerk has no family {name:?}"),
-                            format!("[{meant}]"),
-                        );
-                        continue;
-                    }
-                    let text = format!(
-                        "Clerk has no family {name:?} that we know of; perhaps {meant:?} is meant"
-                    );
-                    notes.warning(at, text);
+                if !family.is_known() && !tell_unknown(&family, at, notes) {
+                    continue;
                 }
                 let section = section(&family, Keys { table, at }, notes);
                 sections.extend(section.map(|section| (at, section)));
