@@ -245,6 +245,9 @@ fn refusals(candidate: &Candidate<'_>, chosen: &[&Candidate<'_>]) -> Vec<String>
             "A deletion may unlink the row: {key} = \"null\" below [{family}.on_delete]."
         ));
     }
-    notes.push("Say CASCADE or SET NULL there, or keep the row:".to_owned());
+    notes.push(
+        "Keep the row, or say ON DELETE SET NULL there (or CASCADE, which deletes those rows, too):"
+            .to_owned(),
+    );
     notes
 }
