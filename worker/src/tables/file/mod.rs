@@ -22,6 +22,7 @@ mod tests;
 use std::collections::{BTreeMap, BTreeSet};
 
 use toml::de::{DeTable, DeValue};
+use shared::terminal::is_obeyed;
 use toml_writer::{TomlKeyBuilder, TomlWrite as _};
 
 use crate::tables::file::family::Family;
@@ -100,7 +101,16 @@ pub(crate) fn as_key(name: &str) -> String {
     let builder = TomlKeyBuilder::new(name);
     // Writing to a text never fails.
     let _ = text.key(builder.as_unquoted().unwrap_or_else(|| builder.as_basic()));
-    text
+    shown(&text)
+}
+
+/// A key or a text of TOML with escapes of TOML in place of what a terminal would obey.
+pub(crate) fn shown(toml: &str) -> String {
+    let shown = |character| match is_obeyed(character) {
+        true => format!("\\u{:04X}", u32::from(character)),
+        false => character.to_string(),
+    };
+    toml.chars().map(shown).collect()
 }
 
 /// The file as TOML; tells the first mistake of each line, since others of the line may follow from it.

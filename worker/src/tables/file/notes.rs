@@ -2,6 +2,10 @@
 
 use std::fmt::Display;
 
+use shared::terminal::escaped;
+
+use crate::tables::file::lines::Lines;
+
 /// All of `items`, if there is each; each is looked at, so that each tells its mistakes.
 pub(super) fn all<T, C: FromIterator<T>>(items: impl Iterator<Item = Option<T>>) -> Option<C> {
     let items: Vec<_> = items.collect();
