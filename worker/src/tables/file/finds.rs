@@ -1,6 +1,6 @@
 //! References between sections.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use toml::de::DeTable;
 
@@ -100,7 +100,7 @@ impl<'a> File<'a> {
                 let expected = format!("a key of [{family}] that is, or {PLAIN}");
                 notes.mistake(at, what, expected);
             }
-            if let Some(way) = self.way(found, &section.family, &[]) {
+            if let Some(way) = self.way(found, &section.family, &mut BTreeSet::new()) {
                 let way = [vec![section.family.as_str()], way].concat().join(", ");
                 let what = format!("the references lead in a circle: {way}");
                 notes.mistake(at, what, PLAIN);
@@ -108,17 +108,22 @@ impl<'a> File<'a> {
         }
     }
 
-    /// The families from a section to another one, these two included. `passed` were tried before.
-    fn way(self, from: &'a Section, to: &str, passed: &[&str]) -> Option<Vec<&'a str>> {
+    /// The families from a section to another one, these two included. Those that have been `passed` lead nowhere.
+    fn way(
+        self,
+        from: &'a Section,
+        to: &str,
+        passed: &mut BTreeSet<&'a str>,
+    ) -> Option<Vec<&'a str>> {
         let own = from.family.as_str();
         if own == to {
             return Some(vec![own]);
         }
-        let passed = [passed, &[own]].concat();
+        passed.insert(own);
         let mut finds = from.finds().map(|(_, find)| find.family.as_str());
         let way = finds.find_map(|family| {
-            let next = self.section(family).filter(|_| !passed.contains(&family))?;
-            self.way(next, to, &passed)
+            let next = self.section(family).filter(|_| !passed.contains(family))?;
+            self.way(next, to, passed)
         });
         way.map(|way| [vec![own], way].concat())
     }

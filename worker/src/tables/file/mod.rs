@@ -9,6 +9,7 @@ mod finds;
 mod identifier;
 mod key;
 mod keys;
+mod lines;
 pub(crate) mod nearest;
 mod notes;
 mod path;
@@ -21,14 +22,15 @@ mod tests;
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use toml::de::{DeTable, DeValue};
 use shared::terminal::is_obeyed;
+use toml::de::{DeTable, DeValue};
 use toml_writer::{TomlKeyBuilder, TomlWrite as _};
 
 use crate::tables::file::family::Family;
 use crate::tables::file::finds::check_finds;
 use crate::tables::file::keys::Keys;
-use crate::tables::file::notes::{Notes, line};
+use crate::tables::file::lines::Lines;
+use crate::tables::file::notes::Notes;
 use crate::tables::file::scope::KEYS;
 use crate::tables::file::section::section;
 use crate::tables::file::sharing::check_sharing;
@@ -69,20 +71,21 @@ impl Tables {
     /// All mistakes of it.
     pub fn parse(name: &str, text: &str) -> Result<Report, Mistakes> {
         let mut notes = Notes::default();
-        let table = toml(text, &mut notes).unwrap_or_default();
-        let mut lines = BTreeMap::new();
-        add_lines(&table, &[], text, &mut lines);
+        let lines = Lines::of(text);
+        let table = toml(text, &lines, &mut notes).unwrap_or_default();
+        let mut places = BTreeMap::new();
+        add_places(&table, &[], &lines, &mut places);
         let sections = match notes.has_mistakes() {
             true => Vec::new(),
             false => sections(&table, &mut notes),
         };
-        let (mistakes, warnings) = notes.into_lines(name, text);
+        let (mistakes, warnings) = notes.into_lines(name, &lines);
         if !mistakes.is_empty() {
             return Err(Mistakes(mistakes));
         }
         let places = Places {
             file: name.into(),
-            lines: lines.into(),
+            lines: places.into(),
         };
         let tables = Self {
             places,
@@ -114,19 +117,19 @@ pub(crate) fn shown(toml: &str) -> String {
 }
 
 /// The file as TOML; tells the first mistake of each line, since others of the line may follow from it.
-fn toml<'a>(text: &'a str, notes: &mut Notes) -> Option<DeTable<'a>> {
+fn toml<'a>(text: &'a str, lines: &Lines, notes: &mut Notes) -> Option<DeTable<'a>> {
     let (table, errors) = DeTable::parse_recoverable(text);
-    let mut lines = BTreeSet::new();
+    let mut told = BTreeSet::new();
     for error in &errors {
         let at = error.span().map_or(0, |span| span.start);
-        if lines.insert(line(text, at)) {
+        if told.insert(lines.number(at)) {
             let end = text.get(at..).and_then(|rest| rest.split('\n').next());
             let (what, expected) = match error.message().split_once(", expected ") {
                 _ if end.is_some_and(|end| end.starts_with(FILL_IN)) => (
                     "FILL_IN is still there",
                     "a value, such as { value = \"free\" }",
                 ),
-                Some(told) => told,
+                Some(said) => said,
                 None => (error.message(), "TOML as https://toml.io has it"),
             };
             // All that it says of a key that is there twice.
@@ -139,11 +142,11 @@ fn toml<'a>(text: &'a str, notes: &mut Notes) -> Option<DeTable<'a>> {
 }
 
 /// Notes the line of each section, of its keys, and of the columns below them.
-fn add_lines(
+fn add_places(
     table: &DeTable<'_>,
     above: &[String],
-    text: &str,
-    lines: &mut BTreeMap<Vec<String>, usize>,
+    lines: &Lines,
+    places: &mut BTreeMap<Vec<String>, usize>,
 ) {
     const DEPTH: usize = 3;
     for (key, value) in table {
@@ -151,7 +154,7 @@ fn add_lines(
         if let DeValue::Table(below) = value.get_ref()
             && keys.len() < DEPTH
         {
-            add_lines(below, &keys, text, lines);
+            add_places(below, &keys, lines, places);
         }
         places.insert(keys, lines.number(key.span().start));
     }
@@ -168,6 +171,10 @@ fn tell_unknown(family: &Family<'_>, at: usize, notes: &mut Notes) -> bool {
         notes.mistake(at, what, format!("[{meant}]"));
         return false;
     }
+    let text = format!("Clerk has no family {name:?} that we know of");
+    let meant = meant.map(|meant| format!("; perhaps {meant:?} is meant"));
+    notes.warning(at, text + &meant.unwrap_or_default());
+    true
 }
 
 fn sections(table: &DeTable<'_>, notes: &mut Notes) -> Vec<Section> {
@@ -181,10 +188,6 @@ fn sections(table: &DeTable<'_>, notes: &mut Notes) -> Vec<Section> {
         match value.get_ref() {
             _ if KEYS.contains(&name) => {
                 let what = format!("{name:?} stands in no section");
-    let text = format!("Clerk has no family {name:?} that we know of");
-    let meant = meant.map(|meant| format!("; perhaps {meant:?} is meant"));
-    notes.warning(at, text + &meant.unwrap_or_default());
-    true
                 notes.mistake(at, what, "it below [user]");
             }
             _ if name.is_empty() || !name.chars().all(char::is_alphanumeric) => {
