@@ -2,13 +2,14 @@
 
 use crate::database::catalogue::column::{Column, Kind};
 use crate::database::catalogue::name::quoted;
-use crate::suggest::candidate::{Candidate, ID_CHARACTERS, Reason};
+use crate::suggest::candidate::{Candidate, Reason};
 use crate::suggest::columns::{columns, fits, known};
 use crate::suggest::file::{self, Line, Section, text};
 use crate::suggest::names::{DELETED, Known, UPDATED_AT};
 use crate::suggest::references::lets_go;
 use crate::suggest::value::{has_the_applications_clock, id};
 use crate::suggest::words::place;
+use crate::tables::fields::ID_CHARACTERS;
 
 /// The section for `candidate`, which the file names `table`. `others` are as likely; `chosen` have sections, too.
 pub(super) fn section(

@@ -1,12 +1,12 @@
 //! What is written to a column for which Clerk says something.
 
 use crate::database::catalogue::column::{Column, Kind};
-use crate::suggest::candidate::ID_CHARACTERS;
 use crate::suggest::file::{FILL_IN, Line, key, text};
 use crate::suggest::names::{
     APPLICATIONS_CLOCK, Family, Known, LEAST, MEMBERSHIP, Silence, Takes, UPDATED_AT,
 };
 use crate::suggest::words::place;
+use crate::tables::fields::ID_CHARACTERS;
 
 /// The line of a column.
 pub(super) fn line(family: &Family, known: &Known, column: &Column) -> Line {

@@ -1,7 +1,19 @@
 //! What is known of a family of Clerk's objects.
 
+use crate::tables::fields;
 use crate::tables::file::nearest::nearest;
 use crate::tables::path::{Computed, EventField, Path};
+
+/// The names of a user's fields.
+const USER_FIELDS: [&str; fields::USER.len()] = {
+    let mut names = [""; fields::USER.len()];
+    let mut place = 0;
+    while place < names.len() {
+        names[place] = fields::USER[place].name;
+        place += 1;
+    }
+    names
+};
 
 /// A family: what stands before the dot in the event types.
 #[derive(Clone, Copy)]
@@ -63,58 +75,7 @@ pub(super) const COMMON: [Path; 8] = [
 
 const USER: Family<'_> = Family {
     name: "user",
-    fields: &[
-        "id",
-        "object",
-        "username",
-        "first_name",
-        "last_name",
-        "locale",
-        "timezone",
-        "external_id",
-        "image_url",
-        "profile_image_url",
-        "has_image",
-        "primary_email_address_id",
-        "primary_phone_number_id",
-        "primary_web3_wallet_id",
-        "password_enabled",
-        "two_factor_enabled",
-        "totp_enabled",
-        "backup_code_enabled",
-        "email_addresses",
-        "phone_numbers",
-        "web3_wallets",
-        "passkeys",
-        "external_accounts",
-        "saml_accounts",
-        "enterprise_accounts",
-        ("picture", "image_url"),
-        "organization_memberships",
-        ("role", "public_metadata.role"),
-        ("nickname", "username"),
-        ("clerk_id", "id"),
-        ("user_id", "id"),
-        "public_metadata",
-        "private_metadata",
-        "unsafe_metadata",
-        "last_sign_in_at",
-        "banned",
-        "locked",
-        "deprovisioned",
-        "lockout_expires_in_seconds",
-        "verification_attempts_remaining",
-        "mfa_enabled_at",
-        "mfa_disabled_at",
-        "password_last_updated_at",
-        "legal_accepted_at",
-        "create_organization_enabled",
-        "create_organizations_limit",
-        "delete_self_enabled",
-        "last_active_at",
-        "created_at",
-        "updated_at",
-    ],
+    fields: &USER_FIELDS,
     computed: &[
         Path::Computed(Computed::FullName),
         Path::Computed(Computed::PrimaryEmailAddress),
@@ -128,7 +89,12 @@ const USER: Family<'_> = Family {
         ("name", "full_name"),
         ("phone", "primary_phone_number"),
         ("avatar", "image_url"),
+        ("picture", "image_url"),
         ("metadata", "public_metadata"),
+        ("role", "public_metadata.role"),
+        ("nickname", "username"),
+        ("clerk_id", "id"),
+        ("user_id", "id"),
     ],
     deletion: DELETION,
 };
@@ -291,8 +257,6 @@ impl<'a> Family<'a> {
             None => "a path, such as \"created_at\"".to_owned(),
         }
     }
-            ("role", "public_metadata.role"),
-            ("clerkId", "id"),
 
     fn nearest(&self, text: &str) -> Option<String> {
         let fields = self.fields.iter().map(ToString::to_string);
@@ -327,6 +291,8 @@ mod tests {
             ("createdAt", "created_at"),
             ("publicMetadata", "public_metadata"),
             ("user_name", "username"),
+            ("role", "public_metadata.role"),
+            ("clerkId", "id"),
             ("ID", "id"),
             ("last_sign_in", "last_sign_in_at"),
             ("event.time", "event.timestamp"),
