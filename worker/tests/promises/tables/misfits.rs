@@ -224,6 +224,35 @@ async fn tables_of_clerk_sync_that_are_of_another_form_are_told() {
     assert_eq!(agreement.errors, [events, versions]);
 }
 
+/// A key that objects say is kept as a text: it has to be equal where the column is. Clerk's own id is not kept so.
+#[tokio::test]
+async fn a_key_of_any_collation_is_refused_where_other_texts_are_equal() {
+    let world = World::new();
+    world.sql(
+        "create collation anycase (provider = icu, locale = 'und-u-ks-level2', deterministic = false);
+         create table t (id text collate anycase unique, odd text collate anycase unique, plain text collate \"POSIX\" unique)",
+    );
+    let file = |key: &str, columns: &str| {
+        format!("[user]\ntable = \"t\"\nkey = \"{key}\"\ncolumns = {{ {columns} }}\n")
+    };
+    let database = database(&world);
+    for (column, expected) in [
+        (
+            "odd",
+            vec![
+                "f:3: the key column \"odd\" is text COLLATE public.anycase, which is no type of a key, \
+                 expected text, varchar, citext, uuid, an enum or integer, without a collation of its own",
+            ],
+        ),
+        ("plain", vec![]),
+    ] {
+        let said = file(column, &format!("{column} = \"external_id\""));
+        assert_eq!(check(&database, &said).await.errors, expected, "{column}");
+    }
+    let errors = check(&database, &file("id", "")).await.errors;
+    assert_eq!(errors, Vec::<String>::new());
+}
+
 fn run(url: &str, arguments: &[&str]) -> (i32, String) {
     let output = Program::run("worker", arguments, &[("DATABASE_URL", url)]).unwrap();
     let text = String::from_utf8_lossy(&output.stdout).into_owned();
