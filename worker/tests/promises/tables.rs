@@ -6,6 +6,7 @@ mod deletions;
 mod examples;
 mod expiry;
 mod families;
+mod hostile_names;
 mod identifiers;
 mod kept_values;
 mod links;
