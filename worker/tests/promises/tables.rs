@@ -14,6 +14,7 @@ mod misfits;
 mod missing_rows;
 mod newest;
 mod owners;
+mod page;
 mod preview;
 mod references;
 mod refused_values;
