@@ -119,7 +119,7 @@ pub(super) fn fits(takes: Takes, kind: &Kind) -> bool {
 }
 
 /// Whether a row cannot be made without a value for it.
-fn must_be_filled(column: &Column) -> bool {
+pub(super) fn must_be_filled(column: &Column) -> bool {
     !column.takes_null && !column.has_default
 }
 

@@ -172,14 +172,10 @@ fn choices(candidate: &Candidate<'_>, columns: &[Line]) -> Vec<Line> {
 fn on_delete(candidate: &Candidate<'_>) -> Vec<Line> {
     let table = candidate.table;
     let mark = |column: &Column| {
-        let mark = DELETED.iter().find(|(names, takes, _)| {
+        let (_, _, value, note) = DELETED.iter().find(|(names, takes, ..)| {
             place(names, &column.name).is_some() && fits(*takes, &column.kind)
         })?;
-        Some(Line::new(
-            &column.name,
-            mark.2,
-            "the row stays; what tells who it was can be emptied here, too",
-        ))
+        Some(Line::new(&column.name, *value, *note))
     };
     let mut lines: Vec<_> = table
         .columns
@@ -247,7 +243,7 @@ fn refusals(candidate: &Candidate<'_>, chosen: &[&Candidate<'_>]) -> Vec<String>
         ));
     }
     notes.push(
-        "Keep the row, or say ON DELETE SET NULL there (or CASCADE, which deletes those rows, too):"
+        "Keep the row, or say ON DELETE there: SET NULL where the column takes it; CASCADE deletes those rows, too."
             .to_owned(),
     );
     notes
