@@ -143,6 +143,8 @@ async fn an_event_is_applied_as_the_suggested_file_says() {
         "seed",
         "accounts",
         "django_user",
+        "fastapi",
+        "ent",
     ] {
         check(name, &[]).await;
     }
@@ -156,6 +158,8 @@ async fn what_nobody_can_know_is_all_that_is_left_to_fill_in() {
     )
     .await;
     check("sqlalchemy", &[("settings", "{ value = {} }")]).await;
+    check("laravel_teams", &[("personal_team", "true")]).await;
+    check("django_organizations", &[("preferences", "{ value = {} }")]).await;
     check(
         "odd_names",
         &[
