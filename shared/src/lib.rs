@@ -15,6 +15,7 @@ pub mod settings;
 pub mod shutdown;
 pub mod startup;
 pub mod svix_id;
+pub mod terminal;
 pub mod tls;
 pub mod traces;
 

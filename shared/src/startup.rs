@@ -10,6 +10,7 @@ use tokio::runtime::{Builder, Runtime};
 
 use crate::dotenv;
 use crate::settings::{SettingError, hidden};
+use crate::terminal::escaped;
 
 /// clap would not say which variable it is.
 fn check_encoding(command: &clap::Command) -> Result<(), String> {
@@ -135,7 +136,9 @@ pub async fn listen(variable: &'static str, address: SocketAddr) -> Result<TcpLi
     reason = "the log does not exist before the settings are known"
 )]
 fn refuse_file(lines: &str) -> ExitCode {
-    eprintln!("{lines}");
+    for line in lines.lines() {
+        eprintln!("{}", escaped(line));
+    }
     ExitCode::from(2)
 }
 
@@ -145,6 +148,8 @@ fn refuse_file(lines: &str) -> ExitCode {
     reason = "the log does not exist before the settings are known"
 )]
 fn refuse(reason: &(impl std::fmt::Display + ?Sized)) -> ExitCode {
-    eprintln!("error: {reason}");
+    let reason = reason.to_string();
+    let lines: Vec<_> = reason.lines().map(escaped).collect();
+    eprintln!("error: {}", lines.join("\n"));
     ExitCode::from(2)
 }

@@ -19,7 +19,7 @@ use worker::event::reader::Reader;
 use worker::finish::{self, cache_tags::CacheTags, changes::Changes, refusals::Refusals};
 use worker::metrics::Metrics;
 use worker::operate::{
-    explain,
+    check, explain,
     health::StoresHealth,
     preview,
     status::{Sources, Status},
@@ -35,7 +35,6 @@ use worker::source::{
 };
 use worker::suggest;
 use worker::tables::Tables;
-use worker::tables::file::Report;
 
 fn main() -> ExitCode {
     startup::start(Arguments::task, async |task| match task {
@@ -50,7 +49,7 @@ fn main() -> ExitCode {
         }
         Task::CheckTables(settings) => {
             let (database, report) = *settings;
-            check_tables(&database, report).await
+            check::check(&database, report, &mut std::io::stdout()).await
         }
         Task::Explain(settings, svix_id) => explain(&settings, &svix_id).await,
         Task::Reconcile(task) => {
@@ -75,27 +74,15 @@ fn warn(warnings: &[String]) {
 }
 
 async fn migrate(database: &DatabaseUrl, tables: &Tables) -> Result<(), String> {
+    let targets = Targets::new(tables.clone()).with_search_path(database.search_path());
     let database = Database::new(database)?;
-    let applied = migration::migrate(&database, tables.is_built_in()).await?;
+    let migrated = migration::migrate(&database, tables.is_built_in()).await;
+    let applied = match migrated {
+        Ok(applied) => applied,
+        Err(reason) => return Err(targets.with_misfits(reason, &database).await),
+    };
     tracing::info!(applied, "the database is up to date");
     Ok(())
-}
-
-async fn check_tables(url: &DatabaseUrl, report: Report) -> Result<ExitCode, String> {
-    let database = Database::with_one_connection(url)?;
-    let targets = Targets::new(report.tables).with_search_path(url.search_path());
-    let agreement = targets.check_before_the_start(&database).await;
-    let agreement = agreement.map_err(|failure| failure.reason().to_owned())?;
-    let mut output = std::io::stdout();
-    let warnings = report.warnings.iter().chain(&agreement.warnings);
-    let warnings = warnings.map(|line| format!("warning: {line}"));
-    for line in agreement.errors.iter().cloned().chain(warnings) {
-        writeln!(output, "{line}").map_err(|error| error.to_string())?;
-    }
-    Ok(match agreement.errors.as_slice() {
-        [] => ExitCode::SUCCESS,
-        _ => ExitCode::FAILURE,
-    })
 }
 
 async fn explain(settings: &Settings, svix_id: &SvixId) -> Result<ExitCode, String> {
@@ -189,6 +176,7 @@ impl Stores {
                 link: self.queue_link.clone(),
                 cache_tags: self.cache_tags.clone(),
                 database: Database::with_one_connection(&settings.database)?,
+                targets: self.targets.clone(),
                 metrics: self.metrics.clone(),
                 consumer: self.consumer.clone(),
                 partitions: settings.common.partitions,

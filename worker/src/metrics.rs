@@ -25,6 +25,8 @@ pub struct Metrics {
     pub woken: IntCounter,
     /// Times that this worker found the consumer group gone, and with it what Redis held.
     pub queue_losses: IntCounter,
+    /// Things of the tables file that do not fit the database.
+    pub tables_misfits: IntGauge,
     /// Attempts that failed because a store was away.
     pub store_failures: IntCounterVec,
     backlog: IntGauge,
@@ -135,6 +137,11 @@ impl Metrics {
             "Times that Redis had lost a stream and its consumer group, and what waited there",
         )?;
         registry.register(Box::new(queue_losses.clone()))?;
+        let tables_misfits = IntGauge::new(
+            "clerk_worker_tables_misfits",
+            "Things of the tables file that do not fit the database; nothing is read until there are none",
+        )?;
+        registry.register(Box::new(tables_misfits.clone()))?;
         let oldest_entry_seconds = Gauge::new(
             "clerk_queue_oldest_entry_seconds",
             "How many seconds the oldest entry has been in its stream",
@@ -158,6 +165,7 @@ impl Metrics {
             reclaimed,
             woken,
             queue_losses,
+            tables_misfits,
             store_failures: counters(
                 "clerk_worker_store_failures_total",
                 "Attempts that failed because a store was away",

@@ -1,14 +1,15 @@
 //! The columns that a section names, and those that it leaves out.
 
 use crate::agreement::notes::Notes;
-use crate::agreement::says::{ID_CHARACTERS, Says, is_always_said, takes};
+use crate::agreement::says::{is_always_said, takes};
 use crate::agreement::subject::{Subject, Written};
 use crate::database::catalogue::column::{Column as Stored, Kind};
 use crate::database::catalogue::name::quoted;
+use crate::tables::fields::{ID_CHARACTERS, Says};
 use crate::tables::file::as_key;
 use crate::tables::file::nearest::nearest;
 use crate::tables::path::Path;
-use crate::tables::section::{Content, From};
+use crate::tables::section::{Content, From, UUID_CHARACTERS};
 
 pub(super) fn check(subject: Subject<'_>, notes: &mut Notes<'_>) {
     let meant = tell_missing(subject, notes);
@@ -55,11 +56,19 @@ fn tell_missing<'a>(subject: Subject<'a>, notes: &mut Notes<'_>) -> Vec<&'a str>
                 .map(|column| column.name.as_str());
             let what = format!("{} has no column {name:?}", subject.table);
             let nearest = nearest(name, names);
-            meant.push(nearest);
-            notes.error(&at, what, format!("expected {nearest:?}"));
+            meant.extend(nearest);
+            notes.error(&at, what, expected_column(nearest));
         }
     }
     meant
+}
+
+/// In place of a column that is not there.
+pub(super) fn expected_column(nearest: Option<&str>) -> String {
+    match nearest {
+        Some(nearest) => format!("expected {nearest:?}"),
+        None => "expected one of its columns".to_owned(),
+    }
 }
 
 /// Columns that must be filled, and nobody does it.
@@ -101,9 +110,6 @@ fn tell_unfilled(subject: Subject<'_>, meant: &[&str], notes: &mut Notes<'_>) {
         }
     }
 }
-
-/// The characters that a UUID takes as text.
-const UUID_CHARACTERS: usize = 36;
 
 fn tell_newest(subject: Subject<'_>, notes: &mut Notes<'_>) {
     let newest = subject.section.newest.as_deref();

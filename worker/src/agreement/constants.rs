@@ -1,11 +1,12 @@
 //! What the file itself writes: constants, defaults and other words.
 
 use crate::agreement::notes::Notes;
-use crate::agreement::says::{ID_CHARACTERS, Says};
+
 use crate::agreement::subject::{Subject, Written};
 use crate::database::catalogue::column::Kind;
 use crate::event::row::Cell;
 use crate::fit::fit;
+use crate::tables::fields::{ID_CHARACTERS, Says};
 use crate::tables::section::{Column, Constant, Content, TooLong};
 use crate::tables::template::{Part, Template};
 use crate::tables::value::Value;

@@ -1,6 +1,6 @@
 //! References to rows of other sections.
 
-use crate::agreement::columns::tell_short_for_ids;
+use crate::agreement::columns::{expected_column, tell_short_for_ids};
 use crate::agreement::notes::Notes;
 use crate::agreement::subject::{Subject, Written};
 use crate::database::catalogue::column::{Column, Kind};
@@ -60,7 +60,7 @@ fn tell_found(
         let (what, expected) = match (&find.column, table.primary_key().as_slice()) {
             (Some(name), _) => (
                 format!("{table} has no column {name:?}"),
-                Some(format!("expected {:?}", nearest(name, names))),
+                Some(expected_column(nearest(name, names))),
             ),
             (None, []) => (format!("{table} has no primary key to find"), expected),
             (None, columns) => {
@@ -123,7 +123,10 @@ fn meant<'a>(subject: Subject<'_>, written: Written<'_>, parent: Subject<'a>) ->
     if names.is_empty() {
         names = columns().map(|column| column.name.as_str()).collect();
     }
-    (!names.is_empty()).then(|| nearest(name, names))
+    match names.as_slice() {
+        [only] => Some(*only),
+        names => nearest(name, names.iter().copied()),
+    }
 }
 
 impl<'a> Subject<'a> {

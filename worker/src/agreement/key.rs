@@ -2,12 +2,13 @@
 
 use crate::agreement::columns::tell_short_for_ids;
 use crate::agreement::notes::Notes;
-use crate::agreement::says::{Says, takes};
+use crate::agreement::says::takes;
 use crate::agreement::subject::Subject;
 use crate::database::catalogue::column::{Column, Kind};
 use crate::database::catalogue::index::Index;
 use crate::database::catalogue::name::quoted;
 use crate::database::catalogue::table::Form;
+use crate::tables::fields::Says;
 
 pub(super) fn check(subject: Subject<'_>, notes: &mut Notes<'_>) {
     let section = subject.section;

@@ -33,6 +33,8 @@ pub struct Agreement {
     pub errors: Vec<String>,
     /// What may be a mistake.
     pub warnings: Vec<String>,
+    /// The families, each with the table that was looked at.
+    pub tables: Vec<(String, String)>,
 }
 
 /// What is known besides the file and the catalogue.
@@ -63,7 +65,14 @@ pub fn check(tables: &Tables, catalogue: &Catalogue, circumstances: &Circumstanc
         rights::check(subject, &mut notes);
         row_security::check(subject, &mut notes);
     }
-    notes.into_agreement()
+    let name = |subject: &Subject<'_>| {
+        let family = subject.section.family.clone();
+        (family, subject.table.to_string())
+    };
+    Agreement {
+        tables: subjects.iter().map(name).collect(),
+        ..notes.into_agreement()
+    }
 }
 
 /// The same of the application's tables alone, whatever our role may do with them.

@@ -2,6 +2,8 @@
 
 use std::fmt::Display;
 
+use shared::terminal::escaped;
+
 use crate::agreement::Agreement;
 use crate::tables::places::Places;
 
@@ -36,12 +38,13 @@ impl<'a> Notes<'a> {
         let file = self.places.file();
         let lines = |mut notes: Vec<(usize, String)>| {
             notes.sort_by_key(|(line, _)| *line);
-            let told = |(line, note)| format!("{file}:{line}: {note}");
+            let told = |(line, note)| escaped(&format!("{file}:{line}: {note}"));
             notes.into_iter().map(told).collect()
         };
         Agreement {
             errors: lines(self.errors),
             warnings: lines(self.warnings),
+            tables: Vec::new(),
         }
     }
 }

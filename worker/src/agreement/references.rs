@@ -32,8 +32,14 @@ fn tell_refused_deletion(subject: Subject<'_>, foreign_key: &ForeignKey, notes: 
         "the foreign key {:?} of {} refuses the deletion of a row that it points at",
         foreign_key.name, foreign_key.table
     );
+    let deletes = format!("which deletes the rows of {}, too", foreign_key.table);
+    // What deletes nothing of the application's comes first.
+    let (action, what_it_does) = match foreign_key.takes_null {
+        true => ("SET NULL", format!("or CASCADE, {deletes}")),
+        false => ("CASCADE", deletes),
+    };
     let remedy = format!(
-        "ALTER TABLE {table} DROP CONSTRAINT {name}, ADD CONSTRAINT {name} FOREIGN KEY ({}) REFERENCES {} ({}) ON DELETE CASCADE; (or SET NULL)",
+        "expected on_delete = \"keep\" or a table of columns, or ALTER TABLE {table} DROP CONSTRAINT {name}, ADD CONSTRAINT {name} FOREIGN KEY ({}) REFERENCES {} ({}) ON DELETE {action}; ({what_it_does})",
         list(&foreign_key.columns),
         foreign_key.other_table.quoted(),
         list(&foreign_key.other_columns)

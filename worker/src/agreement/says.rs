@@ -2,121 +2,14 @@
 
 use crate::database::catalogue::column::{Column, Kind};
 use crate::database::catalogue::name::quoted;
+use crate::tables::fields::{Field, Says, USER};
 use crate::tables::path::{Computed, EventField, Path};
 
-/// The characters that Clerk's ids have at the most.
-pub(super) const ID_CHARACTERS: usize = 40;
-
-/// What a path says.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Says {
-    /// One of Clerk's ids.
-    Id,
-    Text,
-    /// Milliseconds since the epoch.
-    Time,
-    /// A time in ISO 8601.
-    Moment,
-    Number,
-    Boolean,
-    Object,
-    List,
-    /// Whatever the application has put there, or what we do not know.
-    Anything,
+/// What is known of a field of `data`.
+fn field(family: &str, name: &str) -> Option<&'static Field> {
+    let mut known = USER.iter().filter(|_| family == "user");
+    known.find(|field| field.name == name)
 }
-
-/// Fields of Clerk's users that always say this.
-const FIELDS: [(Says, &[&str]); 7] = [
-    (
-        Says::Id,
-        &[
-            "primary_email_address_id",
-            "primary_phone_number_id",
-            "primary_web3_wallet_id",
-        ],
-    ),
-    (
-        Says::Text,
-        &[
-            "object",
-            "username",
-            "first_name",
-            "last_name",
-            "locale",
-            "timezone",
-            "image_url",
-            "profile_image_url",
-        ],
-    ),
-    (
-        Says::Time,
-        &[
-            "last_sign_in_at",
-            "mfa_enabled_at",
-            "mfa_disabled_at",
-            "password_last_updated_at",
-            "legal_accepted_at",
-            "last_active_at",
-            "created_at",
-            "updated_at",
-        ],
-    ),
-    (
-        Says::Number,
-        &[
-            "lockout_expires_in_seconds",
-            "verification_attempts_remaining",
-            "create_organizations_limit",
-        ],
-    ),
-    (
-        Says::Boolean,
-        &[
-            "has_image",
-            "password_enabled",
-            "two_factor_enabled",
-            "totp_enabled",
-            "backup_code_enabled",
-            "banned",
-            "locked",
-            "deprovisioned",
-            "create_organization_enabled",
-            "delete_self_enabled",
-        ],
-    ),
-    (
-        Says::Object,
-        &["public_metadata", "private_metadata", "unsafe_metadata"],
-    ),
-    (
-        Says::List,
-        &[
-            "email_addresses",
-            "phone_numbers",
-            "web3_wallets",
-            "passkeys",
-            "external_accounts",
-            "saml_accounts",
-            "enterprise_accounts",
-            "organization_memberships",
-        ],
-    ),
-];
-
-/// Those of users that Clerk never leaves empty.
-const ALWAYS: [&str; 11] = [
-    "object",
-    "created_at",
-    "updated_at",
-    "has_image",
-    "password_enabled",
-    "two_factor_enabled",
-    "banned",
-    "locked",
-    "public_metadata",
-    "private_metadata",
-    "unsafe_metadata",
-];
 
 impl Says {
     /// Of users we know all fields, and of any other object the id.
@@ -131,12 +24,7 @@ impl Says {
             Path::Computed(_) => Self::Text,
             Path::Field(steps) => match steps.as_slice() {
                 [field] if field == "id" => Self::Id,
-                [field] if family == "user" => {
-                    let said = FIELDS
-                        .iter()
-                        .find(|(_, fields)| fields.contains(&field.as_str()));
-                    said.map_or(Self::Anything, |(says, _)| *says)
-                }
+                [name] => field(family, name).map_or(Self::Anything, |field| field.says),
                 _ => Self::Anything,
             },
         }
@@ -175,8 +63,8 @@ pub(super) fn is_always_said(family: &str, path: &Path) -> bool {
     match path {
         Path::Now | Path::Data | Path::Event(_) => true,
         Path::Field(steps) => {
-            let is_known = |field: &String| family == "user" && ALWAYS.contains(&field.as_str());
-            matches!(steps.as_slice(), [field] if field == "id" || is_known(field))
+            let is_known = |name| field(family, name).is_some_and(|field| field.is_always_said);
+            matches!(steps.as_slice(), [name] if name == "id" || is_known(name))
         }
         Path::Null | Path::Computed(_) => false,
     }

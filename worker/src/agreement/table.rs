@@ -79,12 +79,11 @@ fn expected(name: &TableName, catalogue: &Catalogue) -> String {
     let same = others.iter().find(|id| id.name == name.name);
     let names: Vec<_> = others.iter().map(shown).collect();
     let meant = match same {
-        Some(id) => shown(id),
-        None => nearest(&name.to_string(), names.iter().map(String::as_str)).to_owned(),
+        Some(id) => Some(shown(id)),
+        None => nearest(&name.to_string(), names.iter().map(String::as_str)).map(str::to_owned),
     };
-    if meant.is_empty() {
-        "expected one that a migration of the application has created".to_owned()
-    } else {
-        format!("expected {meant:?}")
+    match meant {
+        Some(meant) => format!("expected {meant:?}"),
+        None => "expected one that a migration of the application has created".to_owned(),
     }
 }

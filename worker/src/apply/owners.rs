@@ -18,7 +18,8 @@ use crate::database::pooler;
 type Keys = HashMap<String, Vec<String>>;
 
 /// Locks the owners of rows before the rows, and leaves only winners whose rows are theirs: those that a newer object
-/// owns are not written, and a deleted object that has no row deletes none. Tells who says another key than its row has.
+/// owns are not written, and a deleted object that has no row deletes none. Tells who says another key than its row has;
+/// whose row the application has deleted has none, and makes one with whatever key.
 ///
 /// # Errors
 /// What PostgreSQL says.
@@ -31,7 +32,7 @@ pub(crate) async fn own<'a>(
         return Ok(LeftOuts::new());
     };
     let all = winners.written.iter().chain(&winners.deleted);
-    let before = lock(
+    let mut before = lock(
         transaction,
         target,
         all.map(|winner| winner.object.id.as_str()),
@@ -39,24 +40,21 @@ pub(crate) async fn own<'a>(
     .await?;
     let mut owned = Keys::new();
     let mut left: Vec<&Winner<'_>> = winners.written.iter().collect();
-    // Whose row another object of this batch takes may say another key than that row has.
-    while !left.is_empty() {
-        let arrays = Arrays::of_objects(target, &left).with_revisions(&left);
-        let rows = pooler::query(transaction, sql, &arrays.parameters()).await?;
-        let taken = keys(&rows)?;
-        left.retain(|winner| {
+    let others = loop {
+        take(transaction, target, sql, left, &before, &mut owned).await?;
+        let says_another = |winner: &&Winner<'_>| {
             let id = winner.object.id.as_str();
-            let key = before.get(id).filter(|_| !taken.contains_key(id));
-            key.is_some_and(|key| taken.values().any(|other| other == key))
-        });
-        owned.extend(taken);
-    }
-    let is_taken = |key| owned.values().any(|taken| taken == key);
-    let says_another = |winner: &&Winner<'a>| {
-        let id = winner.object.id.as_str();
-        !owned.contains_key(id) && before.get(id).is_some_and(|key| !is_taken(key))
+            !owned.contains_key(id) && before.get(id).is_some_and(|key| !has(&owned, key))
+        };
+        let others: Vec<&Winner<'a>> = winners.written.iter().filter(says_another).collect();
+        let without_row = disown(transaction, target, &others).await?;
+        if without_row.is_empty() {
+            break others;
+        }
+        before.retain(|id, _| !without_row.contains_key(id));
+        left = others;
     };
-    let others = winners.written.iter().filter(says_another);
+    let others = others.into_iter();
     let others: LeftOuts<'_> = others.map(|winner| another_key(winner, target)).collect();
     winners
         .written
@@ -64,12 +62,56 @@ pub(crate) async fn own<'a>(
     for winner in &mut winners.deleted {
         let key = before.get(winner.object.id.as_str());
         winner.key = key
-            .filter(|key| !is_taken(key))
+            .filter(|key| !has(&owned, key))
             .cloned()
             .unwrap_or_default();
     }
     lock_links(transaction, target, &winners.written).await?;
     Ok(others)
+}
+
+/// Makes `left` the owners of the rows whose keys they say, as far as they may be. Whose row another one of them takes may
+/// say another key than that row has.
+async fn take(
+    transaction: &Transaction<'_>,
+    target: &Target,
+    sql: &str,
+    mut left: Vec<&Winner<'_>>,
+    before: &Keys,
+    owned: &mut Keys,
+) -> Result<(), Failure> {
+    while !left.is_empty() {
+        let arrays = Arrays::of_objects(target, &left).with_revisions(&left);
+        let rows = pooler::query(transaction, sql, &arrays.parameters()).await?;
+        let taken = keys(&rows)?;
+        left.retain(|winner| {
+            let id = winner.object.id.as_str();
+            let key = before.get(id).filter(|_| !taken.contains_key(id));
+            key.is_some_and(|key| has(&taken, key))
+        });
+        owned.extend(taken);
+    }
+    Ok(())
+}
+
+fn has(keys: &Keys, key: &Vec<String>) -> bool {
+    keys.values().any(|other| other == key)
+}
+
+/// Tells those of `others` whose rows are gone, and forgets that they were theirs.
+async fn disown(
+    transaction: &Transaction<'_>,
+    target: &Target,
+    others: &[&Winner<'_>],
+) -> Result<Keys, Error> {
+    let sql = target.statements.disown.as_ref();
+    let Some(sql) = sql.filter(|_| !others.is_empty()) else {
+        return Ok(Keys::new());
+    };
+    let ids = others.iter().map(|winner| winner.object.id.as_str());
+    let ids: Vec<&str> = ids.collect();
+    let parameters: [(&(dyn ToSql + Sync), Type); 1] = [(&ids, Type::TEXT_ARRAY)];
+    keys(&pooler::query(transaction, sql, &parameters).await?)
 }
 
 async fn lock_links(

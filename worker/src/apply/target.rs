@@ -192,6 +192,15 @@ impl Targets {
         Ok(agreement)
     }
 
+    /// Why the database could not be made ready, with all that is missing of it.
+    pub async fn with_misfits(&self, reason: String, database: &Database) -> String {
+        let agreement = self.check_before_the_start(database).await;
+        let misfits = agreement.map(|agreement| agreement.errors);
+        [vec![reason], misfits.unwrap_or_default()]
+            .concat()
+            .join("\n")
+    }
+
     /// Reads the catalogue until file and database fit each other; `None` if `stop` is cancelled before.
     pub async fn until_read(&self, database: &Database, stop: &CancellationToken) -> Option<()> {
         loop {

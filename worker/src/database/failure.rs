@@ -224,10 +224,6 @@ fn reason(error: &DbError) -> String {
         SqlState::T_R_DEADLOCK_DETECTED => "deadlock",
         SqlState::QUERY_CANCELED => "the statement took too long or was cancelled",
         SqlState::RAISE_EXCEPTION => "a trigger of the application refuses the row",
-        SqlState::INVALID_AUTHORIZATION_SPECIFICATION => {
-            "PostgreSQL does not let this client in: pg_hba.conf, a client certificate or the role"
-        }
-        SqlState::INVALID_PASSWORD => "PostgreSQL refuses the password",
         _ => "PostgreSQL refuses it",
     };
     let mut reason = format!("{what} (SQLSTATE {}", error.code().code());

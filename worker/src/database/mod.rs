@@ -6,6 +6,7 @@ pub mod catalogue;
 mod connection_parameters;
 mod connection_string;
 mod driver_config;
+mod entry;
 pub mod failure;
 pub mod ledger;
 mod libpq_keywords;
@@ -23,6 +24,7 @@ use deadpool_postgres::{
 };
 use tokio_postgres::Row;
 
+use crate::database::entry::Entry;
 use crate::database::failure::Failure;
 use crate::database::pooler::Parameters;
 use crate::database::url::DatabaseUrl;
@@ -38,6 +40,7 @@ const HEALTH_TIMEOUT: Duration = Duration::from_secs(2);
 #[derive(Clone)]
 pub struct Database {
     pool: Pool,
+    entry: Entry,
 }
 
 impl Database {
@@ -72,7 +75,10 @@ impl Database {
             .create_timeout(Some(timeout))
             .recycle_timeout(Some(timeout))
             .build()
-            .map(|pool| Self { pool })
+            .map(|pool| Self {
+                pool,
+                entry: Entry::of(&url.config),
+            })
             .map_err(|error| error.to_string())
     }
 
@@ -83,9 +89,11 @@ impl Database {
     pub async fn connection(&self) -> Result<Object, Failure> {
         self.pool.get().await.map_err(|error| match error {
             // Whatever happens before the first statement is the store's.
-            PoolError::Backend(error) => {
-                Failure::Unavailable(Failure::from(error).reason().to_owned())
-            }
+            PoolError::Backend(error) => Failure::Unavailable(
+                self.entry
+                    .refusal(&error)
+                    .unwrap_or_else(|| Failure::from(error).reason().to_owned()),
+            ),
             PoolError::Timeout(_) => Failure::Unavailable("PostgreSQL does not answer".to_owned()),
             other => Failure::Unavailable(format!("no connection to PostgreSQL: {other}")),
         })

@@ -51,6 +51,8 @@ impl admin::Health for StoresHealth {
     }
 
     async fn refresh(&self) {
+        let misfits = i64::try_from(self.targets.misfits().len()).unwrap_or(i64::MAX);
+        self.metrics.tables_misfits.set(misfits);
         if let Ok(depth) = self.partitions.depth().await {
             self.metrics.depth(depth);
         }

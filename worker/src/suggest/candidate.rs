@@ -9,8 +9,6 @@ use crate::suggest::columns::says;
 use crate::suggest::names::{FAMILIES, Family, MEMBERSHIP, ORGANIZATION, USER};
 use crate::suggest::words::{called, mentions, place, plain};
 
-/// Clerk's ids have no more.
-pub(super) const ID_CHARACTERS: usize = 40;
 /// Shorter than any id of Clerk's: room for a UUID, but not for `user_` and what follows.
 const TOO_FEW_CHARACTERS: usize = 36;
 

@@ -10,9 +10,7 @@ use crate::suggest::names::{CREATED_AT, Family, Known, MADE_WITH, NAME_BESIDE_LA
 use crate::suggest::references::referring;
 use crate::suggest::value;
 use crate::suggest::words::place;
-
-/// A UUID has so many characters.
-const UUID_CHARACTERS: usize = 36;
+use crate::tables::section::UUID_CHARACTERS;
 
 /// The lines of `columns` and of `on_create`. `chosen` are the tables that have a section.
 pub(super) fn columns(
@@ -121,7 +119,7 @@ pub(super) fn fits(takes: Takes, kind: &Kind) -> bool {
 }
 
 /// Whether a row cannot be made without a value for it.
-fn must_be_filled(column: &Column) -> bool {
+pub(super) fn must_be_filled(column: &Column) -> bool {
     !column.takes_null && !column.has_default
 }
 

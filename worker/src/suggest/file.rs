@@ -4,18 +4,21 @@ use std::fmt::{Display, Formatter, Result};
 
 use toml_writer::{TomlStringBuilder, TomlWrite as _};
 
+use shared::terminal::is_obeyed;
+
+use crate::tables::file::shown;
 pub(super) use crate::tables::file::{FILL_IN, as_key as key};
 
 /// A text as a value of TOML, or in a comment: on one line.
 pub(super) fn text(value: &str) -> String {
     let mut text = String::new();
     let _ = text.value(TomlStringBuilder::new(value).as_basic());
-    text
+    shown(&text)
 }
 
-/// A text that may stand behind a #: on one line, and without what TOML has in no comment.
+/// A text that may stand behind a #: on one line, and without what TOML has in no comment or a terminal obeys.
 pub(super) fn comment(text: &str) -> String {
-    text.replace(char::is_control, " ")
+    text.replace(is_obeyed, " ")
 }
 
 /// `NAME = VALUE  # NOTE`

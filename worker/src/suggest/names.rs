@@ -69,6 +69,9 @@ pub(super) const CREATED_AT: &str = "created_at";
 /// When it changed in Clerk.
 pub(super) const UPDATED_AT: &str = "updated_at";
 
+/// Of the same where the application writes it, too.
+pub(super) const APPLICATIONS_CLOCK: &str = "the application seems to write it with its own clock; or \"updated_at\": when it changed in Clerk";
+
 const EMAIL: &str = "email emailaddress primaryemail primaryemailaddress useremail mail";
 const IMAGE: &str = "imageurl image avatarurl avatar pictureurl picture photourl photo profileimageurl profileimage \
     profilepictureurl profilepicture profilephotourl profilephoto logourl logo";
@@ -80,9 +83,9 @@ const ID: Silence = Writes("\"{id}\"");
 const FALSE: Silence = Writes("false");
 
 #[rustfmt::skip]
-const CREATED: Known = known("createdat created createdon datecreated creationdate insertedat joinedat datejoined registeredat signedupat", CREATED_AT, Time, Never, "");
+const CREATED: Known = known("createdat created createdon createddate createtime datecreated creationdate insertedat joinedat datejoined registeredat signedupat", CREATED_AT, Time, Never, "");
 #[rustfmt::skip]
-const UPDATED: Known = known("updatedat updated updatedon dateupdated modifiedat modified modifiedon datemodified lastmodified", UPDATED_AT, Time, Never, "or \"now\": when the row is written");
+const UPDATED: Known = known("updatedat updated updatedon updateddate updatetime dateupdated modifiedat modified modifiedon modifieddate datemodified lastmodified", UPDATED_AT, Time, Never, "or \"now\": when the row is written");
 #[rustfmt::skip]
 const METADATA: Known = known("publicmetadata metadata", "public_metadata", Json, Writes("{}"), "");
 #[rustfmt::skip]
@@ -182,7 +185,8 @@ pub(super) const WAITLIST: Family = Family {
 };
 
 /// Who has made an organization.
-pub(super) const CREATORS: &str = "createdby createdbyid creatorid owner ownerid owneruserid";
+pub(super) const CREATORS: &str =
+    "createdby createdbyid creatorid owner ownerid owneruserid userid";
 
 /// What a row is made with where its column takes no NULL and nothing fills it; and why.
 #[rustfmt::skip]
@@ -193,12 +197,14 @@ pub(super) const MADE_WITH: &[(&str, Takes, &str, &str)] = &[
     ("isdeleted deleted", Boolean, "false", ""),
 ];
 
-/// Columns that mark a row as deleted, and with what.
+const STAYS: &str = "the row stays; what tells who it was can be emptied here, too";
+
+/// Columns that mark a row as deleted, and with what; and what is to know of that.
 #[rustfmt::skip]
-pub(super) const DELETED: &[(&str, Takes, &str)] = &[
-    ("deletedat deletedon deleted datedeleted discardedat removedat deactivatedat", Time, "\"event.timestamp\""),
-    ("isdeleted deleted", Boolean, "true"),
-    ("isactive active", Boolean, "false"),
+pub(super) const DELETED: &[(&str, Takes, &str, &str)] = &[
+    ("deletedat deletedon deleted datedeleted discardedat removedat deactivatedat", Time, "\"event.timestamp\"", STAYS),
+    ("isdeleted deleted", Boolean, "true", STAYS),
+    ("isactive active", Boolean, "false", "a guess: the row stays, and this marks it; what tells who it was can be emptied here, too"),
 ];
 
 /// Words of an enum that give the least rights, the least first.

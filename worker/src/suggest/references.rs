@@ -5,6 +5,7 @@ use std::mem::discriminant;
 use crate::database::catalogue::column::{Column, Kind};
 use crate::database::catalogue::foreign_key::ForeignKey;
 use crate::suggest::candidate::{Candidate, member, reference};
+use crate::suggest::columns::must_be_filled;
 use crate::suggest::file::{FILL_IN, Line, text};
 use crate::suggest::names::{CREATORS, Family, MEMBERSHIP, ORGANIZATION, USER};
 use crate::suggest::words::{place, plain};
@@ -31,7 +32,11 @@ pub(super) fn referring(
             family.looks_like
         );
         return Some(match (&column.kind, foreign_key) {
-            (Kind::Text { .. }, None) => Line::new(&column.name, text(path), "Clerk's id"),
+            (Kind::Text { .. }, None) => Line::new(
+                &column.name,
+                text(path),
+                "a guess: Clerk's id, not the application's",
+            ),
             _ => Line::choice(&column.name, FILL_IN, note),
         });
     };
@@ -94,7 +99,7 @@ fn referred(candidate: &Candidate<'_>, column: &Column) -> Option<(&'static Fami
         Some((&ORGANIZATION, "organization.id"))
     } else if is_member(&USER) {
         Some((&USER, "public_user_data.user_id"))
-    } else if is_creator && reference(table, &column.name).is_some() {
+    } else if is_creator && (reference(table, &column.name).is_some() || must_be_filled(column)) {
         Some((&USER, CREATED_BY))
     } else {
         None

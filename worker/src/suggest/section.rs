@@ -2,13 +2,14 @@
 
 use crate::database::catalogue::column::{Column, Kind};
 use crate::database::catalogue::name::quoted;
-use crate::suggest::candidate::{Candidate, ID_CHARACTERS, Reason};
+use crate::suggest::candidate::{Candidate, Reason};
 use crate::suggest::columns::{columns, fits, known};
 use crate::suggest::file::{self, Line, Section, text};
 use crate::suggest::names::{DELETED, Known, UPDATED_AT};
 use crate::suggest::references::lets_go;
-use crate::suggest::value::id;
+use crate::suggest::value::{has_the_applications_clock, id};
 use crate::suggest::words::place;
+use crate::tables::fields::ID_CHARACTERS;
 
 /// The section for `candidate`, which the file names `table`. `others` are as likely; `chosen` have sections, too.
 pub(super) fn section(
@@ -138,7 +139,9 @@ fn choices(candidate: &Candidate<'_>, columns: &[Line]) -> Vec<Line> {
             "if people are invited by e-mail: the user who signs up with the address gets the row",
         ));
     }
-    if let Some(updated) = says(UPDATED_AT).filter(|column| column.kind == Kind::Time) {
+    let is_clerks =
+        |column: &&Column| column.kind == Kind::Time && !has_the_applications_clock(column);
+    if let Some(updated) = says(UPDATED_AT).filter(is_clerks) {
         choices.push(Line::choice("newest", text(&updated.name), "if rows are there that may be newer than what Clerk says first: these stay as they are"));
     }
     let row = match table.primary_key() {
@@ -169,14 +172,10 @@ fn choices(candidate: &Candidate<'_>, columns: &[Line]) -> Vec<Line> {
 fn on_delete(candidate: &Candidate<'_>) -> Vec<Line> {
     let table = candidate.table;
     let mark = |column: &Column| {
-        let mark = DELETED.iter().find(|(names, takes, _)| {
+        let (_, _, value, note) = DELETED.iter().find(|(names, takes, ..)| {
             place(names, &column.name).is_some() && fits(*takes, &column.kind)
         })?;
-        Some(Line::new(
-            &column.name,
-            mark.2,
-            "the row stays; what tells who it was can be emptied here, too",
-        ))
+        Some(Line::new(&column.name, *value, *note))
     };
     let mut lines: Vec<_> = table
         .columns
@@ -243,6 +242,9 @@ fn refusals(candidate: &Candidate<'_>, chosen: &[&Candidate<'_>]) -> Vec<String>
             "A deletion may unlink the row: {key} = \"null\" below [{family}.on_delete]."
         ));
     }
-    notes.push("Say CASCADE or SET NULL there, or keep the row:".to_owned());
+    notes.push(
+        "Keep the row, or say ON DELETE there: SET NULL where the column takes it; CASCADE deletes those rows, too."
+            .to_owned(),
+    );
     notes
 }

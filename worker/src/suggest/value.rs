@@ -1,13 +1,18 @@
 //! What is written to a column for which Clerk says something.
 
 use crate::database::catalogue::column::{Column, Kind};
-use crate::suggest::candidate::ID_CHARACTERS;
 use crate::suggest::file::{FILL_IN, Line, key, text};
-use crate::suggest::names::{Family, Known, LEAST, MEMBERSHIP, Silence, Takes};
+use crate::suggest::names::{
+    APPLICATIONS_CLOCK, Family, Known, LEAST, MEMBERSHIP, Silence, Takes, UPDATED_AT,
+};
 use crate::suggest::words::place;
+use crate::tables::fields::ID_CHARACTERS;
 
 /// The line of a column.
 pub(super) fn line(family: &Family, known: &Known, column: &Column) -> Line {
+    if known.path == UPDATED_AT && has_the_applications_clock(column) {
+        return Line::new(&column.name, text("now"), APPLICATIONS_CLOCK);
+    }
     let mut notes = vec![known.note];
     let mut from = text(known.path);
     let mut options = Vec::new();
@@ -45,6 +50,16 @@ pub(super) fn line(family: &Family, known: &Known, column: &Column) -> Line {
         is_choice: is_unknown || has_unknown_words(known, column),
         ..line
     }
+}
+
+/// Whether the application writes the time of a change itself, as Prisma and Rails do: nothing in the database fills the
+/// column, and its type is theirs, `timestamp(3)` and `timestamp(6)`.
+pub(super) fn has_the_applications_clock(column: &Column) -> bool {
+    let sql_type = column.exact_sql_type.as_str();
+    !column.takes_null
+        && !column.has_default
+        && sql_type.starts_with("timestamp(")
+        && sql_type.ends_with(" without time zone")
 }
 
 /// Whether the application may have words of its own there, and a check that takes no other.

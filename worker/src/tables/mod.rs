@@ -3,6 +3,7 @@
 
 #[cfg(test)]
 pub(crate) mod example;
+pub(crate) mod fields;
 pub mod file;
 pub mod path;
 pub mod places;

@@ -7,6 +7,9 @@ use crate::tables::tag::Tag;
 use crate::tables::template::Template;
 use crate::tables::value::Value;
 
+/// The characters that a UUID takes as text.
+pub(crate) const UUID_CHARACTERS: usize = 36;
+
 /// What becomes of the objects of one family.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Section {

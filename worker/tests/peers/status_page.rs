@@ -114,6 +114,19 @@ fn the_status_page_is_good_to_use_in_chromium() {
     picture(&mut tab, "dark");
     read_aloud(&mut tab);
 
+    // A migration of the application that the tables file knows nothing of.
+    world.sql("alter table users rename \"imageUrl\" to picture");
+    add(
+        "msg_bob",
+        &UserPayload::new("user_bob", "bob@example.com").created(),
+    );
+    let verdict = "✖ Nothing is read, because the tables file does not fit: built-in tables file:";
+    tab.wait_for(&format!(
+        "document.querySelector('#verdict').textContent.startsWith({})",
+        json!(verdict)
+    ));
+    assert_eq!(tab.evaluate(outside), "");
+
     assert_eq!(tab.complaints(), &[] as &[String]);
     // A browser that complained about nothing would prove nothing.
     tab.evaluate("document.body.append(Object.assign(document.createElement('style'), {textContent: 'p{}'}))");

@@ -15,6 +15,7 @@ mod crash;
 mod dead_letters;
 mod dropping;
 mod encryption;
+mod entry;
 mod events;
 mod existing_table;
 mod explain;

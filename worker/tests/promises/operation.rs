@@ -181,6 +181,7 @@ async fn health_and_metrics_tell_what_is_going_on() {
         "clerk_worker_reclaimed_total 0",
         "clerk_worker_woken_total 0",
         "clerk_worker_queue_losses_total 0",
+        "clerk_worker_tables_misfits 0",
         "clerk_queue_backlog_entries 0",
         "clerk_queue_pending_entries 0",
         "clerk_queue_waiting_retries_entries 0",

@@ -19,7 +19,7 @@ pub(crate) const TESTS: [&str; 12] = [
     "--skip",
     "encrypt",
     "--skip",
-    "ids_of_any_collation",
+    "of_any_collation",
     "--skip",
     "tables::unique_columns",
 ];

@@ -8,6 +8,7 @@ impl std::fmt::Display for Statements {
         let (compare, altered) = (Some(&self.compare), Some(&self.remember_altered));
         for (name, sql) in [
             ("own", self.own.as_ref()),
+            ("disown", self.disown.as_ref()),
             ("lock the owners of links", self.lock_links.as_ref()),
             ("before rows are written", self.before.as_ref()),
             ("update", update),

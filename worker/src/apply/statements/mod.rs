@@ -62,6 +62,8 @@ pub struct Statements {
     pub(crate) rows_after: String,
     /// Makes objects the owners of the rows whose keys they say; none where the key is Clerk's id.
     pub(crate) own: Option<String>,
+    /// Forgets whose rows were that are gone.
+    pub(crate) disown: Option<String>,
     /// Locks the owners of the rows that may be linked.
     pub(crate) lock_links: Option<String>,
     /// The columns that the tags need, as the statements return them behind the object's id.
@@ -174,6 +176,7 @@ impl Writer<'_> {
             remember_altered: self.remember_altered(&keeping),
             rows_after: self.rows_after(),
             own: self.own(),
+            disown: self.disown(),
             lock_links: self.lock_links(),
             tag_columns: self.tag_columns.clone(),
             cells_of_columns: self.section.columns.len(),

@@ -117,6 +117,18 @@ impl Writer<'_> {
         ))
     }
 
+    /// Forgets whose the rows of objects were that are not there any more, and tells whose: the application has deleted them.
+    pub(super) fn disown(&self) -> Option<String> {
+        if self.said_keys().is_empty() {
+            return None;
+        }
+        let (name, family) = (&self.name, literal(&self.section.family));
+        let is_of_owned = self.is_of_owned();
+        Some(format!(
+            "DELETE FROM clerk_sync.owners AS owner\n WHERE owner.family = {family} AND owner.object_id = ANY($1)\n   AND NOT EXISTS (SELECT FROM {name} AS present WHERE {is_of_owned})\nRETURNING owner.object_id, owner.row_key"
+        ))
+    }
+
     /// Makes the objects that say a key the owners of its row, unless a newer one is; tells whom it has made that. Owners
     /// are locked before rows, so that a row never changes its owner while it is written.
     pub(super) fn own(&self) -> Option<String> {

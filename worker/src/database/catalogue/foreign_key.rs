@@ -13,6 +13,8 @@ pub struct ForeignKey {
     pub table: TableId,
     /// Its columns.
     pub columns: Vec<String>,
+    /// Whether all of them take NULL.
+    pub takes_null: bool,
     /// The table that is referred to.
     pub other_table: TableId,
     /// The columns there, in the same order.
@@ -33,6 +35,7 @@ impl ForeignKey {
             name: row.try_get("name")?,
             table: table("schema", "table")?,
             columns: row.try_get("columns")?,
+            takes_null: row.try_get("takes_null")?,
             other_table: table("other_schema", "other_table")?,
             other_columns: row.try_get("other_columns")?,
             on_delete: row.try_get("on_delete")?,

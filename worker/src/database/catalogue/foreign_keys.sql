@@ -9,6 +9,8 @@ SELECT conrelid,
                FROM unnest(conkey) WITH ORDINALITY AS part (number, place)
                JOIN pg_attribute ON attrelid = conrelid AND attnum = number
               ORDER BY place) AS columns,
+       NOT EXISTS (SELECT FROM pg_attribute
+                    WHERE attrelid = conrelid AND attnum = ANY (conkey) AND attnotnull) AS takes_null,
        other_schema.nspname::text AS other_schema,
        other.relname::text AS other_table,
        ARRAY(SELECT attname::text

@@ -8,6 +8,7 @@ use std::time::SystemTime;
 use deadpool_postgres::Transaction;
 use shared::envelope::Envelope;
 use shared::svix_id::SvixId;
+use shared::terminal::escaped;
 use tokio_postgres::Error;
 
 use crate::apply::parents::Found;
@@ -21,7 +22,7 @@ use crate::event::{Change, Event, time};
 use crate::operate::preview::file::{Sample, no_event};
 use crate::operate::preview::line::{Line, Saying, of_key};
 use crate::operate::preview::sentence;
-use crate::operate::preview::wording::{columns, paragraph, plain};
+use crate::operate::preview::wording::{columns, paragraph};
 use crate::tables::Tables;
 use crate::tables::section::{Column, Content, OnDelete, Section};
 
@@ -42,7 +43,7 @@ impl Told {
     fn refuse(&mut self, what: &str, reason: &str) {
         self.is_refused = true;
         // In one line, to be searched for. Writing to a String never fails.
-        let _ = writeln!(self.text, "  {what}: {}", plain(reason));
+        let _ = writeln!(self.text, "  {what}: {}", escaped(reason));
     }
 }
 
@@ -92,9 +93,9 @@ impl<'a> Preview<'a> {
             read(&self.without_maps, payload),
         );
         let id = event.as_ref().ok().and_then(Event::object_id);
-        let id = id.map_or_else(String::new, |id| format!(", {}", plain(id.as_str())));
+        let id = id.map_or_else(String::new, |id| format!(", {}", escaped(id.as_str())));
         // Writing to a String never fails.
-        let _ = writeln!(told.text, "{label}: {}{id}", plain(&envelope.event_type));
+        let _ = writeln!(told.text, "{label}: {}{id}", escaped(&envelope.event_type));
         let event = match event {
             Ok(event) => event,
             Err(reason) => {
@@ -119,7 +120,7 @@ impl<'a> Preview<'a> {
                     .await?;
             }
             _ => {
-                let sentence = format!("is ignored: the tables file has no [{}]", plain(family));
+                let sentence = format!("is ignored: the tables file has no [{}]", escaped(family));
                 paragraph(&mut told.text, &sentence);
             }
         }

@@ -5,6 +5,7 @@ use std::path::Path;
 
 use serde::Deserialize;
 use serde_json::value::RawValue;
+use shared::terminal::escaped;
 
 /// What a file should hold.
 const EXPECTED: &str =
@@ -23,7 +24,7 @@ pub(super) fn samples(path: &Path) -> (Vec<Sample>, Option<String>) {
     let is_input = path == Path::new("-");
     let name = match is_input {
         true => "standard input".to_owned(),
-        false => path.display().to_string(),
+        false => escaped(&path.display().to_string()),
     };
     let mut bytes = Vec::new();
     let read = match is_input {

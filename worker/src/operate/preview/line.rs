@@ -1,6 +1,7 @@
 //! What would be written to one column.
 
 use deadpool_postgres::Transaction;
+use shared::terminal::escaped;
 use tokio_postgres::Error;
 
 use crate::apply::probe::{self, Answer};
@@ -12,7 +13,7 @@ use crate::event::object::Object;
 use crate::event::row::Cell;
 use crate::fit::misfit::Misfit;
 use crate::fit::{Fitted, fit};
-use crate::operate::preview::wording::{plain, quoted};
+use crate::operate::preview::wording::quoted;
 use crate::tables::path::{EventField, Path};
 use crate::tables::section::{Column, Content, From};
 use crate::tables::value::Value;
@@ -132,7 +133,7 @@ impl Saying<'_> {
         Some(Line {
             name: self.stored.name.clone(),
             sql_type: type_name(self.stored),
-            value: plain(&format!("{name} of the row of {family} {id}")),
+            value: escaped(&format!("{name} of the row of {family} {id}")),
             note: find.id.to_string(),
             misfit: None,
         })
@@ -149,7 +150,7 @@ impl Saying<'_> {
         };
         match self.stored.kind {
             Kind::Text { .. } | Kind::Enum(_) | Kind::Uuid | Kind::Other => quoted(&text),
-            _ => plain(&text),
+            _ => escaped(&text),
         }
     }
 
@@ -227,7 +228,7 @@ fn said(value: &Value) -> String {
         Value::Text(text) => quoted(text),
         _ => value
             .text()
-            .map_or_else(|| "NULL".to_owned(), |text| plain(&text)),
+            .map_or_else(|| "NULL".to_owned(), |text| escaped(&text)),
     }
 }
 

@@ -2,11 +2,13 @@
 
 use std::collections::BTreeSet;
 
+use shared::terminal::escaped;
+
 use crate::apply::target::Target;
 use crate::apply::winner::Winner;
 use crate::database::catalogue::table::gone;
 use crate::event::object::Object;
-use crate::operate::preview::wording::{paragraph, plain};
+use crate::operate::preview::wording::paragraph;
 use crate::tables::path::Path;
 use crate::tables::section::{Content, Gone, MissingRow, OnDelete, Section};
 use crate::tables::tag::{Part, Tag};
@@ -32,7 +34,7 @@ pub(super) fn row(target: &Target) -> String {
 fn named(target: &Target) -> String {
     format!(
         "the row of {} with this {}",
-        plain(&target.table.to_string()),
+        escaped(&target.table.to_string()),
         keys(&target.section)
     )
 }
@@ -76,7 +78,7 @@ pub(super) fn link(winner: &Winner<'_>, target: &Target, place: usize) -> String
 pub(super) fn parents(section: &Section, object: &Object) -> Option<String> {
     let parents = section.finds().filter_map(|(place, find)| {
         let cell = object.row.cells.get(place)?;
-        Some(format!("{} {}", find.family, plain(&cell.value.text()?)))
+        Some(format!("{} {}", find.family, escaped(&cell.value.text()?)))
     });
     let parents: BTreeSet<_> = parents.collect();
     let parents = Vec::from_iter(parents).join(", or of ");
@@ -101,7 +103,7 @@ pub(super) fn child(child: &Target, parent: &Section) -> Vec<String> {
                 format!("stay, and are set as [{}.on_delete] says", section.family)
             }
         };
-        let table = plain(&child.table.to_string());
+        let table = escaped(&child.table.to_string());
         Some(format!(
             "the rows of {table} that refer to it by {name:?} {what}"
         ))
@@ -151,6 +153,6 @@ pub(super) fn tags(text: &mut String, section: &Section, object: &Object, prefix
             Part::Column(column) => format!("{{row.{column}}}"),
         };
         let tag: String = parts.iter().map(part).collect();
-        text.push_str(&format!("    {}\n", plain(&format!("{prefix}{tag}"))));
+        text.push_str(&format!("    {}\n", escaped(&format!("{prefix}{tag}"))));
     }
 }

@@ -2,6 +2,8 @@
 
 use std::fmt::Write as _;
 
+use shared::terminal::escaped;
+
 use crate::operate::preview::line::Line;
 
 /// Characters of a line.
@@ -14,20 +16,11 @@ pub(super) fn quoted(text: &str) -> String {
     format!("{text:?}")
 }
 
-/// The same without quotation marks.
-pub(super) fn plain(text: &str) -> String {
-    let shown = |character: char| match character {
-        '"' | '\'' | '\\' => character.to_string(),
-        other => other.escape_debug().to_string(),
-    };
-    text.chars().map(shown).collect()
-}
-
 /// Columns below each other, under these headings; a heading without columns is left out.
 pub(super) fn columns(parts: &[(String, Vec<Line>)]) -> String {
     let all = || parts.iter().flat_map(|(_, lines)| lines);
     let longest = |of: fn(&Line) -> &str| {
-        let lengths = all().map(|line| plain(of(line)).chars().count());
+        let lengths = all().map(|line| escaped(of(line)).chars().count());
         lengths.max().unwrap_or_default()
     };
     let name = longest(|line| &line.name);
@@ -38,7 +31,7 @@ pub(super) fn columns(parts: &[(String, Vec<Line>)]) -> String {
             paragraph(&mut text, heading);
         }
         for line in lines {
-            let (shown, shown_type) = (plain(&line.name), plain(&line.sql_type));
+            let (shown, shown_type) = (escaped(&line.name), escaped(&line.sql_type));
             let start = format!("    {shown:name$}  {shown_type:sql_type$}  ");
             let indent = start.chars().count();
             let room = WIDTH.saturating_sub(indent).max(SHORTEST_VALUE);
@@ -101,20 +94,6 @@ mod tests {
             note: note.to_owned(),
             misfit: None,
         }
-    }
-
-    #[test]
-    fn nothing_that_a_terminal_would_obey_is_shown_as_it_is() {
-        for (text, shown) in [
-            ("Ada \"King\" 😀é", "Ada \"King\" 😀é"),
-            (
-                "\u{1b}[2J\r\n\u{202e}\u{7f}\u{9b}",
-                "\\u{1b}[2J\\r\\n\\u{202e}\\u{7f}\\u{9b}",
-            ),
-        ] {
-            assert_eq!(plain(text), shown);
-        }
-        assert_eq!(quoted("a\"\u{1b}"), "\"a\\\"\\u{1b}\"");
     }
 
     #[test]

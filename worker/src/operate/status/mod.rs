@@ -22,6 +22,7 @@ use shared::redis_link::RedisLink;
 use tokio::sync::Mutex;
 
 use self::ledger::Ledger;
+use crate::apply::target::Targets;
 use crate::database::Database;
 use crate::finish::cache_tags::CacheTags;
 use crate::metrics::Metrics;
@@ -47,6 +48,8 @@ pub struct Sources {
     pub cache_tags: CacheTags,
     /// Connections that nobody else needs.
     pub database: Database,
+    /// Which tables are written, and whether they can be.
+    pub targets: Targets,
     /// What this worker counts.
     pub metrics: Metrics,
     /// This worker's name.

@@ -24,6 +24,8 @@ pub(crate) struct Snapshot {
     consumer: String,
     counts: Counts,
     stores: [Store; 3],
+    /// The first thing of the tables file that does not fit the database.
+    misfit: Option<String>,
     /// `None` where Redis does not tell.
     queue: Option<Queue>,
     /// The newest first; `None` where PostgreSQL does not tell, or not soon enough.
@@ -116,6 +118,7 @@ pub(crate) async fn take(sources: &Sources, ledger: &mut Ledger) -> Snapshot {
             store("Redis (cache)", cache),
             store("PostgreSQL", postgres),
         ],
+        misfit: sources.targets.misfits().into_iter().next(),
         queue,
         outcomes,
     }

@@ -81,7 +81,9 @@ fn form(keys: Keys<'_>, notes: &mut Notes) -> Option<&'static str> {
     let known = FORMS
         .iter()
         .flat_map(|(form, options)| [form].into_iter().chain(*options));
-    let known: Vec<_> = known.copied().collect();
+    let mut known: Vec<_> = known.copied().collect();
+    known.sort_unstable();
+    known.dedup();
     let all_known = keys.check(&known, "", notes);
     let forms: Vec<_> = FORMS.iter().filter(|(form, _)| keys.has(form)).collect();
     let [(form, options)] = forms.as_slice() else {

@@ -1,7 +1,19 @@
 //! What is known of a family of Clerk's objects.
 
+use crate::tables::fields;
 use crate::tables::file::nearest::nearest;
 use crate::tables::path::{Computed, EventField, Path};
+
+/// The names of a user's fields.
+const USER_FIELDS: [&str; fields::USER.len()] = {
+    let mut names = [""; fields::USER.len()];
+    let mut place = 0;
+    while place < names.len() {
+        names[place] = fields::USER[place].name;
+        place += 1;
+    }
+    names
+};
 
 /// A family: what stands before the dot in the event types.
 #[derive(Clone, Copy)]
@@ -61,56 +73,9 @@ pub(super) const COMMON: [Path; 8] = [
     Path::Event(EventField::InstanceId),
 ];
 
-/// `UserJSON` of `@clerk/backend` 3.25, and what Clerk sends besides.
 const USER: Family<'_> = Family {
     name: "user",
-    fields: &[
-        "id",
-        "object",
-        "username",
-        "first_name",
-        "last_name",
-        "locale",
-        "timezone",
-        "external_id",
-        "image_url",
-        "profile_image_url",
-        "has_image",
-        "primary_email_address_id",
-        "primary_phone_number_id",
-        "primary_web3_wallet_id",
-        "password_enabled",
-        "two_factor_enabled",
-        "totp_enabled",
-        "backup_code_enabled",
-        "email_addresses",
-        "phone_numbers",
-        "web3_wallets",
-        "passkeys",
-        "external_accounts",
-        "saml_accounts",
-        "enterprise_accounts",
-        "organization_memberships",
-        "public_metadata",
-        "private_metadata",
-        "unsafe_metadata",
-        "last_sign_in_at",
-        "banned",
-        "locked",
-        "deprovisioned",
-        "lockout_expires_in_seconds",
-        "verification_attempts_remaining",
-        "mfa_enabled_at",
-        "mfa_disabled_at",
-        "password_last_updated_at",
-        "legal_accepted_at",
-        "create_organization_enabled",
-        "create_organizations_limit",
-        "delete_self_enabled",
-        "last_active_at",
-        "created_at",
-        "updated_at",
-    ],
+    fields: &USER_FIELDS,
     computed: &[
         Path::Computed(Computed::FullName),
         Path::Computed(Computed::PrimaryEmailAddress),
@@ -124,7 +89,12 @@ const USER: Family<'_> = Family {
         ("name", "full_name"),
         ("phone", "primary_phone_number"),
         ("avatar", "image_url"),
+        ("picture", "image_url"),
         ("metadata", "public_metadata"),
+        ("role", "public_metadata.role"),
+        ("nickname", "username"),
+        ("clerk_id", "id"),
+        ("user_id", "id"),
     ],
     deletion: DELETION,
 };
@@ -244,9 +214,14 @@ impl<'a> Family<'a> {
         })
     }
 
-    /// The name that somebody may have meant, if this is none of those that we know.
+    /// Whether it is one of those that we know.
+    pub(super) fn is_known(&self) -> bool {
+        families().any(|name| name == self.name)
+    }
+
+    /// The one that somebody may have meant.
     pub(super) fn meant(&self) -> Option<&'static str> {
-        (!families().any(|name| name == self.name)).then(|| nearest(self.name, families()))
+        nearest(self.name, families())
     }
 
     /// The fields of a deletion's `data`; none where it has all of them.
@@ -275,17 +250,24 @@ impl<'a> Family<'a> {
         })
     }
 
-    /// The path that somebody may have meant.
-    pub(super) fn nearest(&self, text: &str) -> String {
+    /// The path that somebody may have meant, or else one that is a path.
+    pub(super) fn expected(&self, text: &str) -> String {
+        match self.nearest(text) {
+            Some(path) => format!("{path:?}"),
+            None => "a path, such as \"created_at\"".to_owned(),
+        }
+    }
+
+    fn nearest(&self, text: &str) -> Option<String> {
         let fields = self.fields.iter().map(ToString::to_string);
         let computed = self.computed.iter().chain(&COMMON).map(ToString::to_string);
         let paths = computed.chain(fields).map(|path| (path.clone(), path));
         let words = self.words.iter();
         let words = words.map(|(word, path)| ((*word).to_owned(), (*path).to_owned()));
         let names: Vec<_> = words.chain(paths).collect();
-        let nearest = nearest(text, names.iter().map(|(name, _)| name.as_str()));
+        let nearest = nearest(text, names.iter().map(|(name, _)| name.as_str()))?;
         let path = names.iter().find(|(name, _)| name == nearest);
-        path.map_or_else(String::new, |(_, path)| path.clone())
+        path.map(|(_, path)| path.clone())
     }
 }
 
@@ -309,11 +291,16 @@ mod tests {
             ("createdAt", "created_at"),
             ("publicMetadata", "public_metadata"),
             ("user_name", "username"),
+            ("role", "public_metadata.role"),
+            ("clerkId", "id"),
             ("ID", "id"),
             ("last_sign_in", "last_sign_in_at"),
             ("event.time", "event.timestamp"),
         ] {
-            assert_eq!(USER.nearest(word), path, "{word}");
+            assert_eq!(USER.nearest(word).as_deref(), Some(path), "{word}");
+        }
+        for word in ["free", "MEMBER", "admin", "favourite_colour", "theme", ""] {
+            assert_eq!(USER.nearest(word), None, "{word}");
         }
     }
 }

@@ -95,8 +95,8 @@ impl<'a> File<'a> {
             let others = self.table.keys().map(|key| key.get_ref().as_ref());
             let names = others.chain(families()).filter(|name| *name != own);
             let expected = match nearest(family, names) {
-                meant if meant == family => format!("a section [{family}], or {PLAIN}"),
-                meant => format!("{meant:?}"),
+                Some(meant) if meant != family => format!("{meant:?}"),
+                _ => format!("a section [{family}], or {PLAIN}"),
             };
             notes.mistake(at, what, expected);
         } else if let Some(found) = self.section(family) {
@@ -105,7 +105,7 @@ impl<'a> File<'a> {
                 let expected = format!("a key of [{family}] that is, or {PLAIN}");
                 notes.mistake(at, what, expected);
             }
-            if let Some(way) = self.way(found, &section.family, &[]) {
+            if let Some(way) = self.way(found, &section.family, &mut BTreeSet::new()) {
                 let way = [vec![section.family.as_str()], way].concat().join(", ");
                 let what = format!("the references lead in a circle: {way}");
                 notes.mistake(at, what, PLAIN);
@@ -113,17 +113,22 @@ impl<'a> File<'a> {
         }
     }
 
-    /// The families from a section to another one, these two included. `passed` were tried before.
-    fn way(self, from: &'a Section, to: &str, passed: &[&str]) -> Option<Vec<&'a str>> {
+    /// The families from a section to another one, these two included. Those that have been `passed` lead nowhere.
+    fn way(
+        self,
+        from: &'a Section,
+        to: &str,
+        passed: &mut BTreeSet<&'a str>,
+    ) -> Option<Vec<&'a str>> {
         let own = from.family.as_str();
         if own == to {
             return Some(vec![own]);
         }
-        let passed = [passed, &[own]].concat();
+        passed.insert(own);
         let mut finds = from.finds().map(|(_, find)| find.family.as_str());
         let way = finds.find_map(|family| {
-            let next = self.section(family).filter(|_| !passed.contains(&family))?;
-            self.way(next, to, &passed)
+            let next = self.section(family).filter(|_| !passed.contains(family))?;
+            self.way(next, to, passed)
         });
         way.map(|way| [vec![own], way].concat())
     }

@@ -17,16 +17,19 @@ pub(super) struct Keys<'a> {
 }
 
 impl<'a> Keys<'a> {
-    /// Tells the keys that are none of `known`, with the nearest that is, or else what `or` says; whether all are known.
+    /// Tells the keys that are none of `known`, with the nearest that is, or all, or else what `or` says; whether all are known.
     pub(super) fn check(self, known: &[&str], or: &str, notes: &mut Notes) -> bool {
         let mut all_known = true;
         for key in self.table.keys() {
             let name = key.get_ref().as_ref();
             if !known.contains(&name) {
                 all_known = false;
-                let nearest = nearest(name, known.iter().copied());
+                let expected = match nearest(name, known.iter().copied()) {
+                    Some(nearest) => format!("{nearest:?}"),
+                    None => format!("one of {}", known.join(", ")),
+                };
                 let what = format!("{name:?} is unknown");
-                notes.mistake(key.span().start, what, format!("{nearest:?}{or}"));
+                notes.mistake(key.span().start, what, expected + or);
             }
         }
         all_known

@@ -9,6 +9,7 @@ mod finds;
 mod identifier;
 mod key;
 mod keys;
+mod lines;
 pub(crate) mod nearest;
 mod notes;
 mod path;
@@ -21,13 +22,15 @@ mod tests;
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use shared::terminal::is_obeyed;
 use toml::de::{DeTable, DeValue};
 use toml_writer::{TomlKeyBuilder, TomlWrite as _};
 
 use crate::tables::file::family::Family;
 use crate::tables::file::finds::check_finds;
 use crate::tables::file::keys::Keys;
-use crate::tables::file::notes::{Notes, line};
+use crate::tables::file::lines::Lines;
+use crate::tables::file::notes::Notes;
 use crate::tables::file::scope::KEYS;
 use crate::tables::file::section::section;
 use crate::tables::file::sharing::check_sharing;
@@ -68,20 +71,21 @@ impl Tables {
     /// All mistakes of it.
     pub fn parse(name: &str, text: &str) -> Result<Report, Mistakes> {
         let mut notes = Notes::default();
-        let table = toml(text, &mut notes).unwrap_or_default();
-        let mut lines = BTreeMap::new();
-        add_lines(&table, &[], text, &mut lines);
+        let lines = Lines::of(text);
+        let table = toml(text, &lines, &mut notes).unwrap_or_default();
+        let mut places = BTreeMap::new();
+        add_places(&table, &[], &lines, &mut places);
         let sections = match notes.has_mistakes() {
             true => Vec::new(),
             false => sections(&table, &mut notes),
         };
-        let (mistakes, warnings) = notes.into_lines(name, text);
+        let (mistakes, warnings) = notes.into_lines(name, &lines);
         if !mistakes.is_empty() {
             return Err(Mistakes(mistakes));
         }
         let places = Places {
             file: name.into(),
-            lines: lines.into(),
+            lines: places.into(),
         };
         let tables = Self {
             places,
@@ -100,23 +104,32 @@ pub(crate) fn as_key(name: &str) -> String {
     let builder = TomlKeyBuilder::new(name);
     // Writing to a text never fails.
     let _ = text.key(builder.as_unquoted().unwrap_or_else(|| builder.as_basic()));
-    text
+    shown(&text)
+}
+
+/// A key or a text of TOML with escapes of TOML in place of what a terminal would obey.
+pub(crate) fn shown(toml: &str) -> String {
+    let shown = |character| match is_obeyed(character) {
+        true => format!("\\u{:04X}", u32::from(character)),
+        false => character.to_string(),
+    };
+    toml.chars().map(shown).collect()
 }
 
 /// The file as TOML; tells the first mistake of each line, since others of the line may follow from it.
-fn toml<'a>(text: &'a str, notes: &mut Notes) -> Option<DeTable<'a>> {
+fn toml<'a>(text: &'a str, lines: &Lines, notes: &mut Notes) -> Option<DeTable<'a>> {
     let (table, errors) = DeTable::parse_recoverable(text);
-    let mut lines = BTreeSet::new();
+    let mut told = BTreeSet::new();
     for error in &errors {
         let at = error.span().map_or(0, |span| span.start);
-        if lines.insert(line(text, at)) {
+        if told.insert(lines.number(at)) {
             let end = text.get(at..).and_then(|rest| rest.split('\n').next());
             let (what, expected) = match error.message().split_once(", expected ") {
                 _ if end.is_some_and(|end| end.starts_with(FILL_IN)) => (
                     "FILL_IN is still there",
                     "a value, such as { value = \"free\" }",
                 ),
-                Some(told) => told,
+                Some(said) => said,
                 None => (error.message(), "TOML as https://toml.io has it"),
             };
             // All that it says of a key that is there twice.
@@ -129,11 +142,11 @@ fn toml<'a>(text: &'a str, notes: &mut Notes) -> Option<DeTable<'a>> {
 }
 
 /// Notes the line of each section, of its keys, and of the columns below them.
-fn add_lines(
+fn add_places(
     table: &DeTable<'_>,
     above: &[String],
-    text: &str,
-    lines: &mut BTreeMap<Vec<String>, usize>,
+    lines: &Lines,
+    places: &mut BTreeMap<Vec<String>, usize>,
 ) {
     const DEPTH: usize = 3;
     for (key, value) in table {
@@ -141,10 +154,27 @@ fn add_lines(
         if let DeValue::Table(below) = value.get_ref()
             && keys.len() < DEPTH
         {
-            add_lines(below, &keys, text, lines);
+            add_places(below, &keys, lines, places);
         }
-        lines.insert(keys, line(text, key.span().start));
+        places.insert(keys, lines.number(key.span().start));
     }
+}
+
+/// Tells a family that we do not know; whether it may be one all the same.
+fn tell_unknown(family: &Family<'_>, at: usize, notes: &mut Notes) -> bool {
+    let (name, meant) = (family.name, family.meant());
+    let is_misspelt = |meant: &&str| {
+        name.eq_ignore_ascii_case(meant) || name.eq_ignore_ascii_case(&format!("{meant}s"))
+    };
+    if let Some(meant) = meant.filter(is_misspelt) {
+        let what = format!("Clerk has no family {name:?}");
+        notes.mistake(at, what, format!("[{meant}]"));
+        return false;
+    }
+    let text = format!("Clerk has no family {name:?} that we know of");
+    let meant = meant.map(|meant| format!("; perhaps {meant:?} is meant"));
+    notes.warning(at, text + &meant.unwrap_or_default());
+    true
 }
 
 fn sections(table: &DeTable<'_>, notes: &mut Notes) -> Vec<Section> {
@@ -169,21 +199,8 @@ fn sections(table: &DeTable<'_>, notes: &mut Notes) -> Vec<Section> {
                 );
             }
             DeValue::Table(table) => {
-                if let Some(meant) = family.meant() {
-                    let is_misspelt = name.eq_ignore_ascii_case(meant)
-                        || name.eq_ignore_ascii_case(&format!("{meant}s"));
-                    if is_misspelt {
-                        notes.mistake(
-                            at,
-                            format!("Clerk has no family {name:?}"),
-                            format!("[{meant}]"),
-                        );
-                        continue;
-                    }
-                    let text = format!(
-                        "Clerk has no family {name:?} that we know of; perhaps {meant:?} is meant"
-                    );
-                    notes.warning(at, text);
+                if !family.is_known() && !tell_unknown(&family, at, notes) {
+                    continue;
                 }
                 let section = section(&family, Keys { table, at }, notes);
                 sections.extend(section.map(|section| (at, section)));

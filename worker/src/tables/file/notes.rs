@@ -2,16 +2,14 @@
 
 use std::fmt::Display;
 
+use shared::terminal::escaped;
+
+use crate::tables::file::lines::Lines;
+
 /// All of `items`, if there is each; each is looked at, so that each tells its mistakes.
 pub(super) fn all<T, C: FromIterator<T>>(items: impl Iterator<Item = Option<T>>) -> Option<C> {
     let items: Vec<_> = items.collect();
     items.into_iter().collect()
-}
-
-/// The line of what is at this offset, counted from 1.
-pub(super) fn line(text: &str, at: usize) -> usize {
-    let before = text.as_bytes().iter().take(at);
-    1 + before.filter(|byte| **byte == b'\n').count()
 }
 
 /// Mistakes and warnings, each with the offset of what it is about.
@@ -41,12 +39,12 @@ impl Notes {
     }
 
     /// The mistakes and the warnings, a line each, in the order of the text that they are about.
-    pub(super) fn into_lines(self, name: &str, text: &str) -> (Vec<String>, Vec<String>) {
-        let lines = |mut notes: Vec<(usize, String)>| {
+    pub(super) fn into_lines(self, name: &str, lines: &Lines) -> (Vec<String>, Vec<String>) {
+        let told = |mut notes: Vec<(usize, String)>| {
             notes.sort_by_key(|(at, _)| *at);
-            let told = |(at, note)| format!("{name}:{}: {note}", line(text, at));
-            notes.into_iter().map(told).collect()
+            let line = |(at, note)| escaped(&format!("{name}:{}: {note}", lines.number(at)));
+            notes.into_iter().map(line).collect()
         };
-        (lines(self.mistakes), lines(self.warnings))
+        (told(self.mistakes), told(self.warnings))
     }
 }

@@ -32,7 +32,7 @@ pub(super) fn path(text: &str, scope: Scope<'_>) -> Result<Path, Unknown> {
     path.ok_or_else(|| Unknown {
         what: format!("{text:?} is nothing that a deletion says"),
         expected: match scope.family.deletion() {
-            [] => format!("{:?}", scope.family.nearest(text)),
+            [] => scope.family.expected(text),
             fields => format!("{}, event.…, now, null", fields.join(", ")),
         },
     })
@@ -60,7 +60,7 @@ fn any_path(text: &str, family: &Family<'_>) -> Result<Path, Unknown> {
     };
     // Behind the first step there is nothing that a path could be compared with.
     let word = if first == "event" { text } else { first };
-    let expected = format!("{:?}", family.nearest(word));
+    let expected = family.expected(word);
     Err(Unknown { what, expected })
 }
 

@@ -198,8 +198,8 @@ fn link_by(family: &str, keys: Keys<'_>, columns: &[Column], notes: &mut Notes) 
         let names = named.into_iter().flat_map(|table| table.keys());
         let nearest = nearest(name, names.map(|name| name.get_ref().as_ref()));
         let expected = match nearest {
-            "" => format!("one below [{family}.columns]"),
-            nearest => format!("{nearest:?}"),
+            Some(nearest) => format!("{nearest:?}"),
+            None => format!("one below [{family}.columns]"),
         };
         let what = format!("\"link_by\" is {name:?}, which is none of columns");
         notes.mistake(at, what, expected);

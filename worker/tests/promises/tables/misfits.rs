@@ -224,6 +224,35 @@ async fn tables_of_clerk_sync_that_are_of_another_form_are_told() {
     assert_eq!(agreement.errors, [events, versions]);
 }
 
+/// A key that objects say is kept as a text: it has to be equal where the column is. Clerk's own id is not kept so.
+#[tokio::test]
+async fn a_key_of_any_collation_is_refused_where_other_texts_are_equal() {
+    let world = World::new();
+    world.sql(
+        "create collation anycase (provider = icu, locale = 'und-u-ks-level2', deterministic = false);
+         create table t (id text collate anycase unique, odd text collate anycase unique, plain text collate \"POSIX\" unique)",
+    );
+    let file = |key: &str, columns: &str| {
+        format!("[user]\ntable = \"t\"\nkey = \"{key}\"\ncolumns = {{ {columns} }}\n")
+    };
+    let database = database(&world);
+    for (column, expected) in [
+        (
+            "odd",
+            vec![
+                "f:3: the key column \"odd\" is text COLLATE public.anycase, which is no type of a key, \
+                 expected text, varchar, citext, uuid, an enum or integer, without a collation of its own",
+            ],
+        ),
+        ("plain", vec![]),
+    ] {
+        let said = file(column, &format!("{column} = \"external_id\""));
+        assert_eq!(check(&database, &said).await.errors, expected, "{column}");
+    }
+    let errors = check(&database, &file("id", "")).await.errors;
+    assert_eq!(errors, Vec::<String>::new());
+}
+
 fn run(url: &str, arguments: &[&str]) -> (i32, String) {
     let output = Program::run("worker", arguments, &[("DATABASE_URL", url)]).unwrap();
     let text = String::from_utf8_lossy(&output.stdout).into_owned();
@@ -246,7 +275,8 @@ fn the_command_exits_1_with_a_line_for_each_misfit_or_else_0() {
     let warning = format!(
         "warning: {file}:5: the DEFAULT of the column \"n\" is not used, because the column is always written, expected default = … beside from (in SQL it is 1)\n"
     );
-    assert_eq!(check(), (0, warning.clone()));
+    let checked = format!("{warning}{file} fits the database\n  [user] public.t\n");
+    assert_eq!(check(), (0, checked));
     world.sql(
         "alter table t drop constraint t_pkey, alter id drop not null; alter table t rename n to m",
     );
@@ -259,7 +289,7 @@ fn the_command_exits_1_with_a_line_for_each_misfit_or_else_0() {
     )));
     assert_eq!(
         lines[1],
-        format!("{file}:5: public.t has no column \"n\", expected \"id\"")
+        format!("{file}:5: public.t has no column \"n\", expected one of its columns")
     );
     // Nothing was made by looking.
     assert_eq!(world.sql("select to_regnamespace('clerk_sync')"), "");
@@ -270,9 +300,13 @@ fn the_command_exits_1_with_a_line_for_each_misfit_or_else_0() {
 fn without_a_file_the_built_in_one_is_checked() {
     let world = World::new();
     let check = || run(&world.database_url, &["tables", "check"]);
-    assert_eq!(check(), (0, String::new()));
+    let fits = "the built-in tables file fits the database (TABLES_FILE is not set)\n  [user] ";
+    let made = format!("{fits}a table users, which the worker makes when it starts\n");
+    assert_eq!(check(), (0, made));
+    world.migrate();
+    assert_eq!(check(), (0, format!("{fits}public.users\n")));
     world.sql(
-        r#"create table users (id uuid primary key, name varchar(255) not null, email varchar(255) not null unique,
+        r#"drop table users; create table users (id uuid primary key, name varchar(255) not null, email varchar(255) not null unique,
              "imageUrl" varchar(1000), "createdAt" text, "updatedat" timestamptz not null)"#,
     );
     let (code, lines) = check();

@@ -1,5 +1,7 @@
 //! Rows whose key is not Clerk's id: they belong to the object that wrote them last.
 
+mod other_keys;
+
 use std::process::{Child, Command, Stdio};
 
 use serde_json::json;
@@ -133,28 +135,6 @@ async fn who_comes_in_the_batch_in_which_the_old_owner_leaves_gets_its_row() {
     assert_eq!(world.sql("select id, name from desks"), "1|Bob");
 }
 
-/// Of two in one batch the one leaves a row to the other and says another key.
-#[tokio::test(flavor = "multi_thread")]
-async fn who_loses_a_row_in_a_batch_may_get_another_one_in_it() {
-    let world = World::migrated();
-    let (database, reader, targets) = desks(&world);
-    let events: Vec<Event> = [
-        at("d1", "ada", 1, "Ada"),
-        at("d1", "bob", 2, "Bob"),
-        at("d2", "ada", 3, "Ada"),
-    ]
-    .iter()
-    .enumerate()
-    .map(|(number, payload)| event_of(&reader, &format!("msg_{number}"), payload))
-    .collect();
-    for batch in [vec![&events[0]], vec![&events[1], &events[2]]] {
-        apply::apply(&database, &targets, &Unfenced, &batch)
-            .await
-            .unwrap();
-    }
-    assert_eq!(world.sql(ROWS), "d1|Bob|none\nd2|Ada|none");
-}
-
 /// P6: a trigger of the application that changes a key is no outage.
 #[test]
 fn a_trigger_that_changes_the_key_stops_nobody() {
@@ -175,23 +155,6 @@ fn a_trigger_that_changes_the_key_stops_nobody() {
         world.sql("select count(*) from desks where desk = 'd2'"),
         "1"
     );
-}
-
-#[test]
-fn an_object_whose_row_has_another_key_is_refused() {
-    let application = Application::new(DESKS, FILE);
-    let _worker = application.worker();
-    application.expect(&at("d1", "user_1", 1, "Ada"), "applied");
-    application.expect(
-        &at("d2", "user_1", 2, "Ada"),
-        "dead: column \"desk\" is to say another key than its row has (table public.desks)",
-    );
-    assert_eq!(application.world.sql(ROWS), "d1|Ada|none");
-    // Its row is another's by now, so it has none, and may come back elsewhere.
-    application.expect(&at("d1", "user_2", 3, "Bob"), "applied");
-    application.expect(&at("d2", "user_1", 4, "Ada"), "applied");
-    application.expect(&deleted("user_1", 5), "applied");
-    assert_eq!(application.world.sql(ROWS), "d1|Bob|none");
 }
 
 #[test]

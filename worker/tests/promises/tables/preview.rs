@@ -484,7 +484,7 @@ fn a_preview_tells_what_is_wrong_with_a_file_and_shows_the_others() {
     application.world.sql("alter table users drop column name");
     let (output, _, exit) = preview(&application, &[name(&one)]);
     let expected = format!(
-        "{}:4: public.users has no column \"name\", expected \"id\"\n",
+        "{}:4: public.users has no column \"name\", expected one of its columns\n",
         application.file()
     );
     assert_eq!((output, exit), (expected, 1));

@@ -7,6 +7,7 @@ use xtask::http::Http;
 
 use super::{Application, updated};
 use crate::helpers::{DEAD, EVENTS, Worker, World};
+use crate::status;
 
 const PEOPLE: &str = "create table people (id text, name text)";
 const FILE: &str = "
@@ -145,6 +146,31 @@ async fn a_table_that_no_longer_fits_while_workers_run_is_waited_for() {
         assert_eq!(world.redis(&["XLEN", DEAD]), "0", "{change}");
         assert_eq!(world.sql("select count(*) from people"), "50", "{change}");
     }
+}
+
+/// P12
+#[tokio::test(flavor = "multi_thread")]
+async fn what_does_not_fit_is_on_the_status_page_and_counted() {
+    let application = Application::new(PEOPLE, FILE);
+    let world = &application.world;
+    let worker = world.start_worker(&[("TABLES_FILE", application.file())]);
+    says(&worker, 503, "there is no unique index").await;
+    let metric = async |count: u8| {
+        let url = format!("http://{}/metrics", worker.admin);
+        let line = format!("\nclerk_worker_tables_misfits {count}\n");
+        let answer = Http::new().get(&url).await.unwrap();
+        assert!(answer.body.contains(&line), "{}", answer.body);
+    };
+    let snapshot = status::snapshot(&worker, "the misfit is told", |snapshot| {
+        snapshot["misfit"].is_string()
+    });
+    let misfit = snapshot.await["misfit"].as_str().unwrap().to_owned();
+    let line = format!("{}:4: key = \"id\": there is no unique", application.file());
+    assert!(misfit.starts_with(&line), "{misfit}");
+    metric(1).await;
+    world.sql("alter table people add primary key (id)");
+    status::snapshot(&worker, "it fits", |snapshot| snapshot["misfit"].is_null()).await;
+    metric(0).await;
 }
 
 /// P12: said at the start, and again when they are other ones.

@@ -153,9 +153,11 @@ function copying(line) {
 }
 
 function verdict(snapshot) {
-  const { queue, stores } = snapshot;
+  const { queue, stores, misfit } = snapshot;
   const away = stores.filter(store => store.problem !== null).map(store => store.name);
-  if (away.length) return ['bad', `✖ In trouble: ${away.join(' and ')}`];
+  const trouble = away.length ? [`✖ In trouble: ${away.join(' and ')}`] : [];
+  if (misfit !== null) trouble.push(`✖ Nothing is read, because the tables file does not fit: ${misfit}`);
+  if (trouble.length) return ['bad', trouble.join(' ')];
   if (queue.oldest > 60000) return ['bad', `✖ Late: the oldest event has waited for ${queue.oldest < 120000 ? 'over a minute' : span(queue.oldest)}`];
   if (queue.dead_letters) return ['warn', `▲ Dead letters: ${number(queue.dead_letters)}`];
   return ['good', '✔ All is well'];

@@ -1,5 +1,6 @@
 //! Many who meet at one row.
 
+use serde_json::json;
 use shared::fault_point::FaultPoint;
 use xtask::fault_points::FaultPoints;
 
@@ -77,6 +78,55 @@ fn of_two_who_meet_at_one_row_one_gets_it_and_nobody_makes_a_second() {
             scope.spawn(move || race(point, &one[1], &two[0], Some("user_2")));
         }
     });
+}
+
+/// P4: a row that is free because its object is deleted is taken over by its key and linked by its address at once. Who
+/// links sees to whom it belongs by then.
+#[test]
+fn a_row_that_is_being_taken_over_by_its_key_is_not_linked() {
+    let application = Application::new(
+        "create table desks (id serial primary key, desk text unique, name text, email text unique)",
+        r#"
+        [user]
+        table = "desks"
+        key = "desk"
+        link_by = "email"
+        on_delete = "keep"
+        [user.columns]
+        desk = "external_id"
+        name = "first_name"
+        email = "primary_email_address"
+        "#,
+    );
+    let world = &application.world;
+    let at = |desk: &str, id: &str, second: i64| {
+        let mut user = address("ada@example.com", true);
+        user["external_id"] = json!(desk);
+        user["first_name"] = json!(id);
+        updated(id, second, &user)
+    };
+    let worker = application.worker();
+    application.expect(&at("d1", "user_1", 1), "applied");
+    application.expect(&deleted("user_1", 2), "applied");
+    drop(worker);
+    let points = FaultPoints::arm(&format!("{:?}", FaultPoint::RowsWritten)).unwrap();
+    let _worker = application.worker_with(&[("FAULT_POINTS_ADDR", &points.address())]);
+    world.add("msg_first", &at("d1", "user_2", 3));
+    let held = points.held(DEADLINE).unwrap();
+    world.add("msg_other", &at("d2", "user_3", 4));
+    world.wait_for("the other one waits for it", |world| {
+        let waiting = "select count(*) from pg_stat_activity
+            where datname = current_database() and wait_event_type = 'Lock'";
+        world.sql(waiting) != "0"
+    });
+    drop(held);
+    world.wait_for("both have been decided", |world| {
+        world.outcome("msg_first") == "applied"
+            && (world.outcome("msg_other") == "applied"
+                || waiting(world, "msg_other", "reason").ends_with("a row of another user"))
+    });
+    let row = world.sql("select id, desk, name from desks");
+    assert_eq!(row, "1|d1|user_2");
 }
 
 /// Three for each of twelve rows, over three workers.

@@ -16,6 +16,12 @@ SELECT DISTINCT ON (row_key) 'organizationMembership', row_key, object_id, updat
     OR (excluded.updated_at, excluded.event_at, excluded.svix_id) > (owner.updated_at, owner.event_at, owner.svix_id)
 RETURNING object_id, row_key;
 
+-- disown
+DELETE FROM clerk_sync.owners AS owner
+ WHERE owner.family = 'organizationMembership' AND owner.object_id = ANY($1)
+   AND NOT EXISTS (SELECT FROM "public"."tenant_users" AS present WHERE present."tenant_id" = owner.row_key[1] AND present."user_id" = owner.row_key[2])
+RETURNING owner.object_id, owner.row_key;
+
 -- before rows are written
 SELECT coalesce(ROW(present."tenant_id", present."user_id")::text, ''), present."tenant_id"::text
   FROM "public"."tenant_users" AS present
