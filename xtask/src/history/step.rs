@@ -22,7 +22,7 @@ pub enum Own {
     Name,
 }
 
-/// What happens. Users, addresses and names are numbered; after a deletion the number is another user's.
+/// What happens. Users, organizations, addresses and names are numbered; after a deletion the number is another one's.
 #[derive(Clone, Debug)]
 pub enum Action {
     /// The user changes, but keeps address and name. One who is not there yet signs up.
@@ -51,6 +51,31 @@ pub enum Action {
     Delete(usize),
     /// The user does something that nobody acts on.
     Other(usize),
+    /// The organization changes, and takes a slug if it is free. One that is not there yet is founded.
+    Organize {
+        /// Which.
+        organization: usize,
+        /// Its slug.
+        slug: usize,
+    },
+    /// The organization is deleted.
+    Dissolve(usize),
+    /// The user joins the organization, or gets another role in it. Who is not there yet signs up, or is founded.
+    Join {
+        /// Which.
+        organization: usize,
+        /// Who.
+        user: usize,
+        /// In which role.
+        is_admin: bool,
+    },
+    /// The user leaves the organization.
+    Leave {
+        /// Which.
+        organization: usize,
+        /// Who.
+        user: usize,
+    },
 }
 
 /// What becomes of the first of those who pass on what they have.
@@ -107,11 +132,42 @@ impl Step {
             19 => Action::Swap(swaps.collect()),
             _ => Action::Other(user),
         };
-        let tie = match random.random_range(0..8) {
-            0 => Tie::UpdatedAt,
-            1 => Tie::Timestamp,
-            _ => Tie::None,
+        Self {
+            action,
+            tie: Tie::random(random),
+        }
+    }
+
+    /// Of organizations and their members.
+    pub(super) fn of_members(random: &mut StdRng, users: usize, organizations: usize) -> Self {
+        let user = random.random_range(0..users);
+        let organization = random.random_range(0..organizations);
+        let action = match random.random_range(0..16) {
+            0..=7 => Action::Join {
+                organization,
+                user,
+                is_admin: random.random(),
+            },
+            8..=11 => Action::Leave { organization, user },
+            12..=14 => Action::Organize {
+                organization,
+                slug: random.random_range(0..=organizations),
+            },
+            _ => Action::Dissolve(organization),
         };
-        Self { action, tie }
+        Self {
+            action,
+            tie: Tie::random(random),
+        }
+    }
+}
+
+impl Tie {
+    fn random(random: &mut StdRng) -> Self {
+        match random.random_range(0..8) {
+            0 => Self::UpdatedAt,
+            1 => Self::Timestamp,
+            _ => Self::None,
+        }
     }
 }

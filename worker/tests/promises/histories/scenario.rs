@@ -6,7 +6,7 @@ use std::fmt;
 use proptest::collection::vec;
 use proptest::prelude::*;
 use proptest::sample::Index;
-use xtask::history::{Action, First, History, HistoryEvent, Own, Reference, Row, Step, Tie};
+use xtask::history::{Action, First, History, HistoryEvent, Own, Reference, User, Step, Tie};
 
 /// Tasks or workers that apply batches at the same time.
 pub(super) const MAX_HANDS: usize = 4;
@@ -67,7 +67,7 @@ impl Scenario {
     }
 
     /// Rows that are in the table before anything is delivered.
-    pub(super) fn rows_before(&self) -> BTreeMap<String, Row> {
+    pub(super) fn rows_before(&self) -> BTreeMap<String, User> {
         let steps = self.steps.iter().take(self.copied_after);
         let history = History::of(steps.map(|delivered| &delivered.step));
         Reference::of(&history.events)

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use worker::database::{Database, migration};
 use worker::tables::{BUILT_IN as BUILT_IN_FILE, Tables};
-use xtask::history::{HistoryEvent, Row};
+use xtask::history::{HistoryEvent, User};
 
 use crate::applications::docs;
 use crate::helpers::{World, database};
@@ -31,7 +31,7 @@ pub(super) struct Table {
     /// Whether a row that was there before stays as it is where it is newer.
     pub(super) may_be_newer: bool,
     /// What a row has that we do not write, and its names.
-    others: fn(&Row) -> Vec<(&'static str, String)>,
+    others: fn(&User) -> Vec<(&'static str, String)>,
 }
 
 pub(super) const BUILT_IN: Table = Table {
@@ -157,7 +157,7 @@ impl Table {
     }
 
     /// Inserts rows that are not ours.
-    pub(super) fn insert(&self, rows: &BTreeMap<String, Row>) -> String {
+    pub(super) fn insert(&self, rows: &BTreeMap<String, User>) -> String {
         let mut sql = String::new();
         for (user_id, row) in rows {
             let (columns, values): (Vec<&str>, Vec<String>) =
@@ -183,8 +183,8 @@ impl Table {
     }
 
     /// What [`Table::query`] says of a user who is there.
-    pub(super) fn line(&self, user_id: &str, row: &Row) -> String {
-        let Row {
+    pub(super) fn line(&self, user_id: &str, row: &User) -> String {
+        let User {
             name,
             email,
             image_url,
@@ -203,7 +203,9 @@ impl Table {
     /// What it may say of one who was deleted.
     pub(super) fn left(deletion: &HistoryEvent) -> String {
         let HistoryEvent {
-            user_id, timestamp, ..
+            object_id: user_id,
+            timestamp,
+            ..
         } = deletion;
         format!("left {user_id} Deleted user deleted-{user_id}@users.invalid - {timestamp}")
     }

@@ -87,9 +87,9 @@ impl Event {
         Self {
             svix_id: event.svix_id.clone(),
             body: event.body.clone(),
-            user_id: event.user_id.clone(),
+            user_id: event.object_id.clone(),
             fate: match event.change {
-                Change::Upsert(_) => Fate::Upserted,
+                Change::User(_) => Fate::Upserted,
                 Change::Delete => Fate::Deleted,
                 Change::Ignore => Fate::Ignored,
             },
