@@ -4,10 +4,16 @@ use std::sync::LazyLock;
 
 use serde_json::{Value, json};
 
-static ORGANIZATION: LazyLock<Value> =
-    LazyLock::new(|| template(include_str!("../../shared/fixtures/organization.updated.json")));
-static ORGANIZATION_DELETED: LazyLock<Value> =
-    LazyLock::new(|| template(include_str!("../../shared/fixtures/organization.deleted.json")));
+static ORGANIZATION: LazyLock<Value> = LazyLock::new(|| {
+    template(include_str!(
+        "../../shared/fixtures/organization.updated.json"
+    ))
+});
+static ORGANIZATION_DELETED: LazyLock<Value> = LazyLock::new(|| {
+    template(include_str!(
+        "../../shared/fixtures/organization.deleted.json"
+    ))
+});
 static MEMBERSHIP: LazyLock<Value> = LazyLock::new(|| {
     template(include_str!(
         "../../shared/fixtures/organizationMembership.updated.json"

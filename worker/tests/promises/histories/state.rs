@@ -7,9 +7,7 @@ use xtask::history::{Change, History, Reference, User};
 
 use super::table::Table;
 
-pub(super) const QUERY_WRITES: &str = "select id || ' ' || name from writes order by number";
-
-/// Compares what [`Table::query`] gave with what `history` comes to, in a table that had the rows `before`.
+/// Compares `lines` of the table with what `history` comes to, in a table that had the rows `before`.
 pub(super) fn check(
     table: &Table,
     history: &History,
@@ -82,11 +80,10 @@ pub(super) fn check(
     Ok(())
 }
 
-/// Compares what [`QUERY_WRITES`] gave with the events that are `applied`: each was written once,
-/// and never over a newer one.
+/// Compares the names that were written with the events that are `applied`.
 pub(super) fn check_writes(
     history: &History,
-    applied: impl Fn(&str) -> bool,
+    applied: &dyn Fn(&str) -> bool,
     lines: &str,
 ) -> Result<(), TestCaseError> {
     let found: Vec<&str> = lines.lines().collect();
