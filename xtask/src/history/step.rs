@@ -3,6 +3,11 @@
 use rand::RngExt as _;
 use rand::rngs::StdRng;
 
+/// How many users an organization may have as members.
+const USERS_OF_ONE: usize = 12;
+/// How many of them are not those of the next one.
+const USERS_BETWEEN: usize = 8;
+
 /// Something that happens at Clerk. One that cannot happen, because an address or a name is taken or a user is
 /// not there, makes no event.
 #[derive(Clone, Debug)]
@@ -138,10 +143,11 @@ impl Step {
         }
     }
 
-    /// Of organizations and their members.
+    /// Of organizations and their members. Each organization has users of its own who come and go, and shares some of
+    /// them with the next one.
     pub(super) fn of_members(random: &mut StdRng, users: usize, organizations: usize) -> Self {
-        let user = random.random_range(0..users);
         let organization = random.random_range(0..organizations);
+        let user = (organization * USERS_BETWEEN + random.random_range(0..USERS_OF_ONE)) % users;
         let action = match random.random_range(0..16) {
             0..=7 => Action::Join {
                 organization,
