@@ -26,7 +26,7 @@ pub(crate) struct Event {
     pub(crate) family: &'static str,
     /// Whom it is about.
     pub(crate) object_id: String,
-    /// Organization and user of a membership.
+    /// Organization and user of a membership, unless its end is told.
     pub(crate) parents: Vec<String>,
     pub(crate) fate: Fate,
 }

@@ -170,7 +170,7 @@ fn applied_twice(events: &BTreeMap<&str, &Event>, remains: &Remains) -> Vec<Stri
     let mut twice: Vec<String> = writes_and_records(events, remains)
         .into_iter()
         // With its organization or its user a membership's row goes too.
-        .filter(|((id, deletion), _)| !deletion || !id.starts_with("orgmem_"))
+        .filter(|((id, deletion), _)| !deletion || !is_membership(id))
         .filter(|(_, (writes, records))| writes > records)
         .map(|((object_id, _), (writes, records))| {
             format!("{object_id}: {writes} writes, {records} recorded as applied")
@@ -199,6 +199,10 @@ fn not_written(events: &BTreeMap<&str, &Event>, remains: &Remains) -> Vec<String
             format!("{object_id}: {writes} writes, {records} recorded as applied")
         })
         .collect()
+}
+
+fn is_membership(id: &str) -> bool {
+    id.starts_with("orgmem_")
 }
 
 fn came_back(remains: &Remains) -> Vec<String> {
@@ -253,7 +257,10 @@ fn tags_left(
                 last.is_some_and(|last| *last >= cached.at)
             })
         })
-        .map(|delivery| delivery.svix_id.clone())
+        .map(|delivery| {
+            let about = &events[delivery.svix_id.as_str()].object_id;
+            format!("{}, about {about}", delivery.svix_id)
+        })
         .collect()
 }
 
@@ -271,31 +278,28 @@ fn last_changes<'a>(
             .get(&delivery.svix_id)
             .is_some_and(|recorded| recorded.outcome == "applied");
         if let Some(event) = events.get(delivery.svix_id.as_str()).filter(|_| applied) {
-            let last = last_change
-                .entry(&event.object_id)
-                .or_insert(delivery.begun);
-            *last = (*last).max(delivery.begun);
+            let id = event.object_id.as_str();
             if event.fate == Fate::Deleted {
-                deletions.insert(&event.object_id, delivery.begun);
+                deletions.insert(id, delivery.begun);
+            }
+            if event.fate != Fate::Deleted || !is_membership(id) {
+                let last = last_change.entry(id).or_insert(delivery.begun);
+                *last = (*last).max(delivery.begun);
             }
         }
     }
-    // A membership's row that went without a word of its own went with its organization or its user.
-    let gone = remains
-        .witness
-        .iter()
-        .filter(|written| written.operation == "DELETE");
+    // A membership's row goes with its own deletion, its organization's or its user's, whichever comes first.
+    let gone = remains.witness.iter();
+    let gone = gone.filter(|written| written.operation == "DELETE");
     let gone: BTreeSet<&str> = gone.map(|written| written.object_id.as_str()).collect();
     for event in events.values() {
         let id = event.object_id.as_str();
-        if gone.contains(id) && !deletions.contains_key(id) {
-            let parents = event.parents.iter();
-            let with = parents
-                .filter_map(|parent| deletions.get(parent.as_str()))
-                .min();
-            if let Some(with) = with {
-                let last = last_change.entry(id).or_insert(*with);
-                *last = (*last).max(*with);
+        if gone.contains(id) && !event.parents.is_empty() {
+            let may_be = event.parents.iter().map(String::as_str).chain([id]);
+            let first = may_be.filter_map(|with| deletions.get(with)).min();
+            if let Some(first) = first {
+                let last = last_change.entry(id).or_insert(*first);
+                *last = (*last).max(*first);
             }
         }
     }
