@@ -140,15 +140,15 @@ fn action_of_users() -> BoxedStrategy<Action> {
 
 /// Few of each, so that members meet again.
 fn action_of_members() -> BoxedStrategy<Action> {
-    let user = || 0_usize..3;
-    let organization = || 0_usize..3;
+    let user = || 0_usize..2;
+    let organization = || 0_usize..2;
     prop_oneof![
         6 => (organization(), user(), any::<bool>()).prop_map(|(organization, user, is_admin)| {
             Action::Join { organization, user, is_admin }
         }),
-        3 => (organization(), user())
+        4 => (organization(), user())
             .prop_map(|(organization, user)| Action::Leave { organization, user }),
-        3 => (organization(), 0_usize..4)
+        3 => (organization(), 0_usize..3)
             .prop_map(|(organization, slug)| Action::Organize { organization, slug }),
         1 => organization().prop_map(Action::Dissolve),
         2 => user().prop_map(Action::Edit),
