@@ -13,6 +13,7 @@ pub mod fault_points;
 pub mod free_port;
 pub mod history;
 pub mod http;
+pub mod organization_payload;
 pub mod packages;
 pub mod pgbouncer;
 pub mod postgres_server;

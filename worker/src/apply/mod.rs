@@ -220,7 +220,7 @@ async fn apply_once(
     let attempt = tokio::time::timeout(TRANSACTION_TIMEOUT, attempt).await;
     let attempt = keep_if_sound(connection, attempt)?;
     if let Attempt::Unmet(parents) = &attempt {
-        parents::meet(database, parents).await?;
+        parents::meet(database, &targets.snapshot(), parents).await?;
     }
     Ok(attempt)
 }

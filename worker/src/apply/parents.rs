@@ -38,7 +38,9 @@ pub(crate) struct ParentRow {
     version: Option<String>,
 }
 
-/// Locks the parents of all that `events` change, and of those the parents among themselves, in one order.
+/// Locks the parents of all that `events` change, and of those the parents among themselves, in one order. The inner error
+/// is those that `events` change and of which nothing is known: they cannot be locked yet, and claimed later they would
+/// be locked out of order once another transaction has made them known.
 ///
 /// # Errors
 /// What PostgreSQL says.
@@ -46,22 +48,19 @@ pub(crate) async fn lock(
     transaction: &Transaction<'_>,
     snapshot: &Snapshot,
     events: &[&Event],
-) -> Result<Held, Error> {
+) -> Result<Result<Held, Vec<Parent>>, Error> {
     let changed = events.iter().filter_map(|event| event.changed());
     if changed.clone().all(|object| object.parents.is_empty()) {
-        return Ok(None);
+        return Ok(Ok(None));
     }
-    let depth = |family: &str| {
-        snapshot
-            .get(family)
-            .map_or(0, |target| target.section.depth)
-    };
     let referred = snapshot.values().flat_map(|target| target.section.finds());
     let referred: HashSet<&str> = referred.map(|(_, find)| find.family.as_str()).collect();
     let mut wanted: BTreeMap<(usize, &str, &str), bool> = BTreeMap::new();
     for object in changed {
         for Parent { family, id } in &object.parents {
-            wanted.entry((depth(family), family, id)).or_default();
+            wanted
+                .entry((depth(snapshot, family), family, id))
+                .or_default();
         }
         let family = object.section.family.as_str();
         if referred.contains(family) {
@@ -70,7 +69,7 @@ pub(crate) async fn lock(
     }
     let families: Vec<&str> = wanted.keys().map(|(_, family, _)| *family).collect();
     let ids: Vec<&str> = wanted.keys().map(|(_, _, id)| *id).collect();
-    let is_changed: Vec<bool> = wanted.into_values().collect();
+    let is_changed: Vec<bool> = wanted.values().copied().collect();
     let parameters: [(&(dyn ToSql + Sync), Type); 3] = [
         (&families, Type::TEXT_ARRAY),
         (&ids, Type::TEXT_ARRAY),
@@ -83,15 +82,39 @@ pub(crate) async fn lock(
             id: row.try_get(1)?,
         })
     };
-    rows.iter().map(parent).collect::<Result<_, _>>().map(Some)
+    let held: HashSet<Parent> = rows.iter().map(parent).collect::<Result<_, _>>()?;
+    let changed = wanted.into_iter().filter(|(_, is_changed)| *is_changed);
+    let changed = changed.map(|((_, family, id), _)| Parent {
+        family: family.to_owned(),
+        id: id.to_owned(),
+    });
+    let unmet: Vec<Parent> = changed.filter(|parent| !held.contains(parent)).collect();
+    Ok(match unmet.is_empty() {
+        true => Ok(Some(held)),
+        false => Err(unmet),
+    })
 }
 
-/// Makes parents known that only the application knows, so that they can be locked. In a transaction of its own: within
-/// another one it would take locks out of order.
+fn depth(snapshot: &Snapshot, family: &str) -> usize {
+    let target = snapshot.get(family);
+    target.map_or(0, |target| target.section.depth)
+}
+
+/// Makes parents known of which no event was seen, so that they can be locked. In a transaction of its own: within
+/// another one it would take locks out of order. In the order in which others claim them.
 ///
 /// # Errors
 /// When PostgreSQL does not do it.
-pub(crate) async fn meet(database: &Database, parents: &[Parent]) -> Result<(), Failure> {
+pub(crate) async fn meet(
+    database: &Database,
+    snapshot: &Snapshot,
+    parents: &[Parent],
+) -> Result<(), Failure> {
+    let mut parents: Vec<&Parent> = parents.iter().collect();
+    parents.sort_by_key(|parent| {
+        let (family, id) = (parent.family.as_str(), parent.id.as_str());
+        (depth(snapshot, family), family, id)
+    });
     let families: Vec<&str> = parents
         .iter()
         .map(|parent| parent.family.as_str())

@@ -94,7 +94,13 @@ pub(crate) async fn transact(
         let places = events.iter().enumerate().filter(is_lost);
         return Ok(Attempt::Lost(places.map(|(place, _)| place).collect()));
     }
-    let held = parents::lock(&transaction, &targets.snapshot(), &new).await?;
+    let held = match parents::lock(&transaction, &targets.snapshot(), &new).await? {
+        Ok(held) => held,
+        Err(unmet) => {
+            transaction.rollback().await?;
+            return Ok(Attempt::Unmet(unmet));
+        }
+    };
     reach(FaultPoint::ParentsLocked).await;
     let rows = match write(&transaction, targets, &new, unique_values, begun, held).await? {
         Ok(rows) => rows,

@@ -136,6 +136,7 @@ async fn chaos(arguments: &Arguments, folder: &Path) -> anyhow::Result<bool> {
     let settled = sent_at.elapsed();
 
     let misdeeds = system.misdeeds(folder).await?;
+    let deadlocks = system.deadlocks().await;
     let remains = Remains::read(&system, &delivered).await?;
     let sent = events
         .iter()
@@ -145,6 +146,10 @@ async fn chaos(arguments: &Arguments, folder: &Path) -> anyhow::Result<bool> {
     findings.push(Finding {
         name: "processes that ended by themselves, panicked, or logged an address",
         offenders: misdeeds,
+    });
+    findings.push(Finding {
+        name: "deadlocks",
+        offenders: deadlocks,
     });
     println!();
     table::print_counts(&delivered, &remains, settled);

@@ -2,7 +2,8 @@
 
 use std::collections::BTreeMap;
 
-use super::{Action, Change, First, HistoryEvent, Own, Row, Step, Tie};
+use super::organizations::Organizations;
+use super::{Action, Change, First, HistoryEvent, Own, Step, Tie};
 use crate::clerk_payload::UserPayload;
 
 /// 28 May 2024, in ms since the epoch: the time before the first event.
@@ -14,7 +15,7 @@ const INTERVAL: i64 = 100;
 const LAG: u32 = 1200;
 /// The clock that stamps some deletions is this many milliseconds behind the one of `updated_at`: a
 /// deletion may seem to be older than a change before it.
-const SKEW: i64 = 2000;
+pub(super) const SKEW: i64 = 2000;
 
 /// Who has which address and which name, and what was told of it.
 pub(super) struct Clerk {
@@ -24,9 +25,10 @@ pub(super) struct Clerk {
     owners: BTreeMap<(Own, usize), usize>,
     /// How often a user of each number was deleted.
     deletions: BTreeMap<usize, usize>,
-    clock: i64,
+    pub(super) organizations: Organizations,
+    pub(super) clock: i64,
     /// How many steps were taken before this one.
-    step: usize,
+    pub(super) step: usize,
     pub(super) events: Vec<HistoryEvent>,
 }
 
@@ -40,11 +42,12 @@ struct User {
 }
 
 impl Clerk {
-    pub(super) const fn new() -> Self {
+    pub(super) fn new() -> Self {
         Self {
             users: BTreeMap::new(),
             owners: BTreeMap::new(),
             deletions: BTreeMap::new(),
+            organizations: Organizations::default(),
             clock: BEGINNING,
             step: 0,
             events: Vec::new(),
@@ -54,10 +57,7 @@ impl Clerk {
     pub(super) fn take(&mut self, step: &Step) {
         let tie = step.tie;
         match &step.action {
-            Action::Edit(user) => {
-                self.sign_up(*user);
-                self.tell(*user, tie);
-            }
+            Action::Edit(user) => self.edit(*user, tie),
             Action::Take { user, own, number } => {
                 if !self.owners.contains_key(&(*own, *number)) {
                     self.move_to(*user, *own, *number);
@@ -69,8 +69,26 @@ impl Clerk {
             Action::Swap(swaps) => self.swap(swaps, tie),
             Action::Delete(user) => self.delete(*user, tie),
             Action::Other(user) => self.other(*user, tie),
+            Action::Organize { organization, slug } => self.organize(*organization, *slug, tie),
+            Action::Dissolve(organization) => self.dissolve(*organization, tie),
+            Action::Join {
+                organization,
+                user,
+                is_admin,
+            } => self.join(*organization, *user, *is_admin, tie),
+            Action::Leave { organization, user } => self.leave(*organization, *user, tie),
         }
         self.step += 1;
+    }
+
+    pub(super) fn edit(&mut self, user: usize, tie: Tie) {
+        self.sign_up(user);
+        self.tell(user, tie);
+    }
+
+    /// Of a user who is there.
+    pub(super) fn user_id(&self, number: usize) -> Option<&str> {
+        self.users.get(&number).map(|user| user.id.as_str())
     }
 
     fn pass(&mut self, users: &[usize], own: Own, first: First, tie: Tie) {
@@ -143,11 +161,13 @@ impl Clerk {
             body: UserPayload::new(&user.id, "")
                 .timestamp(timestamp)
                 .deleted(),
-            user_id: user.id,
+            family: "user",
+            object_id: user.id,
             change: Change::Delete,
             updated_at: timestamp,
             timestamp,
         });
+        self.end_memberships_of(number, tie);
     }
 
     fn other(&mut self, number: usize, tie: Tie) {
@@ -162,7 +182,8 @@ impl Clerk {
             body: UserPayload::new(&user.id, "")
                 .timestamp(timestamp)
                 .event("session.created"),
-            user_id: user.id.clone(),
+            family: "user",
+            object_id: user.id.clone(),
             change: Change::Ignore,
             updated_at: self.clock,
             timestamp,
@@ -216,7 +237,7 @@ impl Clerk {
         };
         let event = self.events.len();
         let (timestamp, svix_id) = self.envelope(user.newest, tie);
-        let row = Row {
+        let row = super::User {
             name: format!("Ada {event}"),
             email: format!("{}@example.com", user.has[&Own::Address]),
             username: format!("name-{}", user.has[&Own::Name]),
@@ -234,12 +255,13 @@ impl Clerk {
         self.events.push(HistoryEvent {
             step: self.step,
             svix_id,
-            user_id: user.id.clone(),
+            family: "user",
+            object_id: user.id.clone(),
             body: match user.newest {
                 None => payload.created(),
                 Some(_) => payload.updated(),
             },
-            change: Change::Upsert(row),
+            change: Change::User(row),
             updated_at: self.clock,
             timestamp,
         });
@@ -248,14 +270,14 @@ impl Clerk {
         }
     }
 
-    fn pass_time(&mut self, tie: Tie) {
+    pub(super) fn pass_time(&mut self, tie: Tie) {
         if tie == Tie::None {
             self.clock += INTERVAL;
         }
     }
 
-    /// Timestamp and svix-id of the next event of somebody whose newest event so far is `newest`.
-    fn envelope(&self, newest: Option<usize>, tie: Tie) -> (i64, String) {
+    /// Timestamp and svix-id of the next event of somebody, or something, whose newest event so far is `newest`.
+    pub(super) fn envelope(&self, newest: Option<usize>, tie: Tie) -> (i64, String) {
         let number = u32::try_from(self.events.len()).unwrap_or_default();
         // Multiplied by an odd number, different numbers stay different and lose their order.
         let scrambled = number.wrapping_mul(2_654_435_761);

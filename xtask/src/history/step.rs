@@ -3,6 +3,11 @@
 use rand::RngExt as _;
 use rand::rngs::StdRng;
 
+/// How many users an organization may have as members.
+const USERS_OF_ONE: usize = 12;
+/// How many of them are not those of the next one.
+const USERS_BETWEEN: usize = 8;
+
 /// Something that happens at Clerk. One that cannot happen, because an address or a name is taken or a user is
 /// not there, makes no event.
 #[derive(Clone, Debug)]
@@ -22,7 +27,7 @@ pub enum Own {
     Name,
 }
 
-/// What happens. Users, addresses and names are numbered; after a deletion the number is another user's.
+/// What happens. Users, organizations, addresses and names are numbered; after a deletion the number is another one's.
 #[derive(Clone, Debug)]
 pub enum Action {
     /// The user changes, but keeps address and name. One who is not there yet signs up.
@@ -51,6 +56,31 @@ pub enum Action {
     Delete(usize),
     /// The user does something that nobody acts on.
     Other(usize),
+    /// The organization changes, and takes a slug if it is free. One that is not there yet is founded.
+    Organize {
+        /// Which.
+        organization: usize,
+        /// Its slug.
+        slug: usize,
+    },
+    /// The organization is deleted.
+    Dissolve(usize),
+    /// The user joins the organization, or gets another role in it. Who is not there yet signs up, or is founded.
+    Join {
+        /// Which.
+        organization: usize,
+        /// Who.
+        user: usize,
+        /// In which role.
+        is_admin: bool,
+    },
+    /// The user leaves the organization.
+    Leave {
+        /// Which.
+        organization: usize,
+        /// Who.
+        user: usize,
+    },
 }
 
 /// What becomes of the first of those who pass on what they have.
@@ -107,11 +137,43 @@ impl Step {
             19 => Action::Swap(swaps.collect()),
             _ => Action::Other(user),
         };
-        let tie = match random.random_range(0..8) {
-            0 => Tie::UpdatedAt,
-            1 => Tie::Timestamp,
-            _ => Tie::None,
+        Self {
+            action,
+            tie: Tie::random(random),
+        }
+    }
+
+    /// Of organizations and their members. Each organization has users of its own who come and go, and shares some of
+    /// them with the next one.
+    pub(super) fn of_members(random: &mut StdRng, users: usize, organizations: usize) -> Self {
+        let organization = random.random_range(0..organizations);
+        let user = (organization * USERS_BETWEEN + random.random_range(0..USERS_OF_ONE)) % users;
+        let action = match random.random_range(0..16) {
+            0..=7 => Action::Join {
+                organization,
+                user,
+                is_admin: random.random(),
+            },
+            8..=11 => Action::Leave { organization, user },
+            12..=14 => Action::Organize {
+                organization,
+                slug: random.random_range(0..=organizations),
+            },
+            _ => Action::Dissolve(organization),
         };
-        Self { action, tie }
+        Self {
+            action,
+            tie: Tie::random(random),
+        }
+    }
+}
+
+impl Tie {
+    fn random(random: &mut StdRng) -> Self {
+        match random.random_range(0..8) {
+            0 => Self::UpdatedAt,
+            1 => Self::Timestamp,
+            _ => Self::None,
+        }
     }
 }

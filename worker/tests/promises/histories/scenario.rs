@@ -6,7 +6,7 @@ use std::fmt;
 use proptest::collection::vec;
 use proptest::prelude::*;
 use proptest::sample::Index;
-use xtask::history::{Action, First, History, HistoryEvent, Own, Reference, Row, Step, Tie};
+use xtask::history::{Action, First, History, HistoryEvent, Own, Reference, Step, Tie, User};
 
 /// Tasks or workers that apply batches at the same time.
 pub(super) const MAX_HANDS: usize = 4;
@@ -20,8 +20,11 @@ pub(super) struct Scenario {
     pub(super) hands: usize,
     pub(super) batch_size: usize,
     steps: Vec<DeliveredStep>,
-    /// After how many steps somebody copied the users into the table.
+    /// After how many steps somebody copied what there was into the tables.
     copied_after: usize,
+    /// After which of the groups a worker is killed.
+    pub(super) killed_after: Option<Index>,
+    pub(super) partitions: u32,
     /// Where the deliveries are cut into groups.
     cuts: Vec<Index>,
 }
@@ -41,11 +44,14 @@ impl fmt::Debug for Scenario {
             hands,
             batch_size,
             copied_after,
+            killed_after,
+            partitions,
             ..
         } = self;
         writeln!(
             formatter,
-            "{hands} hands, batches of {batch_size}, rows copied after {copied_after} steps"
+            "{hands} hands, {partitions} partitions, batches of {batch_size}, \
+             rows copied after {copied_after} steps, killed: {killed_after:?}"
         )?;
         for DeliveredStep {
             step,
@@ -66,11 +72,15 @@ impl Scenario {
         History::of(self.steps.iter().map(|delivered| &delivered.step))
     }
 
-    /// Rows that are in the table before anything is delivered.
-    pub(super) fn rows_before(&self) -> BTreeMap<String, Row> {
+    /// What somebody copied before anything is delivered.
+    pub(super) fn before(&self) -> History {
         let steps = self.steps.iter().take(self.copied_after);
-        let history = History::of(steps.map(|delivered| &delivered.step));
-        Reference::of(&history.events)
+        History::of(steps.map(|delivered| &delivered.step))
+    }
+
+    /// The users in it.
+    pub(super) fn users_before(&self) -> BTreeMap<String, User> {
+        Reference::of(&self.before().events)
             .users
             .into_iter()
             .map(|(user_id, row)| (user_id.to_owned(), row.clone()))
@@ -106,7 +116,7 @@ impl Scenario {
     }
 }
 
-fn step() -> impl Strategy<Value = DeliveredStep> {
+fn action_of_users() -> BoxedStrategy<Action> {
     let user = || 0_usize..5;
     let own = || prop_oneof![2 => Just(Own::Address), 1 => Just(Own::Name)];
     let first = prop_oneof![
@@ -115,7 +125,7 @@ fn step() -> impl Strategy<Value = DeliveredStep> {
         Just(First::Closes { told: true }),
         Just(First::Closes { told: false }),
     ];
-    let action = prop_oneof![
+    prop_oneof![
         4 => user().prop_map(Action::Edit),
         4 => (user(), own(), 0_usize..6)
             .prop_map(|(user, own, number)| Action::Take { user, own, number }),
@@ -124,7 +134,31 @@ fn step() -> impl Strategy<Value = DeliveredStep> {
         2 => vec((own(), user(), user()), 1..=4).prop_map(Action::Swap),
         2 => user().prop_map(Action::Delete),
         1 => user().prop_map(Action::Other),
-    ];
+    ]
+    .boxed()
+}
+
+/// Few of each, so that members meet again.
+fn action_of_members() -> BoxedStrategy<Action> {
+    let user = || 0_usize..2;
+    let organization = || 0_usize..2;
+    prop_oneof![
+        6 => (organization(), user(), any::<bool>()).prop_map(|(organization, user, is_admin)| {
+            Action::Join { organization, user, is_admin }
+        }),
+        4 => (organization(), user())
+            .prop_map(|(organization, user)| Action::Leave { organization, user }),
+        3 => (organization(), 0_usize..3)
+            .prop_map(|(organization, slug)| Action::Organize { organization, slug }),
+        1 => organization().prop_map(Action::Dissolve),
+        2 => user().prop_map(Action::Edit),
+        1 => user().prop_map(Action::Delete),
+        1 => user().prop_map(Action::Other),
+    ]
+    .boxed()
+}
+
+fn step(action: BoxedStrategy<Action>) -> impl Strategy<Value = DeliveredStep> {
     let tie = prop_oneof![
         4 => Just(Tie::None),
         1 => Just(Tie::UpdatedAt),
@@ -139,20 +173,37 @@ fn step() -> impl Strategy<Value = DeliveredStep> {
     })
 }
 
-pub(super) fn scenario() -> impl Strategy<Value = Scenario> {
+/// Of users alone.
+pub(super) fn of_users() -> BoxedStrategy<Scenario> {
+    scenario(action_of_users())
+}
+
+/// Of users, organizations and memberships.
+pub(super) fn of_members() -> BoxedStrategy<Scenario> {
+    scenario(action_of_members())
+}
+
+fn scenario(action: BoxedStrategy<Action>) -> BoxedStrategy<Scenario> {
     let copied_after = prop_oneof![3 => Just(0), 1 => 0_usize..40];
     (
         1..=MAX_HANDS,
         1_usize..=40,
         copied_after,
-        vec(step(), 0..40),
+        vec(step(action), 0..40),
         vec(any::<Index>(), 0..4),
+        proptest::option::of(any::<Index>()),
+        1_u32..=4,
     )
-        .prop_map(|(hands, batch_size, copied_after, steps, cuts)| Scenario {
-            hands,
-            batch_size,
-            steps,
-            copied_after,
-            cuts,
-        })
+        .prop_map(
+            |(hands, batch_size, copied_after, steps, cuts, killed_after, partitions)| Scenario {
+                hands,
+                batch_size,
+                steps,
+                copied_after,
+                cuts,
+                killed_after,
+                partitions,
+            },
+        )
+        .boxed()
 }

@@ -3,17 +3,15 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use proptest::prelude::*;
-use xtask::history::{Change, History, Reference, Row};
+use xtask::history::{Change, History, Reference, User};
 
 use super::table::Table;
 
-pub(super) const QUERY_WRITES: &str = "select id || ' ' || name from writes order by number";
-
-/// Compares what [`Table::query`] gave with what `history` comes to, in a table that had the rows `before`.
+/// Compares `lines` of the table with what `history` comes to, in a table that had the rows `before`.
 pub(super) fn check(
     table: &Table,
     history: &History,
-    before: &BTreeMap<String, Row>,
+    before: &BTreeMap<String, User>,
     lines: &str,
 ) -> Result<(), TestCaseError> {
     let reference = Reference::of(&history.events);
@@ -60,15 +58,15 @@ pub(super) fn check(
         let outcome = ledger.remove(event.svix_id.as_str()).unwrap_or("lost");
         let is_newest = reference
             .newest
-            .get(event.user_id.as_str())
+            .get(event.object_id.as_str())
             .is_some_and(|newest| newest.svix_id == event.svix_id);
         let is_older_than_row = before
-            .get(&event.user_id)
+            .get(&event.object_id)
             .is_some_and(|row| event.updated_at < row.updated_at);
         let possible: &[&str] = match event.change {
             Change::Ignore => &["ignored"],
             _ if is_newest => &["applied"],
-            Change::Upsert(_) if is_older_than_row && table.may_be_newer => &["stale"],
+            Change::User(_) if is_older_than_row && table.may_be_newer => &["stale"],
             // Whether something newer came first is a matter of the order of delivery.
             _ => &["applied", "stale"],
         };
@@ -82,20 +80,19 @@ pub(super) fn check(
     Ok(())
 }
 
-/// Compares what [`QUERY_WRITES`] gave with the events that are `applied`: each was written once,
-/// and never over a newer one.
+/// Compares the names that were written with the events that are `applied`.
 pub(super) fn check_writes(
     history: &History,
-    applied: impl Fn(&str) -> bool,
+    applied: &dyn Fn(&str) -> bool,
     lines: &str,
 ) -> Result<(), TestCaseError> {
     let found: Vec<&str> = lines.lines().collect();
     let mut expected = Vec::new();
     for event in &history.events {
-        if let Change::Upsert(row) = &event.change
+        if let Change::User(row) = &event.change
             && applied(&event.svix_id)
         {
-            expected.push(format!("{} {}", event.user_id, row.name));
+            expected.push(format!("{} {}", event.object_id, row.name));
         }
     }
     // Those of one user, each list in its own order.

@@ -2,10 +2,15 @@
 
 use std::collections::BTreeMap;
 
+use proptest::strategy::BoxedStrategy;
+use proptest::test_runner::TestCaseError;
 use worker::database::{Database, migration};
 use worker::tables::{BUILT_IN as BUILT_IN_FILE, Tables};
-use xtask::history::{HistoryEvent, Row};
+use xtask::history::{History, HistoryEvent, User};
 
+use super::destination::Destination;
+use super::scenario::{Scenario, of_users};
+use super::state;
 use crate::applications::docs;
 use crate::helpers::{World, database};
 
@@ -31,7 +36,7 @@ pub(super) struct Table {
     /// Whether a row that was there before stays as it is where it is newer.
     pub(super) may_be_newer: bool,
     /// What a row has that we do not write, and its names.
-    others: fn(&Row) -> Vec<(&'static str, String)>,
+    others: fn(&User) -> Vec<(&'static str, String)>,
 }
 
 pub(super) const BUILT_IN: Table = Table {
@@ -86,14 +91,17 @@ pub(super) const WITH_ROWS_THAT_STAY: Table = Table {
     others: |row| vec![("name", row.name.clone())],
 };
 
-impl Table {
-    pub(super) fn tables(&self) -> Tables {
+impl Destination for Table {
+    fn strategy(&self) -> fn() -> BoxedStrategy<Scenario> {
+        of_users
+    }
+
+    fn tables(&self) -> Tables {
         Tables::parse("tables.toml", self.file).unwrap().tables
     }
 
-    /// Makes it, and lets it note every row that is written, in the order of the commits. A row that only makes room is
-    /// none.
-    pub(super) async fn create(&self, world: &World) -> Database {
+    /// A row that only makes room is none.
+    async fn create(&self, world: &World) -> Database {
         let Self {
             name, makes_room, ..
         } = self;
@@ -114,7 +122,7 @@ impl Table {
         database
     }
 
-    pub(super) fn clear(&self) -> String {
+    fn clear(&self) -> String {
         format!(
             "set timezone to 'UTC'; delete from {}; delete from writes; delete from clerk_sync.events; \
              delete from clerk_sync.versions; delete from clerk_sync.cache_tags",
@@ -122,8 +130,11 @@ impl Table {
         )
     }
 
-    /// One line for each row, for each version and for each event.
-    pub(super) fn query(&self) -> String {
+    fn before(&self, scenario: &Scenario) -> String {
+        self.insert(&scenario.users_before())
+    }
+
+    fn query(&self) -> String {
         let Self {
             name,
             key,
@@ -156,8 +167,28 @@ impl Table {
         )
     }
 
+    fn check(
+        &self,
+        scenario: &Scenario,
+        history: &History,
+        lines: &str,
+    ) -> Result<(), TestCaseError> {
+        state::check(self, history, &scenario.users_before(), lines)
+    }
+
+    fn check_writes(
+        &self,
+        history: &History,
+        applied: &dyn Fn(&str) -> bool,
+        lines: &str,
+    ) -> Result<(), TestCaseError> {
+        state::check_writes(history, applied, lines)
+    }
+}
+
+impl Table {
     /// Inserts rows that are not ours.
-    pub(super) fn insert(&self, rows: &BTreeMap<String, Row>) -> String {
+    fn insert(&self, rows: &BTreeMap<String, User>) -> String {
         let mut sql = String::new();
         for (user_id, row) in rows {
             let (columns, values): (Vec<&str>, Vec<String>) =
@@ -183,8 +214,8 @@ impl Table {
     }
 
     /// What [`Table::query`] says of a user who is there.
-    pub(super) fn line(&self, user_id: &str, row: &Row) -> String {
-        let Row {
+    pub(super) fn line(&self, user_id: &str, row: &User) -> String {
+        let User {
             name,
             email,
             image_url,
@@ -203,7 +234,9 @@ impl Table {
     /// What it may say of one who was deleted.
     pub(super) fn left(deletion: &HistoryEvent) -> String {
         let HistoryEvent {
-            user_id, timestamp, ..
+            object_id: user_id,
+            timestamp,
+            ..
         } = deletion;
         format!("left {user_id} Deleted user deleted-{user_id}@users.invalid - {timestamp}")
     }

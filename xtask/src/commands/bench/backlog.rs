@@ -1,6 +1,7 @@
 //! Backlogs: what waits for the workers.
 
 pub(crate) mod body;
+pub(crate) mod member;
 
 use std::time::SystemTime;
 
@@ -10,6 +11,7 @@ use redis::aio::MultiplexedConnection;
 
 use super::rows::Mix;
 use body::{Body, Values};
+use member::MemberBody;
 
 /// The stream that workers read.
 pub(crate) const EVENTS: &str = "{clerk:0}:events";
@@ -36,7 +38,7 @@ pub(crate) struct Backlog {
     /// How many of them the database refuses.
     pub(crate) refused: usize,
     /// How many rows the table has when all is applied.
-    pub(crate) users: usize,
+    pub(crate) rows: usize,
     /// Of all payloads together.
     pub(crate) payload_bytes: usize,
 }
@@ -68,16 +70,24 @@ impl Backlog {
         events: usize,
     ) -> anyhow::Result<Self> {
         let mut random = StdRng::seed_from_u64(SEED);
-        let users: Vec<String> = (0..events / 2)
-            .map(|user| format!("user_{}", token(&mut random, user / A_SECOND)))
+        let prefix = match mix {
+            Mix::Members => "orgmem",
+            Mix::Upserts | Mix::Deletes | Mix::Refused => "user",
+        };
+        let objects: Vec<String> = (0..events / 2)
+            .map(|object| format!("{prefix}_{}", token(&mut random, object / A_SECOND)))
             .collect();
         let planned = plan(&mut random, mix, events);
-        let body = Body::new();
+        let (body, member_body) = (Body::new(), MemberBody::new());
         let mut payload_bytes = 0;
         for part in planned.chunks(COMMANDS_AT_ONCE) {
             let mut pipeline = redis::pipe();
             for event in part {
-                let payload = body.fill(&event.values(&users[event.user]));
+                let values = event.values(mix, &objects[event.user]);
+                let payload = match mix {
+                    Mix::Members => member_body.fill(event.user, &values),
+                    Mix::Upserts | Mix::Deletes | Mix::Refused => body.fill(&values),
+                };
                 payload_bytes += payload.len();
                 pipeline
                     .cmd("XADD")
@@ -86,7 +96,7 @@ impl Backlog {
                         "msg_{}",
                         token(&mut random, event.place / (2 * A_SECOND))
                     ))
-                    .arg(&["type", event.kind.event_type(), "payload", &payload])
+                    .arg(&["type", values.event_type, "payload", &payload])
                     .arg("received-at")
                     .arg(SystemTime::UNIX_EPOCH.elapsed()?.as_millis().to_string())
                     .ignore();
@@ -99,7 +109,7 @@ impl Backlog {
             mix,
             events: planned.len(),
             refused: planned.iter().filter(|event| event.is_refused()).count(),
-            users: users.len() - deleted.count(),
+            rows: objects.len() - deleted.count(),
             payload_bytes,
         })
     }
@@ -149,11 +159,14 @@ enum Kind {
 }
 
 impl Kind {
-    const fn event_type(self) -> &'static str {
-        match self {
-            Self::Created => "user.created",
-            Self::Updated { .. } => "user.updated",
-            Self::Deleted => "user.deleted",
+    const fn event_type(self, mix: Mix) -> &'static str {
+        match (self, mix) {
+            (Self::Created, Mix::Members) => "organizationMembership.created",
+            (Self::Updated { .. }, Mix::Members) => "organizationMembership.updated",
+            (Self::Deleted, Mix::Members) => "organizationMembership.deleted",
+            (Self::Created, _) => "user.created",
+            (Self::Updated { .. }, _) => "user.updated",
+            (Self::Deleted, _) => "user.deleted",
         }
     }
 }
@@ -171,12 +184,12 @@ impl Planned {
         self.kind == Kind::Updated { refused: true }
     }
 
-    fn values<'a>(&self, user_id: &'a str) -> Values<'a> {
+    fn values<'a>(&self, mix: Mix, object_id: &'a str) -> Values<'a> {
         let created_at = BEGINNING + i64::try_from(self.user).unwrap_or_default();
         let is_first = self.kind == Kind::Created;
         Values {
-            event_type: self.kind.event_type(),
-            user_id,
+            event_type: self.kind.event_type(mix),
+            object_id,
             first_name: if self.is_refused() {
                 REFUSED_NAME
             } else {
@@ -194,7 +207,7 @@ fn plan(random: &mut StdRng, mix: Mix, events: usize) -> Vec<Planned> {
     let distance = nearest.min(events / 20)..=farthest.min(events / 4);
     // Of so many users one is not changed like the others.
     let (group, exception) = match mix {
-        Mix::Upserts => (usize::MAX, Kind::Updated { refused: false }),
+        Mix::Upserts | Mix::Members => (usize::MAX, Kind::Updated { refused: false }),
         Mix::Deletes => (10, Kind::Deleted),
         // Only the newest event of a user is sure to reach the table, and so to be refused.
         Mix::Refused => (50, Kind::Updated { refused: true }),

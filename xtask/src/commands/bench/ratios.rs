@@ -47,6 +47,7 @@ fn quotients(scale: Scale, measurements: &[Measurement]) -> Vec<Ratio> {
         [few, many, very_many].map(|events| rows::drain(events, Mix::Upserts, 1));
     let refused = rows::drain(many, Mix::Refused, 1);
     let to_prisma = rows::drain_to_prisma(many);
+    let members = rows::drain(many, Mix::Members, 1);
     let [few, very_many] = [few, very_many].map(|events| rows::grouped(events as f64));
     let of_backlogs = format!("worker, {very_many} waiting / {few}");
     let (inline, bullmq) = (rows::NODE_INLINE, rows::NODE_BULLMQ);
@@ -65,6 +66,7 @@ fn quotients(scale: Scale, measurements: &[Measurement]) -> Vec<Ratio> {
         (&of_backlogs, &of_very_many, &of_few, 0.9),
         ("worker, 1 % refused / none", &refused, &of_many, 0.6),
         ("worker, Prisma's table / users", &to_prisma, &of_many, 0.8),
+        ("worker, memberships / users", &members, &of_many, 0.5),
     ]
     .map(|(name, numerator, denominator, bound)| Ratio {
         name: name.into(),
@@ -131,6 +133,7 @@ mod tests {
             row(rows::drain(10_000, Mix::Upserts, 1), 100.0),
             row(rows::drain(100_000, Mix::Refused, 1), 400.0),
             row(rows::drain_to_prisma(100_000), 375.0),
+            row(rows::drain(100_000, Mix::Members, 1), 250.0),
             row(rows::idle_cpu("ingest"), 0.1),
             row(rows::idle_memory("ingest"), 9.0),
             row(rows::idle_cpu("worker"), 0.5),
@@ -142,7 +145,7 @@ mod tests {
         assert_eq!(
             values,
             [
-                0.42, 7.0, 4.2, 2.0, 0.5, 0.9, 0.8, 0.75, 0.1, 9.0, 0.5, 21.0, 63.0, 96.0
+                0.42, 7.0, 4.2, 2.0, 0.5, 0.9, 0.8, 0.75, 0.5, 0.1, 9.0, 0.5, 21.0, 63.0, 96.0
             ]
         );
         assert!(!ratios.iter().any(|ratio| ratio.is_orphaned(&measured)));

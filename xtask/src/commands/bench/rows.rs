@@ -41,6 +41,8 @@ pub(crate) enum Mix {
     Deletes,
     /// The same with 1 % that the database refuses.
     Refused,
+    /// The first mix of memberships, whose organizations and users are there.
+    Members,
 }
 
 pub(crate) fn drain(events: usize, mix: Mix, workers: usize) -> String {
@@ -48,6 +50,7 @@ pub(crate) fn drain(events: usize, mix: Mix, workers: usize) -> String {
         Mix::Upserts => "",
         Mix::Deletes => ", 5 % deletes",
         Mix::Refused => ", 1 % refused",
+        Mix::Members => ", memberships",
     };
     let plural = if workers == 1 { "" } else { "s" };
     format!(

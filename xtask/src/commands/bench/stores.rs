@@ -10,7 +10,7 @@ use redis::{AsyncConnectionConfig, Client, aio::MultiplexedConnection};
 use tokio::task::block_in_place;
 use xtask::{postgres_server::PostgresServer, program::Program, redis_server::RedisServer, wait};
 
-use super::backlog::{EVENTS, REFUSED_NAME, waiting};
+use super::backlog::{EVENTS, REFUSED_NAME, member::parents, waiting};
 
 /// For whatever takes no time unless something is broken.
 const DEADLINE: Duration = Duration::from_secs(60);
@@ -34,6 +34,8 @@ pub(crate) enum Table {
     BuiltIn,
     /// That of docs/tables/prisma.sql.
     Prisma,
+    /// `memberships` of docs/tables/organizations.sql, among the others there.
+    Members,
 }
 
 impl Table {
@@ -42,15 +44,24 @@ impl Table {
         match self {
             Self::BuiltIn => "users",
             Self::Prisma => "\"User\"",
+            Self::Members => "memberships",
         }
     }
 
     /// What is said to the worker besides where the stores are.
     const fn environment(self) -> &'static [(&'static str, &'static str)] {
-        const FILE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../docs/tables/prisma.toml");
+        macro_rules! file {
+            ($name:literal) => {
+                &[(
+                    "TABLES_FILE",
+                    concat!(env!("CARGO_MANIFEST_DIR"), "/../docs/tables/", $name),
+                )]
+            };
+        }
         match self {
             Self::BuiltIn => &[],
-            Self::Prisma => &[("TABLES_FILE", FILE)],
+            Self::Prisma => file!("prisma.toml"),
+            Self::Members => file!("organizations.toml"),
         }
     }
 
@@ -68,6 +79,10 @@ impl Table {
             Self::Prisma => (
                 include_str!("../../../../docs/tables/prisma.sql"),
                 String::new(),
+            ),
+            Self::Members => (
+                include_str!("../../../../docs/tables/organizations.sql"),
+                parents(),
             ),
         }
     }

@@ -29,7 +29,11 @@ pub(crate) async fn run(scale: &Scale) -> anyhow::Result<Vec<Measurement>> {
                 let measured = match row.what {
                     What::Drain(size, mix, workers) => {
                         let backlog = find(&backlogs, size, mix).context("no such backlog")?;
-                        stores.drain(backlog, workers, Table::BuiltIn).await?
+                        let table = match mix {
+                            Mix::Members => Table::Members,
+                            Mix::Upserts | Mix::Deletes | Mix::Refused => Table::BuiltIn,
+                        };
+                        stores.drain(backlog, workers, table).await?
                     }
                     What::DrainToPrisma(size) => {
                         let backlog = find(&backlogs, size, Mix::Upserts);
@@ -105,6 +109,11 @@ impl Row {
                 // Beside the row that it is compared with.
                 if (size, mix) == (many, Mix::Upserts) {
                     all.push(What::DrainToPrisma(size));
+                    all.extend(
+                        numbers
+                            .iter()
+                            .map(|&number| What::Drain(size, Mix::Members, number)),
+                    );
                 }
             }
         }

@@ -59,9 +59,14 @@ impl Cache {
     }
 }
 
-/// The tag of everything that shows a user.
-pub(crate) fn tag_of(user_id: &str) -> String {
-    format!("id:{user_id}:users")
+/// The tag of everything that shows an object.
+pub(crate) fn tag_of(family: &str, object_id: &str) -> String {
+    let table = match family {
+        "organization" => "organizations",
+        "organizationMembership" => "memberships",
+        _ => "users",
+    };
+    format!("id:{object_id}:{table}")
 }
 
 /// The entry that was written before an event was sent for the first time.

@@ -88,7 +88,7 @@ impl Deliveries {
         let tag = if number.is_multiple_of(GLOBAL_ENTRIES) {
             GLOBAL_TAG.to_owned()
         } else {
-            tag_of(&event.user_id)
+            tag_of(event.family, &event.object_id)
         };
         let written = self.cache.fill(&entry_before(&event.svix_id), &tag).await;
         let cached = written.then(|| Cached {

@@ -1,4 +1,4 @@
-//! What is sent: a history of users, and events that cannot be applied.
+//! What is sent: a history of users, organizations and memberships, and events that cannot be applied.
 
 use std::{collections::BTreeMap, fmt, sync::Arc};
 
@@ -9,8 +9,10 @@ use xtask::{
     history::{Change, History, HistoryEvent, Reference},
 };
 
-/// How many events a user has, more or less.
+/// How many events come for each user, more or less.
 const EVENTS_OF_A_USER: usize = 8;
+/// How many come for each organization, with its memberships.
+const EVENTS_OF_AN_ORGANIZATION: usize = 60;
 /// One event in so many cannot be applied.
 const UNFIT: usize = 60;
 /// How many seconds an event is late at the most, before anything fails.
@@ -20,8 +22,12 @@ const LATE: f64 = 3.0;
 pub(crate) struct Event {
     pub(crate) svix_id: String,
     pub(crate) body: String,
+    /// What it is about, as Clerk calls it.
+    pub(crate) family: &'static str,
     /// Whom it is about.
-    pub(crate) user_id: String,
+    pub(crate) object_id: String,
+    /// Organization and user of a membership, unless its end is told.
+    pub(crate) parents: Vec<String>,
     pub(crate) fate: Fate,
 }
 
@@ -42,11 +48,14 @@ pub(crate) enum Fate {
 pub(crate) struct Expected {
     /// Rows, as [`Remains`](super::remains::Remains) reads them.
     pub(crate) users: BTreeMap<String, Value>,
-    /// The newest event of each user that ever was.
+    pub(crate) organizations: BTreeMap<String, Value>,
+    /// By organization and user.
+    pub(crate) memberships: BTreeMap<String, Value>,
+    /// The newest event of each object that ever was.
     pub(crate) newest: BTreeMap<String, Newest>,
 }
 
-/// The newest event of a user.
+/// The newest event of an object.
 #[derive(PartialEq, Eq)]
 pub(crate) struct Newest {
     pub(crate) svix_id: String,
@@ -62,7 +71,8 @@ impl fmt::Display for Newest {
 
 /// About `count` events, in the order in which they are to be sent at this rate a second.
 pub(crate) fn events(random: &mut StdRng, count: usize, rate: f64) -> (Vec<Arc<Event>>, Expected) {
-    let history = History::generate(random, count / EVENTS_OF_A_USER, count);
+    let (users, organizations) = (count / EVENTS_OF_A_USER, count / EVENTS_OF_AN_ORGANIZATION);
+    let history = History::with_members(random, users, organizations, count);
     let expected = Expected::of(&Reference::of(&history.events));
     let mut events: Vec<(f64, Event)> = Vec::new();
     for (number, event) in history.events.iter().enumerate() {
@@ -87,9 +97,16 @@ impl Event {
         Self {
             svix_id: event.svix_id.clone(),
             body: event.body.clone(),
-            user_id: event.user_id.clone(),
+            family: event.family,
+            object_id: event.object_id.clone(),
+            parents: match &event.change {
+                Change::Membership(told) => {
+                    vec![told.organization_id.clone(), told.user_id.clone()]
+                }
+                _ => Vec::new(),
+            },
             fate: match event.change {
-                Change::Upsert(_) => Fate::Upserted,
+                Change::User(_) | Change::Organization(_) | Change::Membership(_) => Fate::Upserted,
                 Change::Delete => Fate::Deleted,
                 Change::Ignore => Fate::Ignored,
             },
@@ -124,7 +141,9 @@ impl Event {
         Self {
             svix_id: format!("msg_unfit_{number}"),
             body,
-            user_id: own_id,
+            family: "user",
+            object_id: own_id,
+            parents: Vec::new(),
             fate: Fate::DeadLettered(reason),
         }
     }
@@ -143,6 +162,25 @@ impl Expected {
             });
             ((*id).to_owned(), row)
         });
+        let organizations = reference.organizations.iter().map(|(id, told)| {
+            let row = json!({
+                "id": id,
+                "name": told.name,
+                "slug": told.slug,
+                "updated_at": told.updated_at,
+            });
+            ((*id).to_owned(), row)
+        });
+        let memberships = reference.memberships(true).map(|told| {
+            let id = format!("{} {}", told.organization_id, told.user_id);
+            let row = json!({
+                "id": id,
+                "clerk_id": told.id,
+                "role": told.role,
+                "desk": told.desk,
+            });
+            (id, row)
+        });
         let newest = reference.newest.iter().map(|(id, event)| {
             let newest = Newest {
                 svix_id: event.svix_id.clone(),
@@ -152,6 +190,8 @@ impl Expected {
         });
         Self {
             users: users.collect(),
+            organizations: organizations.collect(),
+            memberships: memberships.collect(),
             newest: newest.collect(),
         }
     }

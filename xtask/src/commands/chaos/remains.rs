@@ -20,6 +20,15 @@ const USERS: &str = r#"
            (extract(epoch from "updatedAt") * 1000)::bigint as updated_at
       from users"#;
 
+const ORGANIZATIONS: &str = "
+    select clerk_id as id, name, slug, (extract(epoch from updated_at) * 1000)::bigint as updated_at
+      from organizations";
+const MEMBERSHIPS: &str = "
+    select coalesce(parent.clerk_id, '-') || ' ' || coalesce(users.id, '-') as id, member.clerk_id, role, desk
+      from memberships as member
+      left join organizations as parent on parent.id = member.organization_id
+      left join users on users.id = member.user_id";
+
 /// A row of the ledger.
 pub(crate) struct Recorded {
     pub(crate) outcome: String,
@@ -33,16 +42,16 @@ pub(crate) struct DeadLetter {
     pub(crate) reason: String,
 }
 
-/// One write to the table users, as its trigger has seen it.
+/// One write to a table, as its trigger has seen it.
 pub(crate) struct Written {
     /// `INSERT`, `UPDATE` or `DELETE`.
     pub(crate) operation: String,
-    pub(crate) user_id: String,
+    pub(crate) object_id: String,
     /// The row as it was written; of a deletion, as it was.
     pub(crate) row: Value,
 }
 
-/// All of it. Keys are svix-ids or user ids.
+/// All of it. Keys are svix-ids or ids of objects; of memberships those of organization and user.
 #[derive(Default)]
 pub(crate) struct Remains {
     pub(crate) ledger: BTreeMap<String, Recorded>,
@@ -50,6 +59,8 @@ pub(crate) struct Remains {
     pub(crate) waiting: Vec<String>,
     pub(crate) dead_letters: Vec<DeadLetter>,
     pub(crate) users: BTreeMap<String, Value>,
+    pub(crate) organizations: BTreeMap<String, Value>,
+    pub(crate) memberships: BTreeMap<String, Value>,
     /// What `clerk_sync.versions` says.
     pub(crate) versions: BTreeMap<String, Newest>,
     pub(crate) witness: Vec<Written>,
@@ -66,7 +77,9 @@ impl Remains {
             waiting: queue.waiting,
             dead_letters: queue.dead_letters,
             ledger: ledger(system).await?,
-            users: users(system).await?,
+            users: table(system, USERS).await?,
+            organizations: table(system, ORGANIZATIONS).await?,
+            memberships: table(system, MEMBERSHIPS).await?,
             versions: versions(system).await?,
             witness: witness(system).await?,
             cached: cached(system, delivered).await?,
@@ -87,13 +100,14 @@ async fn ledger(system: &System) -> anyhow::Result<BTreeMap<String, Recorded>> {
         .collect())
 }
 
-async fn users(system: &System) -> anyhow::Result<BTreeMap<String, Value>> {
-    let rows = rows(system, USERS).await?.into_iter();
+async fn table(system: &System, query: &str) -> anyhow::Result<BTreeMap<String, Value>> {
+    let rows = rows(system, query).await?.into_iter();
     Ok(rows.map(|row| (text(&row, "id"), row)).collect())
 }
 
 async fn versions(system: &System) -> anyhow::Result<BTreeMap<String, Newest>> {
-    let query = "select object_id, deleted, svix_id from clerk_sync.versions";
+    // Of an object without svix-id no event was applied: it was only met in another one's.
+    let query = "select object_id, deleted, svix_id from clerk_sync.versions where svix_id <> ''";
     let newest = |row: &Value| Newest {
         deleted: row["deleted"] == true,
         svix_id: text(row, "svix_id"),
@@ -109,7 +123,7 @@ async fn witness(system: &System) -> anyhow::Result<Vec<Written>> {
     let query = "select operation, id, row from witness order by number";
     let written = |row: Value| Written {
         operation: text(&row, "operation"),
-        user_id: text(&row, "id"),
+        object_id: text(&row, "id"),
         row: row["row"].clone(),
     };
     Ok(rows(system, query)

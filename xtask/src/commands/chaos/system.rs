@@ -27,23 +27,17 @@ pub(crate) fn key(partition: u32, name: &str) -> String {
     format!("{{clerk:{partition}}}:{name}")
 }
 
-/// What an application may have: a constraint of its own, which refuses some events.
-const APPLICATION: &str =
-    "alter table users add constraint nobody_is_refused check (name <> 'Refused')";
-/// Tells from outside the ledger what was written, and how often. A row that makes room for another
-/// one (see `worker/src/apply/statements/unique_values.rs`) is not yet what the event says, so it is not counted.
-const WITNESS: &str = r#"
-    create table witness (number bigserial, operation text, id text, row jsonb);
-    create function note() returns trigger language plpgsql as $$
-      begin
-        if tg_op = 'DELETE' then insert into witness (operation, id, row) values (tg_op, old.id, to_jsonb(old));
-        elsif new.email not like '%@moving.invalid' then
-          insert into witness (operation, id, row) values (tg_op, new.id, to_jsonb(new));
-        end if;
-        return null;
-      end $$;
-    create trigger note after insert or update or delete on users
-      for each row execute function note()"#;
+/// The tables, and what tells what is written to them.
+const TABLES: [&str; 2] = [
+    include_str!("../../../../worker/src/database/create_users.sql"),
+    include_str!("tables.sql"),
+];
+const TABLES_FILE: &str = concat!(
+    env!("CARGO_MANIFEST_DIR"),
+    "/src/commands/chaos/tables.toml"
+);
+/// A lock is waited for no longer than 300 ms: PostgreSQL looks for deadlocks before that.
+const DEADLOCK_TIMEOUT: &str = "alter database chaos set deadlock_timeout = '50ms'";
 
 /// Redis and PostgreSQL, a proxy before each, ingests and workers. A fault locks what it breaks until
 /// it is mended; whoever locks several takes them in the order of the fields.
@@ -155,6 +149,15 @@ impl System {
         Ok(())
     }
 
+    /// What PostgreSQL has said of transactions that waited for each other.
+    pub(crate) async fn deadlocks(&self) -> Vec<String> {
+        let log = self.postgres.lock().await.log();
+        let lines = log
+            .lines()
+            .filter(|line| line.contains("deadlock detected"));
+        lines.map(str::to_owned).collect()
+    }
+
     /// At the end: what processes have done that they should not. Keeps all logs.
     pub(crate) async fn misdeeds(&self, folder: &Path) -> anyhow::Result<Vec<String>> {
         let mut misdeeds = Vec::new();
@@ -168,15 +171,17 @@ impl System {
     }
 }
 
-/// With our tables, and what this run adds to them.
+/// With the tables.
 fn start_postgres(folder: &Path) -> anyhow::Result<PostgresServer> {
     let postgres = PostgresServer::start_in(folder)?;
     postgres.psql("postgres", &format!("create database {DATABASE}"))?;
     let url = postgres.url(DATABASE);
-    let migrated = Program::run("worker", &["migrate"], &[("DATABASE_URL", &url)])?;
+    for sql in TABLES.into_iter().chain([DEADLOCK_TIMEOUT]) {
+        postgres.psql(DATABASE, sql)?;
+    }
+    let settings = [("DATABASE_URL", &*url), ("TABLES_FILE", TABLES_FILE)];
+    let migrated = Program::run("worker", &["migrate"], &settings)?;
     ensure!(migrated.status.success(), "worker migrate: {migrated:?}");
-    postgres.psql(DATABASE, APPLICATION)?;
-    postgres.psql(DATABASE, WITNESS)?;
     Ok(postgres)
 }
 
@@ -196,12 +201,13 @@ fn environment_of_ingest(
 fn environment_of_worker(
     postgres: &Proxy,
     cache: Option<&RedisServer>,
-) -> [(&'static str, String); 4] {
+) -> [(&'static str, String); 5] {
     let port = postgres.port();
     let database_url = format!("postgres://postgres@127.0.0.1:{port}/{DATABASE}");
     let cache_url = cache.map(RedisServer::url).unwrap_or_default();
     [
         ("DATABASE_URL", database_url),
+        ("TABLES_FILE", TABLES_FILE.into()),
         ("CACHE_REDIS_URL", cache_url),
         ("RECLAIM_AFTER_MS", "2000".into()),
         ("BATCH_SIZE", "32".into()),

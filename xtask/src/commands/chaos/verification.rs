@@ -13,7 +13,7 @@ use super::{
     remains::Remains,
 };
 
-/// Something that must not be, and where it is: svix-ids or user ids, with what is wrong.
+/// Something that must not be, and where it is: svix-ids or ids of objects, with what is wrong.
 pub(crate) struct Finding {
     pub(crate) name: &'static str,
     pub(crate) offenders: Vec<String>,
@@ -68,8 +68,19 @@ pub(crate) fn verify(
             "recorded as applied, but not written",
             not_written(events, remains),
         ),
-        finding("deleted users that came back", came_back(remains)),
-        finding("wrong rows", differences(&expected.users, &remains.users)),
+        finding("deleted objects that came back", came_back(remains)),
+        finding(
+            "wrong rows of users",
+            differences(&expected.users, &remains.users),
+        ),
+        finding(
+            "wrong rows of organizations",
+            differences(&expected.organizations, &remains.organizations),
+        ),
+        finding(
+            "wrong rows of memberships",
+            differences(&expected.memberships, &remains.memberships),
+        ),
         finding(
             "wrong versions and tombstones",
             differences(&expected.newest, &remains.versions),
@@ -129,7 +140,7 @@ fn wrong_fates(events: &BTreeMap<&str, &Event>, remains: &Remains) -> Vec<String
         .collect()
 }
 
-/// The writes of one user's row and the events that are recorded as applied to it; deletions apart.
+/// The writes of one object's row and the events that are recorded as applied to it; deletions apart.
 fn writes_and_records<'a>(
     events: &BTreeMap<&str, &'a Event>,
     remains: &'a Remains,
@@ -137,7 +148,7 @@ fn writes_and_records<'a>(
     let mut counts: BTreeMap<(&str, bool), (usize, usize)> = BTreeMap::new();
     for written in &remains.witness {
         counts
-            .entry((&written.user_id, written.operation == "DELETE"))
+            .entry((&written.object_id, written.operation == "DELETE"))
             .or_default()
             .0 += 1;
     }
@@ -146,7 +157,7 @@ fn writes_and_records<'a>(
             && let Some(event) = events.get(svix_id.as_str())
         {
             counts
-                .entry((&event.user_id, event.fate == Fate::Deleted))
+                .entry((&event.object_id, event.fate == Fate::Deleted))
                 .or_default()
                 .1 += 1;
         }
@@ -158,9 +169,11 @@ fn writes_and_records<'a>(
 fn applied_twice(events: &BTreeMap<&str, &Event>, remains: &Remains) -> Vec<String> {
     let mut twice: Vec<String> = writes_and_records(events, remains)
         .into_iter()
+        // With its organization or its user a membership's row goes too.
+        .filter(|((id, deletion), _)| !deletion || !is_membership(id))
         .filter(|(_, (writes, records))| writes > records)
-        .map(|((user_id, _), (writes, records))| {
-            format!("{user_id}: {writes} writes, {records} recorded as applied")
+        .map(|((object_id, _), (writes, records))| {
+            format!("{object_id}: {writes} writes, {records} recorded as applied")
         })
         .collect();
     let mut rows = BTreeSet::new();
@@ -171,21 +184,25 @@ fn applied_twice(events: &BTreeMap<&str, &Event>, remains: &Remains) -> Vec<Stri
     {
         let row = written.row.to_string();
         if !rows.insert(row.clone()) {
-            twice.push(format!("{}: {row}", written.user_id));
+            twice.push(format!("{}: {row}", written.object_id));
         }
     }
     twice
 }
 
-/// The opposite. A deletion of a user who never had a row writes nothing, which is right.
+/// The opposite. A deletion of an object that never had a row writes nothing, which is right.
 fn not_written(events: &BTreeMap<&str, &Event>, remains: &Remains) -> Vec<String> {
     writes_and_records(events, remains)
         .into_iter()
         .filter(|((_, deletion), (writes, records))| !deletion && writes < records)
-        .map(|((user_id, _), (writes, records))| {
-            format!("{user_id}: {writes} writes, {records} recorded as applied")
+        .map(|((object_id, _), (writes, records))| {
+            format!("{object_id}: {writes} writes, {records} recorded as applied")
         })
         .collect()
+}
+
+fn is_membership(id: &str) -> bool {
+    id.starts_with("orgmem_")
 }
 
 fn came_back(remains: &Remains) -> Vec<String> {
@@ -193,9 +210,9 @@ fn came_back(remains: &Remains) -> Vec<String> {
     let mut back = Vec::new();
     for written in &remains.witness {
         if written.operation == "DELETE" {
-            deleted.insert(&written.user_id);
-        } else if deleted.contains(&written.user_id) {
-            back.push(written.user_id.clone());
+            deleted.insert(&written.object_id);
+        } else if deleted.contains(&written.object_id) {
+            back.push(written.object_id.clone());
         }
     }
     back
@@ -223,34 +240,70 @@ fn tags_left(
     delivered: &[Delivered],
     remains: &Remains,
 ) -> Vec<String> {
+    let last_change = last_changes(events, delivered, remains);
+    let users = last_change.iter().filter(|(id, _)| id.starts_with("user_"));
+    let last_of_users = users.map(|(_, last)| last).max();
+    delivered
+        .iter()
+        .filter(|delivery| remains.cached.contains(&delivery.svix_id))
+        .filter(|delivery| {
+            delivery.cached.as_ref().is_some_and(|cached| {
+                let object_id = events[delivery.svix_id.as_str()].object_id.as_str();
+                let last = if cached.tag == GLOBAL_TAG {
+                    last_of_users
+                } else {
+                    last_change.get(object_id)
+                };
+                last.is_some_and(|last| *last >= cached.at)
+            })
+        })
+        .map(|delivery| {
+            let about = &events[delivery.svix_id.as_str()].object_id;
+            format!("{}, about {about}", delivery.svix_id)
+        })
+        .collect()
+}
+
+/// When the last event was sent that changed each object.
+fn last_changes<'a>(
+    events: &BTreeMap<&str, &'a Event>,
+    delivered: &[Delivered],
+    remains: &Remains,
+) -> BTreeMap<&'a str, Instant> {
     let mut last_change: BTreeMap<&str, Instant> = BTreeMap::new();
+    let mut deletions: BTreeMap<&str, Instant> = BTreeMap::new();
     for delivery in delivered {
         let applied = remains
             .ledger
             .get(&delivery.svix_id)
             .is_some_and(|recorded| recorded.outcome == "applied");
         if let Some(event) = events.get(delivery.svix_id.as_str()).filter(|_| applied) {
-            let last = last_change.entry(&event.user_id).or_insert(delivery.begun);
-            *last = (*last).max(delivery.begun);
+            let id = event.object_id.as_str();
+            if event.fate == Fate::Deleted {
+                deletions.insert(id, delivery.begun);
+            }
+            if event.fate != Fate::Deleted || !is_membership(id) {
+                let last = last_change.entry(id).or_insert(delivery.begun);
+                *last = (*last).max(delivery.begun);
+            }
         }
     }
-    let last_of_all = last_change.values().max();
-    delivered
-        .iter()
-        .filter(|delivery| remains.cached.contains(&delivery.svix_id))
-        .filter(|delivery| {
-            delivery.cached.as_ref().is_some_and(|cached| {
-                let user_id = events[delivery.svix_id.as_str()].user_id.as_str();
-                let last = if cached.tag == GLOBAL_TAG {
-                    last_of_all
-                } else {
-                    last_change.get(user_id)
-                };
-                last.is_some_and(|last| *last >= cached.at)
-            })
-        })
-        .map(|delivery| delivery.svix_id.clone())
-        .collect()
+    // A membership's row goes with its own deletion, its organization's or its user's, whichever comes first.
+    let gone = remains.witness.iter();
+    let gone = gone.filter(|written| written.operation == "DELETE");
+    let gone: BTreeSet<&str> = gone.map(|written| written.object_id.as_str()).collect();
+    for event in events.values() {
+        let id = event.object_id.as_str();
+        if gone.contains(id) && !event.parents.is_empty() {
+            let may_be = event.parents.iter().map(String::as_str).chain([id]);
+            let first = may_be.filter_map(|with| deletions.get(with)).min();
+            if let Some(first) = first {
+                let last = last_change.entry(id).or_insert(*first);
+                *last = (*last).max(*first);
+            }
+        }
+    }
+    last_change
 }
 
 #[cfg(test)]

@@ -6,9 +6,10 @@ use crate::commands::bench::template::Template;
 
 /// What differs.
 pub(crate) struct Values<'a> {
-    /// `user.created`, `user.updated` or `user.deleted`.
+    /// Such as `user.created`.
     pub(crate) event_type: &'a str,
-    pub(crate) user_id: &'a str,
+    pub(crate) object_id: &'a str,
+    /// Of a user.
     pub(crate) first_name: &'a str,
     /// In ms since the epoch.
     pub(crate) created_at: i64,
@@ -59,9 +60,9 @@ impl Body {
         let [created_at, updated_at, timestamp] = times.map(|time| time.to_string());
         template.fill(&[
             values.event_type,
-            values.user_id,
+            values.object_id,
             // The part of the id that is random; 12 characters of it are enough to differ.
-            values.user_id.get(5..17).unwrap_or_default(),
+            values.object_id.get(5..17).unwrap_or_default(),
             values.first_name,
             &created_at,
             &updated_at,
@@ -78,7 +79,7 @@ mod tests {
     fn filled(event_type: &str) -> (usize, Value) {
         let body = Body::new().fill(&Values {
             event_type,
-            user_id: "user_2g7np7Hrk0SN6kj5EDMLDaKNL0S",
+            object_id: "user_2g7np7Hrk0SN6kj5EDMLDaKNL0S",
             first_name: "Grace",
             created_at: 1_716_883_200_381,
             updated_at: 1_716_883_200_406,

@@ -79,7 +79,7 @@ impl Stores {
         ensure!(dead == refused, "{dead} dead letters, not {refused}");
         for (table, expected) in [
             ("clerk_sync.events", backlog.events - refused),
-            (table.name(), backlog.users),
+            (table.name(), backlog.rows),
         ] {
             let count = format!("select count(*) from {table}");
             let rows: usize = block_in_place(|| self.postgres.psql(database, &count))?.parse()?;

@@ -14,14 +14,16 @@ fn delivered() -> (Vec<Event>, Vec<Delivered>) {
     let events = ["msg_1", "msg_2"].map(|svix_id| Event {
         svix_id: svix_id.to_owned(),
         body: String::new(),
-        user_id: "user_1".to_owned(),
+        family: "user",
+        object_id: "user_1".to_owned(),
+        parents: Vec::new(),
         fate: Fate::Upserted,
     });
     let delivered = events.iter().map(|event| Delivered {
         svix_id: event.svix_id.clone(),
         cached: Some(Cached {
             at: Instant::now(),
-            tag: tag_of("user_1"),
+            tag: tag_of("user", "user_1"),
         }),
         begun: Instant::now(),
         accepted: Some(SystemTime::now()),
@@ -50,7 +52,7 @@ fn remains() -> Remains {
 fn written(operation: &str) -> Written {
     Written {
         operation: operation.to_owned(),
-        user_id: "user_1".to_owned(),
+        object_id: "user_1".to_owned(),
         row: "a row".into(),
     }
 }
