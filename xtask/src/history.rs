@@ -38,7 +38,7 @@ pub struct HistoryEvent {
     pub svix_id: String,
     /// What it is about, as Clerk calls it.
     pub family: &'static str,
-    /// Whom it is about. No two objects have the same id, whatever they are.
+    /// The id of its object. No two objects have the same id, whatever they are.
     pub object_id: String,
     /// What it asks for.
     pub change: Change,
@@ -122,8 +122,7 @@ pub struct Reference<'a> {
     pub users: BTreeMap<&'a str, &'a User>,
     /// The organizations that are left, by id.
     pub organizations: BTreeMap<&'a str, &'a Organization>,
-    /// The memberships of whose end no event of their own has told, by organization and user. The newest one is in the
-    /// place of those before it.
+    /// Memberships without a deletion event of their own, by organization and user; the newest replaces those before it.
     pub told_memberships: BTreeMap<(&'a str, &'a str), &'a Membership>,
     /// The newest event of each object that ever was, by id. One whose newest event is a
     /// deletion has a tombstone.

@@ -3,17 +3,17 @@
 use std::collections::{BTreeSet, HashSet};
 use std::time::Duration;
 
-use deadpool_postgres::Object;
 use shared::queue::object;
 use tokio_postgres::types::{ToSql, Type};
 
+use crate::apply::keep_if_sound;
 use crate::apply::makers::Maker;
 use crate::apply::target::Target;
 use crate::database::Database;
 use crate::database::failure::Failure;
 
 /// How long to wait for an answer.
-const ANSWER_TIMEOUT: Duration = Duration::from_secs(15);
+pub(crate) const ANSWER_TIMEOUT: Duration = Duration::from_secs(15);
 
 /// An object that is in the way of an event.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -83,15 +83,19 @@ pub async fn touched_by(
 ) -> Result<BTreeSet<String>, Failure> {
     let connection = database.connection().await?;
     let parameters: [(&(dyn ToSql + Sync), Type); 1] = [(&svix_ids, Type::TEXT_ARRAY)];
-    // Without a name: see the module pooler.
-    let sql = include_str!("touched_objects.sql");
-    let mut objects = BTreeSet::new();
-    for row in connection.query_typed(sql, &parameters).await? {
-        let (family, id): (String, String) = (row.try_get(0)?, row.try_get(1)?);
-        objects.insert(object(&family, &id));
-        objects.insert(object(&family, ""));
-    }
-    Ok(objects)
+    let answer = async {
+        // Without a name: see the module pooler.
+        let sql = include_str!("touched_objects.sql");
+        let mut objects = BTreeSet::new();
+        for row in connection.query_typed(sql, &parameters).await? {
+            let (family, id): (String, String) = (row.try_get(0)?, row.try_get(1)?);
+            objects.insert(object(&family, &id));
+            objects.insert(object(&family, ""));
+        }
+        Ok(objects)
+    };
+    let answer = tokio::time::timeout(ANSWER_TIMEOUT, answer).await;
+    keep_if_sound(connection, answer)
 }
 
 /// The objects among `awaited` whose version is not the one that was seen.
@@ -145,14 +149,8 @@ pub async fn changed_since(
         }
         Ok(remade)
     };
-    let Ok(answer) = tokio::time::timeout(ANSWER_TIMEOUT, answer).await else {
-        // It may be busy with that statement for long: the pool makes a new one.
-        drop(Object::take(connection));
-        return Err(Failure::Unavailable(
-            "PostgreSQL does not answer".to_owned(),
-        ));
-    };
-    let answer: Result<HashSet<String>, Failure> = answer;
-    changed.extend(answer?);
+    let answer = tokio::time::timeout(ANSWER_TIMEOUT, answer).await;
+    let remade: HashSet<String> = keep_if_sound(connection, answer)?;
+    changed.extend(remade);
     Ok(changed)
 }

@@ -8,8 +8,9 @@ use tokio_postgres::{Error, Row};
 
 use crate::apply::arrays::{Array, Arrays};
 use crate::apply::statements::array_type;
-use crate::apply::statements::references::Dependent;
+use crate::apply::statements::dependents::Dependent;
 use crate::apply::storage;
+use crate::apply::tags;
 use crate::apply::verdict::LeftOut;
 use crate::apply::winner::{Winner, fit_left, misfit_of};
 use crate::apply::winners::LeftOuts;
@@ -22,6 +23,8 @@ use crate::fit::Fitted;
 pub(crate) struct Released<'a> {
     /// Their tags, before and after.
     pub(crate) tags: BTreeSet<String>,
+    /// The objects whose deletion has taken rows along.
+    pub(crate) parents: BTreeSet<String>,
     /// Deletions that set what a column does not take.
     pub(crate) left_out: LeftOuts<'a>,
 }
@@ -78,6 +81,8 @@ pub(crate) async fn release<'a>(
                 continue;
             }
         };
+        let parents = children.iter().map(|child| child.parent_id.clone());
+        released.parents.extend(parents);
         let arrays = dependent.changed(&children, &set);
         let changed = pooler::query(transaction, &dependent.change, &arrays.parameters()).await?;
         for (rows, before) in [(&locked, 4), (&changed, 1)] {
@@ -109,9 +114,8 @@ impl Dependent {
     ) -> Result<Vec<Vec<Fitted<'static>>>, LeftOuts<'a>> {
         let (mut set, mut left_out) = (Vec::new(), LeftOuts::new());
         for child in children.iter().filter(|_| !self.set.is_empty()) {
-            let Some(winner) = deleted.get(child.parent_id.as_str()) else {
-                continue;
-            };
+            // The statement returns one of the ids that it takes.
+            let winner = deleted[child.parent_id.as_str()];
             let id = child.object_id.as_deref();
             let row: Said = winner.event.row_left(&self.section, id);
             let columns = self.set.iter().map(|(column, stored)| (column, stored));
@@ -141,16 +145,10 @@ impl Dependent {
     }
 
     /// The tags of a row, whose columns that tags need begin at the place `first`.
-    fn add_tags(&self, row: &Row, first: usize, tags: &mut BTreeSet<String>) -> Result<(), Error> {
+    fn add_tags(&self, row: &Row, first: usize, all: &mut BTreeSet<String>) -> Result<(), Error> {
         let columns = (first..row.len()).map(|place| row.try_get(place));
         let columns: Vec<Option<String>> = columns.collect::<Result<_, _>>()?;
-        let says = |name: &str| {
-            let mut names = self.tag_columns.iter();
-            let place = names.position(|column| column == name)?;
-            columns.get(place)?.as_deref()
-        };
-        let of_row = self.section.tags.iter();
-        tags.extend(of_row.filter_map(|tag| tag.of_row(says)));
+        all.extend(tags::of_row(&self.section, &self.tag_columns, &columns));
         Ok(())
     }
 }

@@ -1,4 +1,4 @@
-//! Rows that another section makes: whose event an event waits for that has none.
+//! Rows that another section makes, and the events that wait for them.
 
 use shared::queue::object;
 use tokio_postgres::GenericClient;
@@ -102,7 +102,7 @@ pub(crate) async fn wait<'a>(
             is_of_a_value: false,
             reason: reason.clone(),
         };
-        // A row that we have removed nobody makes again.
+        // One of our deletions has removed the row: nobody makes it again.
         let left_out = match made.is_deleted {
             true => LeftOut::Stale,
             false => LeftOut::Waiting(awaited),

@@ -18,8 +18,8 @@ use crate::database::pooler;
 type Keys = HashMap<String, Vec<String>>;
 
 /// Locks the owners of rows before the rows, and leaves only winners whose rows are theirs: those that a newer object
-/// owns are not written, and a deleted object that has no row deletes none. Tells who says another key than its row has;
-/// whose row the application has deleted has none, and makes one with whatever key.
+/// owns are not written, and a deleted object that has no row deletes none. Returns the winners that say another key than
+/// their rows have. One whose row the application has deleted may take any key.
 ///
 /// # Errors
 /// What PostgreSQL says.
@@ -56,6 +56,7 @@ pub(crate) async fn own<'a>(
     };
     let others = others.into_iter();
     let others: LeftOuts<'_> = others.map(|winner| another_key(winner, target)).collect();
+    winners.returning.retain(|id| owned.contains_key(*id));
     winners
         .written
         .retain(|winner| owned.contains_key(winner.object.id.as_str()));

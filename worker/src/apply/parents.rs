@@ -1,8 +1,8 @@
 //! The objects that rows refer to: locked before everything else, and looked up when the rows are written.
 //!
-//! Whoever writes a row holds what is known of its parents against changes until it commits, and whoever deletes a parent
-//! holds that against everybody. So of the two the second sees what the first has done: the deletion finds the row, or
-//! the row finds the tombstone.
+//! A transaction that writes a row locks the versions of its parents for share until it commits, and one that deletes a
+//! parent locks that version for update. So the second always sees what the first has done: the deletion finds the row,
+//! or the row finds the tombstone.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 
@@ -11,14 +11,15 @@ use shared::queue::object;
 use tokio_postgres::types::{ToSql, Type};
 use tokio_postgres::{Error, Row};
 
-use crate::apply::awaited::{Awaited, Version};
+use crate::apply::awaited::{ANSWER_TIMEOUT, Awaited, Version};
+use crate::apply::keep_if_sound;
 use crate::apply::statements::references::{Fate, Lookup};
 use crate::apply::target::{Snapshot, Target};
 use crate::database::Database;
 use crate::database::failure::Failure;
 use crate::database::pooler;
-use crate::event::Event;
-use crate::event::object::{Object, Parent};
+use crate::event::object::{Object, ObjectId, Parent};
+use crate::event::{Change, Event};
 
 /// Objects that this transaction has locked; nothing where no row refers to any.
 pub(crate) type Held = Option<HashSet<Parent>>;
@@ -38,9 +39,9 @@ pub(crate) struct ParentRow {
     version: Option<String>,
 }
 
-/// Locks the parents of all that `events` change, and of those the parents among themselves, in one order. The inner error
-/// is those that `events` change and of which nothing is known: they cannot be locked yet, and claimed later they would
-/// be locked out of order once another transaction has made them known.
+/// Locks the parents of all objects that `events` change, and the changed objects that others may refer to, in one order.
+/// The inner error lists changed objects without a version yet: nothing of them can be locked, and claiming them later
+/// would break the order.
 ///
 /// # Errors
 /// What PostgreSQL says.
@@ -50,11 +51,14 @@ pub(crate) async fn lock(
     events: &[&Event],
 ) -> Result<Result<Held, Vec<Parent>>, Error> {
     let changed = events.iter().filter_map(|event| event.changed());
-    if changed.clone().all(|object| object.parents.is_empty()) {
+    let takes_along = |event: &&Event| {
+        let mut changed = event.changed().into_iter();
+        matches!(event.change, Change::Delete(_)) && changed.any(|object| object.section.is_found)
+    };
+    let refers = |object: &Object| !object.parents.is_empty();
+    if !changed.clone().any(refers) && !events.iter().any(takes_along) {
         return Ok(Ok(None));
     }
-    let referred = snapshot.values().flat_map(|target| target.section.finds());
-    let referred: HashSet<&str> = referred.map(|(_, find)| find.family.as_str()).collect();
     let mut wanted: BTreeMap<(usize, &str, &str), bool> = BTreeMap::new();
     for object in changed {
         for Parent { family, id } in &object.parents {
@@ -63,7 +67,7 @@ pub(crate) async fn lock(
                 .or_default();
         }
         let family = object.section.family.as_str();
-        if referred.contains(family) {
+        if object.section.is_found {
             wanted.insert((object.section.depth, family, object.id.as_str()), true);
         }
     }
@@ -125,8 +129,10 @@ pub(crate) async fn meet(
     let connection = database.connection().await?;
     // Without a name: see the module pooler.
     let sql = include_str!("meet_parents.sql");
-    connection.execute_typed(sql, &parameters).await?;
-    Ok(())
+    // Another transaction may be making them known for long.
+    let answer = async { Ok(connection.execute_typed(sql, &parameters).await?) };
+    let answer = tokio::time::timeout(ANSWER_TIMEOUT, answer).await;
+    keep_if_sound(connection, answer).map(drop)
 }
 
 impl Found {
@@ -194,8 +200,15 @@ impl Found {
 
     /// Whether an object is one of these.
     pub(crate) fn is_missing(&self, lookup: &Lookup, id: &str) -> bool {
-        self.get(lookup.place, id)
-            .is_some_and(ParentRow::is_missing)
+        let parent = self.get(lookup.place, id);
+        parent.is_some_and(ParentRow::is_missing)
+    }
+
+    /// What an event waits for that refers to this object, if it has to.
+    pub(crate) fn awaited(&self, lookup: &Lookup, id: &str) -> Option<Awaited> {
+        let parent = self.get(lookup.place, id)?;
+        let is_awaited = parent.value.is_none() && !parent.is_deleted;
+        is_awaited.then(|| parent.awaited(lookup, id))
     }
 
     /// What is known of the object that the cell at this place refers to.
@@ -209,7 +222,7 @@ impl Found {
         target.references.lookups.iter().find_map(|lookup| {
             let fate = lookup.fate.filter(|_| lookup.place < columns)?;
             let id = lookup.referred(object)?;
-            let parent = self.get(lookup.place, &id)?;
+            let parent = self.get(lookup.place, id.as_str())?;
             parent.is_deleted.then_some(fate)
         })
     }
@@ -258,8 +271,8 @@ impl ParentRow {
 fn wanted(events: &[&Event], lookup: &Lookup) -> Vec<String> {
     let objects = events.iter().filter_map(|event| event.upserted());
     let ids = objects.filter_map(|object| lookup.referred(object));
-    let ids: BTreeSet<String> = ids.collect();
-    ids.into_iter().collect()
+    let ids: BTreeSet<ObjectId> = ids.collect();
+    ids.iter().map(|id| id.as_str().to_owned()).collect()
 }
 
 fn parameters(ids: &Vec<String>) -> [(&(dyn ToSql + Sync), Type); 1] {

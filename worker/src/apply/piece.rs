@@ -9,7 +9,7 @@ use crate::database::failure::Refusal;
 use crate::decide::plan::name;
 use crate::event::Event;
 use crate::event::object::Parent;
-use crate::tables::section::Section;
+use crate::tables::section::{Key, Section};
 
 /// How many objects a piece has. Where the database refuses one, what was written of the others in the piece is
 /// lost and written again; but each piece takes two round trips.
@@ -48,9 +48,10 @@ impl<'a> Piece<'a> {
         let pieces = sections.into_iter().flat_map(|((_, family), section)| {
             let of_family = objects.iter().filter(|((other, _), _)| *other == family);
             let objects: Vec<_> = of_family.map(|(_, events)| events.clone()).collect();
-            let at_once = match unique_values {
-                UniqueValues::Assume => OBJECTS_AT_ONCE,
-                UniqueValues::Settle => objects.len().max(1),
+            let at_once = match (unique_values, &section.key) {
+                (UniqueValues::Assume, Key::Id(_)) => OBJECTS_AT_ONCE,
+                // Owners are locked after the objects of all pieces of the family.
+                (UniqueValues::Settle, _) | (_, Key::Said(_)) => objects.len().max(1),
             };
             Self::pieces(section, &objects, at_once)
         });

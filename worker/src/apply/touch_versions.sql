@@ -1,6 +1,6 @@
--- Notes of objects ($2, of the family $1) that an event of another one ($3) changes or removes their rows, and whether they
--- go along with that object's ($4): who waits for them sees it, and who refers to a row that has gone so does not wait for
--- it. Locks them before the rows, as claim_versions.sql does.
+-- Notes that the event $3 of another object changes or removes the rows of objects ($2, of the family $1), and whether they
+-- go along with that object ($4). Waiting events see the change, and nothing waits for a row that has gone. Versions are
+-- locked before rows, as by claim_versions.sql.
 INSERT INTO clerk_sync.versions AS known
        (family, object_id, updated_at, event_at, svix_id, deleted, applied_at, touched_by, went_along)
 SELECT $1::text, object_id, '-infinity', '-infinity', '', false,

@@ -11,7 +11,7 @@ pub enum Verdict {
     Recorded(Outcome),
     /// It stood in the ledger before.
     Duplicate,
-    /// A unique value that it wants is another row's.
+    /// Another row has a unique value that it wants, or a row that it needs is missing.
     Waiting(Awaited),
     /// The database refuses it.
     Refused(Refusal),
@@ -28,7 +28,7 @@ pub(crate) enum LeftOut {
     Refused(Refusal),
     /// Its object has no row, and this section makes none.
     Ignored,
-    /// Its object has no row, because the one that made it is deleted.
+    /// Its object has no row, and none is made: the object that it belongs or refers to is deleted.
     Stale,
 }
 
@@ -38,7 +38,8 @@ impl LeftOut {
         match self {
             Self::Waiting(awaited) => &awaited.reason,
             Self::Refused(refusal) => &refusal.reason,
-            Self::Ignored | Self::Stale => "it has no row",
+            Self::Ignored => "it has no row",
+            Self::Stale => "it refers to a deleted object",
         }
     }
 

@@ -143,7 +143,9 @@ impl<'a> Winner<'a> {
         let fitted = match (&column.content, lookup, cell.value.text()) {
             // The statement makes it.
             (Content::Uuid, ..) => return Ok(Fitted::Null),
-            (_, Some(_), Some(id)) if !is_id(&id) => Err(Problem::NoId(column.name.clone())),
+            (_, Some(_), Some(id)) if ObjectId::plain(id.to_string()).is_none() => {
+                Err(Problem::NoId(column.name.clone()))
+            }
             (_, Some(lookup), Some(id)) => match found.get(place, &id) {
                 Some(parent) if parent.is_deleted => match lookup.gone {
                     // A row that is there says what it said when it was made.
@@ -219,11 +221,6 @@ fn columns_of<'a>(event: &Event, object: &'a Object) -> (&'a [Column], &'a [Colu
         (_, OnDelete::Set(columns)) => (columns, &[]),
         _ => (&[], &[]),
     }
-}
-
-/// Whether a text may be the id of an object, and be told as one.
-fn is_id(text: &str) -> bool {
-    ObjectId::parse(text.to_owned()).is_some_and(|id| id.is_plain())
 }
 
 /// What `row` says of columns that are set in rows that stay; the database's beside those of the file.

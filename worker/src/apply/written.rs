@@ -1,11 +1,11 @@
 //! Writing a piece: the objects are locked, then their rows are written.
 
-use std::collections::{BTreeSet, HashMap, HashSet};
+use std::collections::{HashMap, HashSet};
 
 use deadpool_postgres::Transaction;
 use shared::fault_point::{FaultPoint, reach};
 
-use crate::apply::dependents;
+use crate::apply::dependents::{self, Released};
 use crate::apply::holders;
 use crate::apply::makers;
 use crate::apply::owners;
@@ -71,10 +71,10 @@ impl<'a> Piece<'a> {
         if !others.is_empty() {
             return Ok(Written::Without(others));
         }
-        let (mut tags, mut told) = match delete_rows(transaction, target, &winners).await? {
-            Ok(deleted) => deleted,
-            Err(left_out) => return Ok(Written::Without(left_out)),
-        };
+        let (released, mut told) = delete_rows(transaction, target, &winners).await?;
+        if !released.left_out.is_empty() {
+            return Ok(Written::Without(released.left_out));
+        }
         reach(FaultPoint::RowsDeleted).await;
         if unique_values == UniqueValues::Settle {
             let waiting = winners.make_room(transaction, target, &known).await?;
@@ -90,13 +90,15 @@ impl<'a> Piece<'a> {
             return Ok(Written::Without(left_out));
         }
         let changed = settle_versions(transaction, target, &winners, &unwritten.other).await?;
-        // Whose row was gone before has changed nothing.
+        // A winner that goes along and had no row has changed nothing, unless others' rows have gone with it.
         let is_told = |winner: &&Winner<'_>| {
             let id = winner.object.id.as_str();
-            !winner.goes_along() || told.iter().any(|told| told.object_id == id)
+            let has_row = told.iter().any(|told| told.object_id == id);
+            !winner.goes_along() || has_row || released.parents.contains(id)
         };
         let changed: Vec<&Winner<'_>> = changed.into_iter().filter(is_told).collect();
         if let Some(first) = changed.first() {
+            let mut tags = released.tags;
             tags.extend(tags::of_rows(target, &told));
             storage::keep_tags(transaction, first.event.svix_id.as_str(), &tags).await?;
         }
@@ -105,13 +107,12 @@ impl<'a> Piece<'a> {
     }
 }
 
-/// Does what deletions want of rows: of those that refer to others first. Returns tags that only these tell, and what is
-/// told of rows before and after.
+/// Does what deletions want of rows: first of those that refer to others. Returns what is told of rows before and after.
 async fn delete_rows<'a>(
     transaction: &Transaction<'_>,
     target: &Target,
     winners: &Winners<'a>,
-) -> Result<Result<(BTreeSet<String>, Vec<Told>), LeftOuts<'a>>, Failure> {
+) -> Result<(Released<'a>, Vec<Told>), Failure> {
     let with = |fate: Fate| -> Vec<&Winner<'a>> {
         let deleted = winners.deleted.iter();
         let is_so = |winner: &&Winner<'_>| winner.fate == Some(fate);
@@ -129,18 +130,16 @@ async fn delete_rows<'a>(
     let references = &target.references;
     let mut staying: Vec<&Winner<'_>> = left.iter().copied().chain(with(Fate::Stays)).collect();
     staying.retain(|winner| !winner.goes_along());
-    let first = dependents::release(transaction, &references.when_it_goes, &gone).await?;
-    let second = dependents::release(transaction, &references.when_it_stays, &staying).await?;
-    let mut left_out = first.left_out;
-    left_out.extend(second.left_out);
-    if !left_out.is_empty() {
-        return Ok(Err(left_out));
+    let mut released = dependents::release(transaction, &references.when_it_goes, &gone).await?;
+    let others = dependents::release(transaction, &references.when_it_stays, &staying).await?;
+    released.tags.extend(others.tags);
+    released.parents.extend(others.parents);
+    released.left_out.extend(others.left_out);
+    if !released.left_out.is_empty() {
+        return Ok((released, Vec::new()));
     }
     let told = rows::delete(transaction, target, &gone, &left).await?;
-    Ok(Ok((
-        first.tags.into_iter().chain(second.tags).collect(),
-        told,
-    )))
+    Ok((released, told))
 }
 
 /// Remembers what the rows say that were not written as their events do, and returns the winners that nothing newer was
@@ -155,7 +154,7 @@ async fn settle_versions<'w, 'a>(
     let asked_for = written.filter(|winner| winner.event.is_asked_for());
     let asked_for: Vec<&Winner<'_>> = asked_for.collect();
     rows::remember_altered(transaction, target, &asked_for).await?;
-    // Whose row was not written is newer, or a trigger of the application has left it out.
+    // A row that was not written is newer, or a trigger of the application has left it out.
     let newer = rows::adopt(transaction, target, &first_seen(winners, unwritten)).await?;
     let newer: HashSet<&str> = newer.iter().map(|told| told.object_id.as_str()).collect();
     let all = winners.written.iter().chain(&winners.deleted);

@@ -30,6 +30,12 @@ impl ObjectId {
         is_usable.then_some(Self(text))
     }
 
+    /// As [`ObjectId::parse`], and one that may be told to people.
+    #[must_use]
+    pub fn plain(text: String) -> Option<Self> {
+        Self::parse(text).filter(Self::is_plain)
+    }
+
     /// Whether it may be told to people: an address or a name that somebody has taken for an id may not.
     #[must_use]
     pub fn is_plain(&self) -> bool {

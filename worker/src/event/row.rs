@@ -65,7 +65,7 @@ pub fn parents(section: &Section, about: &About<'_>, fields: &Fields<'_>) -> Vec
     let saying = Saying::new(about, fields);
     let parents = section.finds().filter_map(|(_, find)| {
         let id = saying.value(&find.id).text()?.into_owned();
-        let id = ObjectId::parse(id).filter(ObjectId::is_plain)?;
+        let id = ObjectId::plain(id)?;
         Some(Parent {
             family: find.family.clone(),
             id: id.as_str().to_owned(),

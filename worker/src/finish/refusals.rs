@@ -25,7 +25,7 @@ pub(crate) const RETRIED: &str = "retried";
 pub(crate) const DEAD_LETTERED: &str = "dead_lettered";
 
 /// Of an event that waits until another row lets go of a value.
-pub(crate) fn value_taken(awaited: &Awaited) -> Refusal {
+pub(crate) fn still_waits(awaited: &Awaited) -> Refusal {
     Refusal {
         reason: awaited.reason.clone(),
         remedy: Remedy::WaitUntilFree,

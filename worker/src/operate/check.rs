@@ -41,7 +41,7 @@ pub async fn check(
     })
 }
 
-/// What fits, a line each. Whoever forgot `TABLES_FILE` sees it here.
+/// What fits, a line each. Shows that `TABLES_FILE` was forgotten.
 fn checked(tables: &Tables, found: &[(String, String)]) -> Vec<String> {
     let heading = match tables.is_built_in() {
         true => "the built-in tables file fits the database (TABLES_FILE is not set)".to_owned(),

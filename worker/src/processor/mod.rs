@@ -33,7 +33,7 @@ use crate::event::object::ObjectId;
 use crate::event::reader::Reader;
 use crate::finish::changes::Changes;
 use crate::finish::queue::Wait;
-use crate::finish::refusals::{DEAD_LETTERED, Hopeless, RETRIED, Refusals, value_taken};
+use crate::finish::refusals::{DEAD_LETTERED, Hopeless, RETRIED, Refusals, still_waits};
 use crate::metrics::Metrics;
 use crate::outage::{Interrupted, Outages};
 use crate::source::consumer::Batch;
@@ -229,7 +229,7 @@ impl Processor {
             }
             Verdict::Refused(refusal) => Fate::Refused(refusal.clone(), None),
             Verdict::Waiting(awaited) if !awaited.is_of_a_value => {
-                Fate::Refused(value_taken(awaited), Some(awaited.clone()))
+                Fate::Refused(still_waits(awaited), Some(awaited.clone()))
             }
             Verdict::Waiting(awaited) => {
                 match self
@@ -245,7 +245,7 @@ impl Processor {
                     }
                     Some((Verdict::Lost, _)) => Fate::Lost,
                     Some((Verdict::Waiting(_), _)) | None => {
-                        Fate::Refused(value_taken(awaited), Some(awaited.clone()))
+                        Fate::Refused(still_waits(awaited), Some(awaited.clone()))
                     }
                 }
             }

@@ -140,6 +140,7 @@ impl ClerkApi {
         if family.needs_organizations
             && matches!(status, 402..=404)
             && let Some(code) = answer.code()
+            && (status != 403 || code == "organization_not_enabled_in_instance")
         {
             return Ok(Total::NotEnabled(format!("{status}, {code}")));
         }

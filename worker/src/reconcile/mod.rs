@@ -100,9 +100,9 @@ impl Reconciliation {
                 read.push(place);
             }
         }
-        // Single objects that others refer to.
-        for list in self.lists.iter().filter(|list| !list.is_chosen) {
-            if list.counts.read > 0 {
+        // Only now: reading a list may have brought in objects of the others.
+        for (place, list) in self.lists.iter().enumerate() {
+            if read.contains(&place) || list.counts.read > 0 {
                 self.progress.tell(&list.counts.to_string());
             }
         }
@@ -175,7 +175,6 @@ impl Reconciliation {
             }
         }
         self.progress.end();
-        self.progress.tell(&self.lists[place].counts.to_string());
         Ok(true)
     }
 

@@ -42,10 +42,13 @@ impl Reconciliation {
                     continue;
                 }
                 let json = self.api.object(family, &id).await?;
-                match json.and_then(|json| serde_json::from_slice::<Box<RawValue>>(&json).ok()) {
-                    Some(json) => page.push(ListedObject::from(json)),
-                    None => drop(self.lists[place].unknown.insert(id)),
-                }
+                let Some(json) = json else {
+                    self.lists[place].unknown.insert(id);
+                    continue;
+                };
+                let json: Box<RawValue> = serde_json::from_slice(&json)
+                    .map_err(|_| format!("Clerk's answer about {} is no JSON", id.as_str()))?;
+                page.push(ListedObject::from(json));
             }
             // These refer to others perhaps.
             if !page.is_empty() {
@@ -55,7 +58,7 @@ impl Reconciliation {
         Ok(())
     }
 
-    /// Why `object` waits in vain: it refers to an object that has no row, and Clerk has not told of that one in this run.
+    /// Why `object` waits in vain: this run does not bring what it refers to.
     pub(super) fn parent_that_does_not_come(
         &self,
         object: &Object,
@@ -66,17 +69,17 @@ impl Reconciliation {
             let id = lookup.referred(object)?;
             let mut lists = self.lists.iter();
             let list = lists.find(|list| list.family.name == lookup.family);
-            if !found.is_missing(lookup, &id) || list.is_some_and(|list| list.listed.contains(&id))
+            let awaited = found.awaited(lookup, id.as_str())?;
+            if found.is_missing(lookup, id.as_str())
+                && list.is_some_and(|list| list.listed.contains(id.as_str()))
             {
                 return None;
             }
-            let is_unknown =
-                |list: &List| list.unknown.iter().any(|unknown| unknown.as_str() == id);
-            let why = match list.is_some_and(is_unknown) {
+            let why = match list.is_some_and(|list| list.unknown.contains(&id)) {
                 true => ", which Clerk does not have",
                 false => "",
             };
-            Some(format!("waits for {} {id}{why}", lookup.family))
+            Some(awaited.reason + why)
         })
     }
 }

@@ -64,6 +64,8 @@ pub(super) struct Section {
     pub(super) columns: Vec<Line>,
     pub(super) on_create: Vec<Line>,
     pub(super) on_delete: Vec<Line>,
+    /// Columns that nothing of Clerk's looks like.
+    pub(super) others: Vec<String>,
 }
 
 impl Section {
@@ -111,6 +113,11 @@ impl Display for Section {
             for line in lines {
                 writeln!(formatter, "{line}")?;
             }
+        }
+        if !self.others.is_empty() {
+            let others: Vec<_> = self.others.iter().map(|name| key(name)).collect();
+            let others = comment(&others.join(", "));
+            writeln!(formatter, "# Left to the application: {others}")?;
         }
         Ok(())
     }

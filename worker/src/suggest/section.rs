@@ -39,6 +39,16 @@ pub(super) fn section(
         true => refusals(candidate, chosen),
         false => Vec::new(),
     };
+    let lines = columns.iter().chain(&on_create).chain(&on_delete);
+    let mut named: Vec<&str> = lines.map(|line| line.name.as_str()).collect();
+    named.extend(candidate.table.primary_key());
+    named.extend(&candidate.key);
+    let others = candidate.table.columns.iter();
+    let others = others.filter(|column| !column.is_generated);
+    let others = others.map(|column| column.name.clone());
+    let others = others
+        .filter(|name| !named.contains(&name.as_str()))
+        .collect();
     Section {
         family: candidate.family.section,
         notes,
@@ -47,6 +57,7 @@ pub(super) fn section(
         columns,
         on_create,
         on_delete,
+        others,
     }
 }
 

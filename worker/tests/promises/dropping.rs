@@ -99,7 +99,7 @@ fn somebody_who_is_dropped_is_in_no_retry_no_dead_letter_and_no_index() {
     });
 }
 
-/// A person's memberships go too, and an organization's; whom an event only mentions it is not about.
+/// A person's memberships go too, and an organization's. An event that only mentions a user is not about that user.
 #[test]
 fn an_event_is_dropped_with_the_user_and_with_the_organization_that_it_belongs_to() {
     let data = |data| json!({"type": "x.y", "data": data}).to_string();

@@ -5,6 +5,7 @@
 
 mod comparison;
 mod deletion;
+pub(crate) mod dependents;
 mod expression;
 mod listing;
 mod ownership;

@@ -117,7 +117,7 @@ impl Writer<'_> {
         ))
     }
 
-    /// Forgets whose the rows of objects were that are not there any more, and tells whose: the application has deleted them.
+    /// Removes the owners of rows that the application has deleted, and returns them.
     pub(super) fn disown(&self) -> Option<String> {
         if self.said_keys().is_empty() {
             return None;

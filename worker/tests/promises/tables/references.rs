@@ -138,6 +138,9 @@ fn what_comes_together_is_applied_in_one_transaction_parents_first() {
 fn what_is_no_id_is_refused_and_not_told() {
     let file = FILE.replace("public_user_data.user_id", "public_user_data.identifier");
     let application = Application::new(&tables(None), &file);
+    // Nor where the application has such a row.
+    let rows = "insert into users (clerk_id) values ('ada@example.com'), ('Ada Lovelace')";
+    application.world.sql(rows);
     let _worker = application.worker();
     application.expect(&organization(1), "applied");
     for identifier in ["ada@example.com", "Ada Lovelace", &"x".repeat(256)] {
@@ -148,6 +151,8 @@ fn what_is_no_id_is_refused_and_not_told() {
             "dead: data.public_user_data.identifier says no id, which column \"user_id\" needs to find a row (table public.memberships)",
         );
     }
+    let known = "select string_agg(object_id, ',') from clerk_sync.versions";
+    assert_eq!(application.world.sql(known), "org_1");
 }
 
 /// All orders of these.

@@ -280,7 +280,8 @@ fn last_changes<'a>(
         if let Some(event) = events.get(delivery.svix_id.as_str()).filter(|_| applied) {
             let id = event.object_id.as_str();
             if event.fate == Fate::Deleted {
-                deletions.insert(id, delivery.begun);
+                let first = deletions.entry(id).or_insert(delivery.begun);
+                *first = (*first).min(delivery.begun);
             }
             if event.fate != Fate::Deleted || !is_membership(id) {
                 let last = last_change.entry(id).or_insert(delivery.begun);

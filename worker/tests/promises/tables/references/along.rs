@@ -4,7 +4,7 @@ use serde_json::{Value, json};
 
 use super::event;
 use crate::helpers::{DEADLINE, RETRY, World};
-use crate::tables::{Application, updated};
+use crate::tables::Application;
 use crate::waking::waiting;
 use xtask::wait;
 
@@ -33,6 +33,7 @@ fn file(organization: &str, kid: &str, columns: &str) -> String {
         [organizationDomain]
         table = "toys"
         key = "id"
+        tags = ["toy:{{row.name}}"]
         [organizationDomain.columns]
         name = "name"
         kid = {{ find = "organizationInvitation", id = "kid", gone = "delete" }}
@@ -198,6 +199,25 @@ fn nobody_waits_for_a_row_that_has_gone_along() {
     assert_eq!(world.sql("select id, kid from toys"), "dom_3|inv_1");
 }
 
+/// P7: also where the application has removed the row between them.
+#[test]
+fn what_refers_to_a_row_that_has_gone_before_goes_along_with_its_tags() {
+    let application = Application::new(TABLES, &file("", "", ORG));
+    let world = &application.world;
+    let _worker = application.worker();
+    for n in [1, 2] {
+        application.expect(&organization(n, 0), "applied");
+    }
+    application.expect(&kid("inv_1", 1, 1, "pending"), "applied");
+    application.expect(&toy("dom_1", 1, "inv_1"), "applied");
+    application.expect(&organization_deleted(2, 2), "applied");
+    world.sql("delete from kids");
+    world.redis(&["SET", "toy:Bear", "stale"]);
+    application.expect(&kid("inv_1", 3, 2, "moved"), "applied");
+    assert_eq!(world.sql("select count(*) from toys"), "0");
+    assert_eq!(world.redis(&["EXISTS", "toy:Bear"]), "0");
+}
+
 fn woken(world: &World, svix_id: &str) {
     wait::block_until("it is woken", DEADLINE, || {
         world.outcome(svix_id) == "applied"
@@ -248,15 +268,16 @@ fn who_waits_for_a_value_of_a_row_that_goes_along_is_woken() {
     });
 }
 
-/// A user that nobody refers to is as before.
+/// Versions of objects that do not refer to the deleted one are not touched.
 #[test]
 fn a_deletion_that_takes_nobody_along_touches_no_other_version() {
     let application = Application::new(TABLES, &file("", "", ORG));
     let world = &application.world;
     let _worker = application.worker();
     application.expect(&organization(1, 0), "applied");
-    application.expect(&organization_deleted(1, 1), "applied");
-    application.expect(&updated("user_1", 1, &json!({})), "ignored");
+    application.expect(&organization(2, 0), "applied");
+    application.expect(&kid("inv_1", 1, 2, "pending"), "applied");
+    application.expect(&organization_deleted(1, 2), "applied");
     assert_eq!(
         world.sql(
             "select count(*) from clerk_sync.versions where touched_by is not null or went_along"

@@ -36,7 +36,7 @@ SELECT winner.object_id,
  ORDER BY winner.object_id COLLATE "C"
 RETURNING present."clerk_user_id"::text;
 
--- delete
+-- set what a deletion does
 UPDATE "public"."members" AS present
    SET "clerk_user_id" = gone.c0
   FROM unnest($1::text[], $2::text[])

@@ -66,7 +66,7 @@ SELECT present."clerk_id"::text, coalesce(known.updated_at, '0001-01-01'), coale
  LIMIT $2;
 
 -- lock rows of organizationMembership that refer to these
-SELECT ''
+SELECT gone.object_id, (SELECT owner.object_id FROM clerk_sync.owners AS owner WHERE owner.family = 'organizationMembership' AND owner.row_key = ARRAY[present."organization_id"::text, present."user_id"::text] COLLATE "C"), present.tableoid::text, present.ctid::text
   FROM "public"."memberships" AS present, "public"."organizations" AS parent, unnest($1::text[])
     AS gone (object_id)
  WHERE parent."clerk_org_id" = gone.object_id AND present."organization_id" = parent."id"::uuid
@@ -75,26 +75,30 @@ SELECT ''
 
 -- release them
 DELETE FROM "public"."memberships" AS present
- USING unnest($1::text[])
-    AS gone (object_id), "public"."organizations" AS parent
- WHERE parent."clerk_org_id" = gone.object_id AND present."organization_id" = parent."id"::uuid;
+ USING unnest($1::oid[], $2::tid[])
+    AS changed (part, place)
+ WHERE present.ctid = changed.place AND present.tableoid = changed.part;
 
 -- look up rows of organization
-SELECT wanted.object_id, present."clerk_org_id" IS NOT NULL, present."id"::text, coalesce(known.deleted, false), known.svix_id
+SELECT wanted.object_id, present."clerk_org_id" IS NOT NULL, present."id"::text,
+       coalesce(known.deleted OR known.went_along AND present."clerk_org_id" IS NULL, false),
+       coalesce(known.touched_by, known.svix_id)
   FROM unnest($1::text[])
     AS wanted (object_id)
   LEFT JOIN "public"."organizations" AS present ON present."clerk_org_id" = wanted.object_id
   LEFT JOIN clerk_sync.versions AS known ON known.family = 'organization' AND known.object_id = wanted.object_id;
 
 -- look up rows of user
-SELECT wanted.object_id, present."clerk_id" IS NOT NULL, present."id"::text, coalesce(known.deleted, false), known.svix_id
+SELECT wanted.object_id, present."clerk_id" IS NOT NULL, present."id"::text,
+       coalesce(known.deleted OR known.went_along AND present."clerk_id" IS NULL, false),
+       coalesce(known.touched_by, known.svix_id)
   FROM unnest($1::text[])
     AS wanted (object_id)
   LEFT JOIN "public"."users" AS present ON present."clerk_id" = wanted.object_id
   LEFT JOIN clerk_sync.versions AS known ON known.family = 'user' AND known.object_id = wanted.object_id;
 
 -- lock rows of organizationMembership that refer to these
-SELECT ''
+SELECT gone.object_id, (SELECT owner.object_id FROM clerk_sync.owners AS owner WHERE owner.family = 'organizationMembership' AND owner.row_key = ARRAY[present."organization_id"::text, present."user_id"::text] COLLATE "C"), present.tableoid::text, present.ctid::text
   FROM "public"."memberships" AS present, "public"."users" AS parent, unnest($1::text[])
     AS gone (object_id)
  WHERE parent."clerk_id" = gone.object_id AND present."user_id" = parent."id"::integer
@@ -103,7 +107,7 @@ SELECT ''
 
 -- release them
 DELETE FROM "public"."memberships" AS present
- USING unnest($1::text[])
-    AS gone (object_id), "public"."users" AS parent
- WHERE parent."clerk_id" = gone.object_id AND present."user_id" = parent."id"::integer;
+ USING unnest($1::oid[], $2::tid[])
+    AS changed (part, place)
+ WHERE present.ctid = changed.place AND present.tableoid = changed.part;
 

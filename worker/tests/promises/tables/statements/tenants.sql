@@ -111,7 +111,7 @@ SELECT owner.object_id, coalesce(known.updated_at, '0001-01-01'), coalesce(known
  LIMIT $2;
 
 -- lock rows of organizationMembership that refer to these
-SELECT '', present."tenant_id"::text
+SELECT gone.object_id, (SELECT owner.object_id FROM clerk_sync.owners AS owner WHERE owner.family = 'organizationMembership' AND owner.row_key = ARRAY[present."tenant_id"::text, present."user_id"::text] COLLATE "C"), present.tableoid::text, present.ctid::text, present."tenant_id"::text
   FROM "public"."tenant_users" AS present, unnest($1::text[])
     AS gone (object_id)
  WHERE present."tenant_id" = gone.object_id
@@ -120,12 +120,14 @@ SELECT '', present."tenant_id"::text
 
 -- release them
 DELETE FROM "public"."tenant_users" AS present
- USING unnest($1::text[])
-    AS gone (object_id)
- WHERE present."tenant_id" = gone.object_id;
+ USING unnest($1::oid[], $2::tid[])
+    AS changed (part, place)
+ WHERE present.ctid = changed.place AND present.tableoid = changed.part;
 
 -- look up rows of organization
-SELECT wanted.object_id, present."id" IS NOT NULL, present."id"::text, coalesce(known.deleted, false), known.svix_id
+SELECT wanted.object_id, present."id" IS NOT NULL, present."id"::text,
+       coalesce(known.deleted OR known.went_along AND present."id" IS NULL, false),
+       coalesce(known.touched_by, known.svix_id)
   FROM unnest($1::text[])
     AS wanted (object_id)
   LEFT JOIN "public"."tenants" AS present ON present."id" = wanted.object_id
