@@ -87,6 +87,19 @@ fn needed(subject: Subject<'_>) -> Needed<'_> {
             needed.update.push(name);
         }
     }
+    // A deletion that takes rows along locks them, for which PostgreSQL wants the right to update some column.
+    let mut goes_along = subject
+        .written()
+        .filter(|written| match &written.mapped.content {
+            Content::Find(find) => gone(find, written.stored) != Some(Gone::Keep),
+            _ => false,
+        });
+    if needed.update.is_empty() {
+        let column = goes_along
+            .next()
+            .map(|written| written.stored.name.as_str());
+        needed.update.extend(column);
+    }
     needed
 }
 

@@ -20,7 +20,8 @@ SELECT $6::text, object_id, updated_at, event_at, svix_id, deleted,
        svix_id    = excluded.svix_id,
        deleted    = excluded.deleted,
        altered    = NULL,
-       touched_by = NULL,
+       -- What has gone along is as it was, unless the row comes back: see return_versions.sql.
+       touched_by = CASE WHEN known.went_along THEN known.touched_by END,
        first_seen = known.updated_at = '-infinity'
  WHERE NOT known.deleted
    AND (excluded.deleted

@@ -48,7 +48,12 @@ impl Reconciliation {
                 };
                 let json: Box<RawValue> = serde_json::from_slice(&json)
                     .map_err(|_| format!("Clerk's answer about {} is no JSON", id.as_str()))?;
-                page.push(ListedObject::from(json));
+                let object = ListedObject::from(json);
+                if object.id.as_deref() != Some(id.as_str()) {
+                    let id = id.as_str();
+                    return Err(format!("Clerk's answer about {id} is about another object"));
+                }
+                page.push(object);
             }
             // These refer to others perhaps.
             if !page.is_empty() {

@@ -191,10 +191,16 @@ fn nobody_waits_for_a_row_that_has_gone_along() {
     application.expect(&organization_deleted(1, 2), "applied");
     assert_eq!(world.sql("select count(*) from toys"), "0");
     application.expect(&toy("dom_2", 1, "inv_1"), "stale");
+    let touched_by =
+        || world.sql("select touched_by from clerk_sync.versions where object_id = 'inv_1'");
+    let deletion = touched_by();
     application.expect(&kid("inv_1", 3, 1, "late"), "stale");
+    // A worker that takes the deletion over still finds who is to be woken.
+    assert_eq!(touched_by(), deletion);
     application.expect(&toy("dom_3", 3, "inv_1"), "stale");
     // Until it is back.
     application.expect(&kid("inv_1", 4, 2, "back"), "applied");
+    assert_eq!(touched_by(), "");
     application.expect(&toy("dom_3", 5, "inv_1"), "applied");
     assert_eq!(world.sql("select id, kid from toys"), "dom_3|inv_1");
 }
