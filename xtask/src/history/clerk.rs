@@ -286,7 +286,8 @@ impl Clerk {
         match newest.filter(|event| event.updated_at == self.clock) {
             None => (self.clock + i64::from(scrambled % LAG), svix_id),
             Some(event) if tie == Tie::Timestamp => {
-                (event.timestamp, format!("{}x", event.svix_id))
+                // Greater than that one's, and different from whatever else ties with it.
+                (event.timestamp, format!("{}x{scrambled:08x}", event.svix_id))
             }
             Some(event) => (event.timestamp + 1, svix_id),
         }
