@@ -287,7 +287,10 @@ impl Clerk {
             None => (self.clock + i64::from(scrambled % LAG), svix_id),
             Some(event) if tie == Tie::Timestamp => {
                 // Greater than that one's, and different from whatever else ties with it.
-                (event.timestamp, format!("{}x{scrambled:08x}", event.svix_id))
+                (
+                    event.timestamp,
+                    format!("{}x{scrambled:08x}", event.svix_id),
+                )
             }
             Some(event) => (event.timestamp + 1, svix_id),
         }
